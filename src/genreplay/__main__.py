@@ -1,0 +1,7 @@
+"""`python -m genreplay` is `genreplay`."""
+
+import sys
+
+from genreplay.cli import main
+
+sys.exit(main())

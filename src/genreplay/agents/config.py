@@ -1,0 +1,78 @@
+"""What a config file may say about the agent. No torch here: config errors must answer at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from genreplay.errors import require
+
+TARGET_MODES = ("min", "mean")
+MATMUL_PRECISIONS = ("highest", "high", "medium")
+
+
+@dataclass
+class RedqSacConfig:
+    """Soft Actor-Critic with an ensemble of critics: SAC and REDQ (Chen et al., 2021) are two settings of it."""
+
+    name: str = "redq_sac"
+    """Which agent: `redq_sac`."""
+
+    hidden_width: int = 256
+    """Width of the hidden layers of actor and critics, in units."""
+    num_hidden_layers: int = 2
+    """Hidden layers of actor and critics."""
+    critic_layer_norm: bool = False
+    """LayerNorm after each hidden layer of the critics, before its ReLU; steadier at high update ratios."""
+
+    ensemble_size: int = 10
+    """N, number of critics: 10 in REDQ, 2 in SAC, SynthER and PGR."""
+    target_subset_size: int = 2
+    """M, critics drawn anew for the target of each critic update; at most `ensemble_size`."""
+    target_mode: str = "min"
+    """How the target joins the M critics: `min`, or `mean` for less pessimism."""
+    critic_updates_per_actor_update: int = 20
+    """K, critic updates in a block, which ends with one actor and one temperature update."""
+
+    gamma: float = 0.99
+    """Discount factor over one `discount_period` of the environment, in (0, 1]."""
+    critic_learning_rate: float = 3e-4
+    """Adam's step size for the critics."""
+    actor_learning_rate: float = 3e-4
+    """Adam's step size for the actor."""
+    target_update_rate: float = 0.005
+    """Share of the new weights that the target critics take over after each critic update, in (0, 1]."""
+
+    initial_temperature: float = 1.0
+    """Weight of the entropy bonus, in units of reward per nat, at the start (or throughout, see below)."""
+    learn_temperature: bool = True
+    """Adapt the temperature to hold the policy's entropy at `target_entropy`; false keeps it fixed."""
+    temperature_learning_rate: float = 3e-4
+    """Adam's step size for the logarithm of the temperature."""
+    target_entropy: float | None = None
+    """Entropy the policy is held at, in nats; where it is null, minus the number of action entries."""
+
+    matmul_precision: str = "highest"
+    """Of matrix products in the updates: `highest` is fp32, `high` may use TF32 and `medium` bfloat16 units where the
+    hardware has them (faster; `medium` changes gradients by about 2 %)."""
+
+    def __post_init__(self) -> None:
+        for field in ("hidden_width", "num_hidden_layers", "ensemble_size", "target_subset_size",
+                      "critic_updates_per_actor_update"):  # fmt: skip
+            require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
+        for field in ("critic_learning_rate", "actor_learning_rate", "temperature_learning_rate",
+                      "initial_temperature"):  # fmt: skip
+            value = getattr(self, field)
+            require(0 < value < math.inf, field, f"must be positive{' and finite' * (value > 0)}, not {value}")
+        for field in ("gamma", "target_update_rate"):
+            require(0 < getattr(self, field) <= 1, field, f"must lie in (0, 1], not {getattr(self, field)}")
+        require(self.target_subset_size <= self.ensemble_size, "target_subset_size",
+                f"must be at most ensemble_size ({self.ensemble_size}), not {self.target_subset_size}; "
+                "lower it or raise ensemble_size")  # fmt: skip
+        require(self.target_entropy is None or math.isfinite(self.target_entropy), "target_entropy",
+                f"must be a finite number of nats, or null for minus the action width, "
+                f"not {self.target_entropy}")  # fmt: skip
+        require(self.target_mode in TARGET_MODES, "target_mode",
+                f"must be one of {', '.join(TARGET_MODES)}, not {self.target_mode!r}")  # fmt: skip
+        require(self.matmul_precision in MATMUL_PRECISIONS, "matmul_precision",
+                f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}")  # fmt: skip

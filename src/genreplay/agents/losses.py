@@ -1,0 +1,134 @@
+"""The equations of Soft Actor-Critic and REDQ, as pure functions.
+
+Shapes: B batch (any leading dimensions), A action, N critics, M target subset. The last dimension of everything that
+is one number a row is 1. Temperatures are scalars, in units of reward per nat; entropies and log-probabilities in nats.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """The squashed Gaussian action of standard-normal `noise`, and its log-probability.
+
+    Haarnoja et al. (2018), appendix C, equation 21, with log(1 - tanh(u)^2) written as
+    2 (log 2 - u - softplus(-2u)), which neither cancels nor needs an epsilon however large u is.
+
+    Args:
+        mean: `[B, A]`, before the tanh.
+        log_std: `[B, A]`.
+        noise: `[B, A]`.
+
+    Returns:
+        Action `[B, A]` in [-1, 1], log-probability `[B, 1]`.
+    """
+    _require_same_shape(mean=mean, log_std=log_std, noise=noise)
+    before_tanh = mean + log_std.exp() * noise
+    log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    log_slope = 2 * (math.log(2) - before_tanh - softplus(-2 * before_tanh))
+    return before_tanh.tanh(), (log_gaussian - log_slope).sum(dim=-1, keepdim=True)
+
+
+def soft_value(subset_q: Tensor, log_prob: Tensor, temperature: Tensor, mode: str) -> Tensor:
+    """Soft value `[B, 1]` of a state from target critics at one sampled action.
+
+    Chen et al. (2021), algorithm 1, line 8: the minimum over the subset less the temperature times log pi.
+    `mean` is the paper's "Average" variant, over the subset.
+
+    Args:
+        subset_q: `[M, B, 1]`, values of the subset of target critics.
+        log_prob: `[B, 1]`, of the sampled action.
+        temperature: scalar.
+        mode: `min` or `mean`.
+    """
+    _require_same_shape(subset_q=subset_q[0], log_prob=log_prob)
+    if mode == "min":
+        return subset_q.amin(dim=0) - temperature * log_prob
+    if mode == "mean":
+        return subset_q.mean(dim=0) - temperature * log_prob
+    raise ValueError(f"soft_value: mode must be min or mean, not {mode!r}")
+
+
+def discount(duration: Tensor, gamma: float, discount_period: float) -> Tensor:
+    """Discount of a semi-MDP step, gamma ** (duration / discount_period) (Sutton, Precup and Singh, 1999).
+
+    Args:
+        duration: time the step took, in the environment's unit.
+        gamma: discount over one `discount_period`.
+        discount_period: in the same unit as `duration`.
+    """
+    return gamma ** (duration / discount_period)
+
+
+def bellman_target(reward: Tensor, terminated: Tensor, step_discount: Tensor, next_value: Tensor) -> Tensor:
+    """Soft Bellman target `[B, 1]`: r + discount * V(s'), V(s') = 0 where the episode has terminated.
+
+    Truncated steps bootstrap: their state has a future, it was only not watched.
+
+    Args:
+        reward: `[B, 1]`.
+        terminated: `[B, 1]`, bool.
+        step_discount: `[B, 1]`, see `discount`.
+        next_value: `[B, 1]`, soft value of s'.
+    """
+    _require_same_shape(reward=reward, terminated=terminated, step_discount=step_discount, next_value=next_value)
+    # Not a product: a diverged value of a state that does not count must not turn the target into NaN.
+    return reward + torch.where(terminated, 0.0, step_discount * next_value)
+
+
+def squared_td_errors(q: Tensor, target: Tensor) -> Tensor:
+    """(Q_i - y)^2, `[N, B, 1]`, from values `[N, B, 1]` and a target `[B, 1]` they share."""
+    _require_same_shape(q=q[0], target=target)
+    return (q - target).square()
+
+
+def critic_loss(q: Tensor, target: Tensor) -> Tensor:
+    """Sum over critics of the mean squared TD error: every critic's gradient is as if it were alone.
+
+    Chen et al. (2021), algorithm 1, line 10.
+
+    Args:
+        q: `[N, B, 1]`.
+        target: `[B, 1]`, without gradient.
+    """
+    return squared_td_errors(q, target).mean(dim=tuple(range(1, q.ndim))).sum()
+
+
+def actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor) -> Tensor:
+    """Mean of temperature * log pi - (mean of all N critics), a scalar.
+
+    Chen et al. (2021), algorithm 1, line 12.
+
+    Args:
+        q: `[N, B, 1]`, at actions that carry the actor's gradient.
+        log_prob: `[B, 1]`, of those actions.
+        temperature: scalar, without gradient.
+    """
+    _require_same_shape(q=q[0], log_prob=log_prob)
+    return (temperature * log_prob - q.mean(dim=0)).mean()
+
+
+def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+    """-log(temperature) * (mean log pi + target entropy): it falls where the policy is too random.
+
+    Haarnoja et al. (2018b), equation 18, on the logarithm as in REDQ's release, so that the step does not depend
+    on the temperature.
+
+    Args:
+        log_temperature: scalar.
+        log_prob: `[B, 1]`, without gradient.
+        target_entropy: in nats.
+    """
+    return -(log_temperature * (log_prob + target_entropy)).mean()
+
+
+def _require_same_shape(**tensors: Tensor) -> None:
+    # A [B] beside a [B, 1] would broadcast to [B, B] and still train, badly.
+    if len({tensor.shape for tensor in tensors.values()}) > 1:
+        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+        raise ValueError(f"shapes must agree: {shapes}")

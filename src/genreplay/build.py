@@ -1,0 +1,65 @@
+"""The composition root: from a config to the parts the loop drives. Every part gets only what it needs."""
+
+from __future__ import annotations
+
+import torch
+from lightning import Fabric
+
+from genreplay.collect import Collection
+from genreplay.envs.base import World
+from genreplay.evaluate import Evaluator
+from genreplay.generators.base import Generator
+from genreplay.loop import Parts
+from genreplay.registry import entry
+from genreplay.replay import MixedReplay
+from genreplay.schema import ExperimentConfig
+from genreplay.seeding import derive_seed
+from genreplay.team import Team
+from genreplay.transition import ACTION, OBSERVATION, Codec
+
+
+def build_world(config: ExperimentConfig) -> World:
+    """The world that `env.name` stands for."""
+    return entry("env", config.env.name).part(config.env)
+
+
+def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
+    """The generator that `generator.name` stands for, the same on every rank; None for real replay only."""
+    part = entry("generator", config.generator.name).part
+    if part is None:
+        return None
+    torch.manual_seed(derive_seed(config.seed, "generator"))
+    return part(config.generator, codec, conditional=config.relevance.name != "none")
+
+
+def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:
+    """Everything rank 0 owns: simulators, buffers, agent, relevance."""
+    device = fabric.device
+    widths = codec.layout.widths()
+    observation_width, action_width = widths[OBSERVATION], widths[ACTION]
+    torch.manual_seed(derive_seed(config.seed, "agent"))
+    agent = (
+        entry("agent", config.agent.name)
+        .part(config.agent, observation_width, action_width, world.discount_period)
+        .to(device)
+    )
+
+    relevance = None
+    if (part := entry("relevance", config.relevance.name).part) is not None:
+        relevance = part(config.relevance, observation_width, action_width, agent.td_error).to(device)
+
+    env = world.make_env(
+        config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
+    )
+    replay = MixedReplay(
+        config.replay.capacity,
+        config.replay.synthetic_fraction,
+        config.replay.storage,
+        device=device,
+        seed=derive_seed(config.seed, "replay"),
+    )
+    collection = Collection(env, agent.policy(deterministic=False), config.loop.warmup_env_steps)
+    evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
+    # Everything random from here on continues one stream, which checkpoints keep.
+    torch.manual_seed(derive_seed(config.seed, "loop"))
+    return Parts(collection, replay, codec, agent, team, relevance, evaluator)

@@ -1,0 +1,95 @@
+"""Collection: TorchRL's collector over parallel simulators, with random warm-up, and resumable.
+
+Shapes: W workers, n new rows (W less those whose simulator failed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+from tensordict.nn import TensorDictModule
+from torchrl.collectors import Collector
+from torchrl.envs.utils import ExplorationType
+
+from genreplay.envs.base import BatchedEnv
+from genreplay.transition import FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED
+
+
+class Collection:
+    """One decision in every simulator at a time.
+
+    The policy is used as it is, not copied, so what the agent learns acts at once. The collector is built at
+    the first `next()`: before it, `load_state_dict` can put the environment where the checkpoint left it, and
+    no episode is started in vain.
+
+    Args:
+        env: the simulators.
+        policy: observation -> action, exploring.
+        warmup_env_steps: decisions drawn uniformly from the action space before the policy takes over;
+            rounded up to whole rounds of W.
+    """
+
+    def __init__(self, env: BatchedEnv, policy: TensorDictModule, warmup_env_steps: int):
+        self.env, self.policy = env, policy
+        self._warmup_left = -(-warmup_env_steps // env.num_workers) * env.num_workers
+        self._collector: Collector | None = None
+        self._batches: Iterator[TensorDictBase] | None = None
+
+    def next(self) -> TensorDict:
+        """The next transitions `[n]`, with `STORED_KEYS`; rows of a simulator that failed are left out."""
+        if self._batches is None:
+            self._collector = self._new_collector()
+            self._batches = iter(self._collector)
+        rows = next(self._batches).reshape(-1)
+        self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
+        rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
+        stored = rows.select(*STORED_KEYS)
+        failed = rows[FAILED].view(-1)
+        return stored[~failed] if failed.any() else stored
+
+    def finished_episodes(self) -> list[dict[str, float]]:
+        """Metrics of the episodes that ended since the last call (see `BatchedEnv.pop_finished`)."""
+        return self.env.pop_finished()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What resumes collection, as plain JSON. The random draws are those of torch's global generator."""
+        return {"warmup_left": self._warmup_left, "env": self.env.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue the checkpoint's episodes and what is left of its warm-up.
+
+        Raises:
+            RuntimeError: collection has begun already.
+        """
+        if self._collector is not None:
+            raise RuntimeError("load_state_dict: collection has begun; load before the first next()")
+        self._warmup_left = int(state["warmup_left"])
+        self.env.load_state_dict(state["env"])
+
+    def shutdown(self) -> None:
+        """Stop the simulators."""
+        if self._collector is not None:
+            self._collector.shutdown()
+        elif not self.env.is_closed:
+            self.env.close()
+
+    def _new_collector(self) -> Collector:
+        # The policy's own device: given another one, TorchRL would act with a copy that never learns.
+        device = next((parameter.device for parameter in self.policy.parameters()), torch.device("cpu"))
+        return Collector(
+            self.env,
+            self.policy,
+            frames_per_batch=self.env.num_workers,
+            total_frames=-1,
+            init_random_frames=self._warmup_left,
+            policy_device=device,
+            env_device="cpu",
+            storing_device="cpu",
+            exploration_type=ExplorationType.RANDOM,
+            use_buffers=False,
+            track_traj_ids=False,
+            auto_register_policy_transforms=False,
+        )

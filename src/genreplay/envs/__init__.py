@@ -1,0 +1,1 @@
+"""Worlds: what the agent acts in, as TorchRL environments."""

@@ -1,0 +1,226 @@
+"""What the loop needs of a world, and W simulators behind one TorchRL environment.
+
+Shapes: W workers (parallel episodes), O observation, A action.
+
+A new environment is a `World` (its layout, its headline metric) and a `BatchedEnv` with three hooks: `start` an
+episode, `advance` it by one decision, tell its `metrics`. Seeds, resets, episode books and resuming are done here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tensordict import TensorDict, TensorDictBase
+from torchrl.data import Binary, Bounded, Composite, Unbounded
+from torchrl.envs import EnvBase
+
+from genreplay.transition import TransitionLayout
+
+EpisodeSeeds = Callable[[int, int], int]
+"""`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""
+
+
+class Step(NamedTuple):
+    """What one decision led to, in one simulator."""
+
+    observation: np.ndarray
+    """`[O]`, float32."""
+    reward: float
+    duration: float
+    """Time that passed, in the unit of `World.discount_period`."""
+    terminated: bool = False
+    """The state has no future: the target does not bootstrap."""
+    truncated: bool = False
+    """The episode was cut off here: the target does bootstrap."""
+    failed: bool = False
+    """The simulator broke down: the row is no experience and must not be stored; the episode ends."""
+
+
+class World(ABC):
+    """One world to learn in. Built from its config dataclass alone."""
+
+    headline: str
+    """The metric a person asks for first; a key of `BatchedEnv.metrics`."""
+    headline_unit: str
+    minimise: bool
+    """True where a lower headline is better."""
+    discount_period: float = 1.0
+    """Time over which the discount factor gamma applies once, in the unit of `Step.duration`."""
+    layout: TransitionLayout
+
+    @abstractmethod
+    def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
+        """Parallel simulators. With `evaluation`, the episodes and demand that policies are judged on."""
+
+    def baseline(self, env: BatchedEnv, worker_seeds: dict[int, int]) -> dict[int, dict[str, float]] | None:
+        """Metrics by worker of what runs today (the fixed plan) on whole episodes of `env`; None if there is none."""
+        return None
+
+
+class BatchedEnv(EnvBase):
+    """W independent simulators behind one TorchRL environment of batch size `[W]`.
+
+    Keys beside TorchRL's own: `("next", "duration")` `[W, 1]` and `("next", "failed")` `[W, 1]` (see `Step`).
+
+    An episode is a function of its seed and its actions, so `state_dict` holds just those, and `load_state_dict`
+    makes the next full reset take up the running episodes where they were by playing them again.
+
+    Args:
+        observation_spec: of one worker, `[O]`.
+        action_spec: of one worker, `[A]`.
+        num_workers: W.
+        episode_seeds: the seed of each worker's i-th episode.
+    """
+
+    def __init__(
+        self, observation_spec: Bounded | Unbounded, action_spec: Bounded, num_workers: int, episode_seeds: EpisodeSeeds
+    ):
+        super().__init__(device="cpu", batch_size=[num_workers])
+        self.num_workers = num_workers
+        shape = (num_workers, 1)
+        self.observation_spec = Composite(
+            observation=observation_spec.expand(num_workers, *observation_spec.shape),
+            duration=Unbounded(shape),
+            failed=Binary(1, shape=shape, dtype=torch.bool),
+            shape=[num_workers],
+        )
+        self.action_spec = action_spec.expand(num_workers, *action_spec.shape)
+        self.reward_spec = Unbounded(shape)
+        self.done_spec = Composite(
+            {key: Binary(1, shape=shape, dtype=torch.bool) for key in ("done", "terminated", "truncated")},
+            shape=[num_workers],
+        )
+        self._episode_seeds = episode_seeds
+        self._episode_index = [-1] * num_workers
+        self._actions: list[list[np.ndarray]] = [[] for _ in range(num_workers)]
+        self._returns = [0.0] * num_workers
+        self._finished: list[dict[str, float]] = []
+        self._resume = False
+
+    # The hooks -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
+        """Begin an episode in each named worker; its first observation `[O]`."""
+
+    @abstractmethod
+    def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
+        """Carry out one decision `[A]` in each named worker. May run them at the same time."""
+
+    @abstractmethod
+    def metrics(self, worker: int) -> dict[str, float]:
+        """Figures of the episode that just ended in `worker`, in the units their names tell."""
+
+    # Books -----------------------------------------------------------------------------------------------------
+
+    def pop_finished(self) -> list[dict[str, float]]:
+        """Metrics of the episodes that ended since the last call, with `seed`, `return` and `num_decisions`."""
+        finished, self._finished = self._finished, []
+        return finished
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Episode numbers and the running episodes' actions: enough to stand here again."""
+        return {
+            "episode_index": list(self._episode_index),
+            "actions": [np.stack(a).tolist() if a else [] for a in self._actions],
+        }
+
+    def load_state_dict(self, state: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Make the next full reset continue the episodes that `state` describes.
+
+        Raises:
+            ValueError: `state` is of another number of workers.
+        """
+        if len(state["episode_index"]) != self.num_workers:
+            raise ValueError(
+                f"the checkpoint has {len(state['episode_index'])} environment workers, this run {self.num_workers}"
+            )
+        self._episode_index = list(state["episode_index"])
+        self._actions = [[np.asarray(a, dtype=np.float32) for a in actions] for actions in state["actions"]]
+        self._resume = True
+
+    # TorchRL ---------------------------------------------------------------------------------------------------
+
+    def _reset(self, tensordict: TensorDictBase | None = None, **kwargs: Any) -> TensorDictBase:
+        wanted = None if tensordict is None else tensordict.get("_reset", None)
+        workers = range(self.num_workers) if wanted is None else wanted.view(-1).nonzero().view(-1).tolist()
+        replay = self._resume and wanted is None
+        observations = self._replay_episodes() if replay else self._begin(workers)
+        self._resume = False
+        out = self.observation_spec.zero()
+        before = None if wanted is None or tensordict is None else tensordict.get("observation", None)
+        if before is not None:
+            out.set("observation", before.clone())
+        for worker, observation in observations.items():
+            out["observation"][worker] = torch.as_tensor(observation)
+        return out.update(self.full_done_spec.zero())
+
+    def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
+        actions = dict(enumerate(tensordict.get("action").numpy().copy()))
+        steps = self.advance(actions)
+        out = TensorDict(
+            {
+                "observation": torch.from_numpy(np.stack([steps[w].observation for w in actions])).float(),
+                **{
+                    key: torch.tensor([[getattr(steps[w], key)] for w in actions], dtype=dtype)
+                    for key, dtype in (
+                        ("reward", torch.float32),
+                        ("duration", torch.float32),
+                        ("terminated", torch.bool),
+                        ("truncated", torch.bool),
+                        ("failed", torch.bool),
+                    )
+                },
+            },
+            batch_size=self.batch_size,
+        )
+        out["truncated"] |= out["failed"]
+        out["done"] = out["terminated"] | out["truncated"]
+        for worker, step in steps.items():
+            self._actions[worker].append(actions[worker])
+            self._returns[worker] += step.reward
+            if out["done"][worker] and not step.failed:
+                self._finished.append(
+                    {
+                        "seed": float(self._seed_of(worker)),
+                        "return": self._returns[worker],
+                        "num_decisions": float(len(self._actions[worker])),
+                        **self.metrics(worker),
+                    }
+                )
+        return out
+
+    def _set_seed(self, seed: int | None) -> None:
+        """Episodes are seeded by `episode_seeds`; a TorchRL seed starts their numbering anew."""
+        self._episode_index = [-1] * self.num_workers
+
+    def _seed_of(self, worker: int) -> int:
+        return self._episode_seeds(worker, self._episode_index[worker])
+
+    def _begin(self, workers: Iterable[int]) -> dict[int, np.ndarray]:
+        """The next episode in each of `workers`."""
+        for worker in workers:
+            self._episode_index[worker] += 1
+            self._actions[worker], self._returns[worker] = [], 0.0
+        return self.start({w: self._seed_of(w) for w in workers})
+
+    def _replay_episodes(self) -> dict[int, np.ndarray]:
+        """Start the recorded episodes again and carry out their actions, all workers side by side.
+
+        An episode that ends on the way (the simulator failed) cannot be taken up: its worker begins the next one.
+        """
+        observations = self.start({w: self._seed_of(w) for w in range(self.num_workers)})
+        self._returns = [0.0] * self.num_workers
+        for i in range(max(len(actions) for actions in self._actions)):
+            steps = self.advance({w: a[i] for w, a in enumerate(self._actions) if i < len(a)})
+            for worker, step in steps.items():
+                observations[worker] = step.observation
+                self._returns[worker] += step.reward
+            ended = [w for w, step in steps.items() if step.failed or step.terminated or step.truncated]
+            if ended:
+                observations |= self._begin(ended)
+        return observations

@@ -1,0 +1,1 @@
+"""Traffic-signal control in SUMO, on sumo-rl."""

@@ -1,0 +1,186 @@
+"""What a network file says about its one traffic light: phases, lanes, approaches, movements."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax import SAXException
+
+import sumolib
+
+from genreplay.errors import UserError
+
+VEHICLE_SPACE = 7.5
+"""Road that a standing car takes up with its gap, m."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A piece of road whose vehicles are counted together: a controlled lane, or all edges upstream of an approach."""
+
+    name: str
+    lanes: tuple[str, ...]
+    """The controlled lane; empty for an upstream section."""
+    edges: tuple[str, ...]
+    """The upstream edges; empty for a controlled lane."""
+    capacity: int
+    """Standing cars that fit, at least 1."""
+
+
+@dataclass(frozen=True)
+class Approach:
+    """A road that leads to the light, with what lies upstream of it."""
+
+    name: str
+    edges: tuple[str, ...]
+    """The controlled edge, then the observed edges upstream."""
+
+
+@dataclass(frozen=True)
+class Movement:
+    """A way over the intersection."""
+
+    approach: int
+    """Index in `Intersection.approaches`."""
+    from_edge: str
+    to_edge: str
+    turn: str
+    """`left`, `straight`, `right` or `turn` (back)."""
+
+
+@dataclass(frozen=True)
+class Intersection:
+    """One signalised intersection."""
+
+    light: str
+    greens: tuple[str, ...]
+    """Signal states of the P green phases, in the order of the map's plan."""
+    yellow_time: int
+    """Longest yellow of the map's plan, s."""
+    all_red_time: int
+    """Longest all-red of the map's plan, s."""
+    sections: tuple[Section, ...]
+    approaches: tuple[Approach, ...]
+    movements: tuple[Movement, ...]
+
+
+def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
+    """The one intersection with a light in `net_file`.
+
+    Args:
+        net_file: a SUMO network.
+        upstream_metres: how far before the stop line edges still count as upstream of an approach.
+
+    Raises:
+        UserError: the file is no network, or has not exactly one traffic light with at least two green phases.
+    """
+    try:
+        net = sumolib.net.readNet(str(net_file), withPrograms=True)
+    except (SAXException, KeyError, ValueError) as error:
+        raise UserError(f"env.net_file: {net_file} is no SUMO network ({error}); make one with netconvert") from None
+    lights = net.getTrafficLights()
+    if len(lights) != 1:
+        found = "no traffic light" if not lights else f"{len(lights)} traffic lights"
+        raise UserError(f"env.net_file: {net_file} has {found}; use a map with exactly one")
+    light = lights[0]
+    greens, yellow_time, all_red_time = _phases(light, net_file)
+    connections = [
+        connection
+        for in_lane, out_lane, _ in sorted(light.getConnections(), key=lambda link: link[2])
+        for connection in in_lane.getOutgoing()
+        if connection.getToLane() is out_lane
+    ]
+    lanes = list(dict.fromkeys(connection.getFromLane() for connection in connections))
+    edges = list(dict.fromkeys(lane.getEdge() for lane in lanes))
+    upstream = _upstream(edges, {connection.getTo() for connection in connections}, upstream_metres)
+    return Intersection(
+        light.getID(),
+        greens,
+        yellow_time,
+        all_red_time,
+        _sections(lanes, edges, upstream),
+        tuple(Approach(edge.getID(), tuple(e.getID() for e in (edge, *upstream[edge]))) for edge in edges),
+        _movements(connections, edges),
+    )
+
+
+def is_green(state: str) -> bool:
+    """Whether a phase lets somebody go and nobody clear (sumo-rl's rule for the phases it chooses among)."""
+    return not set(state) & set("yYu") and not set(state) <= set("rs")
+
+
+def is_all_red(state: str) -> bool:
+    """Whether a phase stops everybody."""
+    return set(state) <= set("rs")
+
+
+def yellow_state(now: str, following: str) -> str:
+    """What stands between two greens: yellow for whoever has to stop, the rest as it is (sumo-rl's rule)."""
+    return "".join("y" if old in "Gg" and new in "rs" else old for old, new in zip(now, following, strict=True))
+
+
+def cleared_state(yellow: str) -> str:
+    """What follows yellow where the plan has an all-red: red for whoever had to stop."""
+    return yellow.replace("y", "r")
+
+
+def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], int, int]:
+    """Green states and the longest yellow and all-red (s) of the programme that SUMO runs: the last one."""
+    phases = list(light.getPrograms().values())[-1].getPhases()
+    greens = tuple(dict.fromkeys(phase.state for phase in phases if is_green(phase.state)))
+    if len(greens) < 2:
+        raise UserError(
+            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s); "
+            "there is something to control from two on"
+        )
+    yellow = [phase.duration for phase in phases if "y" in phase.state.lower()]
+    all_red = [phase.duration for phase in phases if is_all_red(phase.state)]
+    return greens, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0))
+
+
+def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, list[Any]]:
+    """For each controlled edge, the edges that lead to it, nearest first; each edge belongs to one approach only.
+
+    Edges that leave the intersection are left out: they are upstream only of somebody who turns back.
+    """
+    found: dict[Any, list[Any]] = {edge: [] for edge in edges}
+    seen = set(edges) | exits
+    frontier = [(edge.getLength(), edge, edge) for edge in edges]
+    while frontier:
+        frontier.sort(key=lambda entry: (entry[0], entry[1].getID()))
+        distance, edge, approach = frontier.pop(0)
+        if distance >= metres:
+            continue
+        for incoming in sorted(edge.getIncoming(), key=lambda e: e.getID()):
+            if incoming in seen or incoming.isSpecial():
+                continue
+            seen.add(incoming)
+            found[approach].append(incoming)
+            frontier.append((distance + incoming.getLength(), incoming, approach))
+    return found
+
+
+def _sections(lanes: list[Any], edges: list[Any], upstream: dict[Any, list[Any]]) -> tuple[Section, ...]:
+    sections = [Section(lane.getID(), (lane.getID(),), (), _capacity([lane])) for lane in lanes]
+    for edge in edges:
+        if upstream[edge]:
+            roads = [lane for e in upstream[edge] for lane in e.getLanes() if lane.allows("passenger")]
+            names = tuple(e.getID() for e in upstream[edge])
+            sections.append(Section(f"upstream of {edge.getID()}", (), names, _capacity(roads)))
+    return tuple(sections)
+
+
+def _capacity(lanes: list[Any]) -> int:
+    return max(1, sum(math.ceil(lane.getLength() / VEHICLE_SPACE) for lane in lanes))
+
+
+def _movements(connections: list[Any], edges: list[Any]) -> tuple[Movement, ...]:
+    turns = {"l": "left", "L": "left", "r": "right", "R": "right", "s": "straight", "t": "turn"}
+    return tuple(
+        dict.fromkeys(
+            Movement(edges.index(c.getFrom()), c.getFrom().getID(), c.getTo().getID(), turns[c.getDirection()])
+            for c in connections
+        )
+    )

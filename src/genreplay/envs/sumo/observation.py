@@ -1,0 +1,115 @@
+"""What the controller sees, and the reward that follows from it: one definition for simulator and generated rows.
+
+Shapes: N rows, S sections (lanes and upstream roads), B approaches, P phases, O observation = 3 S + 2 B + 3 P.
+
+Order: density [S], queue [S], mean queue [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
+was green [P], length of each phase's last green [P].
+
+As in `actions`, functions take NumPy arrays and torch tensors alike (float64).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Array, Signal, Timing
+from genreplay.envs.sumo.intersection import Intersection
+
+COUNT_LIMIT = 2.0
+"""Vehicles on a section are counted up to this many times its capacity (short vehicles stand closer)."""
+BACKLOG_SCALE = 100.0
+"""Backlog whose entry is 1, vehicles. Entries are square roots of counts: fine where it matters, bounded in a jam."""
+BACKLOG_LIMIT = 300.0
+"""Backlog is counted up to this, vehicles an approach."""
+
+
+class Slices(NamedTuple):
+    """Where the parts of an observation lie."""
+
+    density: slice
+    queue: slice
+    mean_queue: slice
+    backlog: slice
+    mean_backlog: slice
+    phase: slice
+    since_green: slice
+    last_green: slice
+
+
+class Counts(NamedTuple):
+    """Vehicles, at a moment or as a mean over time."""
+
+    sections: Array
+    """`[S]`"""
+    approaches: Array
+    """Waiting to enter the map, `[B]`."""
+
+
+class View:
+    """Reads and writes observations of one intersection.
+
+    Args:
+        intersection: sections and approaches, in the order of the entries.
+        timing: the longest green scales `last_green`.
+        reward_scale: 1/vehicle-seconds.
+    """
+
+    def __init__(self, intersection: Intersection, timing: Timing, reward_scale: float):
+        self.capacity = np.array([float(section.capacity) for section in intersection.sections])
+        self.timing, self.reward_scale = timing, reward_scale
+        widths = [len(self.capacity)] * 3 + [len(intersection.approaches)] * 2 + [timing.num_phases] * 3
+        ends = np.cumsum(widths).tolist()
+        self.slices = Slices(*(slice(end - width, end) for end, width in zip(ends, widths, strict=True)))
+        self.width: int = ends[-1]
+        """O."""
+        self.high = np.ones(self.width, dtype=np.float32)
+        """Largest values, `[O]`; the smallest are 0."""
+        for part in self.slices[:3]:
+            self.high[part] = COUNT_LIMIT
+        for part in self.slices[3:5]:
+            self.high[part] = (BACKLOG_LIMIT / BACKLOG_SCALE) ** 0.5
+
+    def observe(self, present: Array, waiting: Counts, mean_waiting: Counts, signal: Signal) -> np.ndarray:
+        """The observation `[O]` (float32).
+
+        Args:
+            present: vehicles on each section now, `[S]`.
+            waiting: halting on each section, and waiting to enter, now; up to the limits.
+            mean_waiting: their means over the last decision.
+            signal: of one row, `[1, P]`.
+        """
+        return np.concatenate(
+            [
+                np.minimum(present / self.capacity, COUNT_LIMIT),
+                waiting.sections / self.capacity,
+                mean_waiting.sections / self.capacity,
+                np.sqrt(waiting.approaches / BACKLOG_SCALE),
+                np.sqrt(mean_waiting.approaches / BACKLOG_SCALE),
+                *(part[0] for part in self.signal_entries(signal)),
+            ],
+            dtype=np.float32,
+        )
+
+    def signal_entries(self, signal: Signal) -> tuple[Array, Array, Array]:
+        """The last three parts of the observation, each `[N, P]`."""
+        return signal.phase, signal.since_green / SINCE_GREEN_LIMIT, signal.last_green / self.timing.max_green
+
+    def signal(self, observation: Array) -> Signal:
+        """The signal that observations `[N, O]` show, in whole seconds."""
+        s = self.slices
+        return Signal(
+            observation[:, s.phase],
+            (observation[:, s.since_green] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
+            (observation[:, s.last_green] * self.timing.max_green + 0.5) // 1.0,
+        )
+
+    def reward(self, next_observation: Array, duration: Array, capacity: Array) -> Array:
+        """Minus the integral of the queue over the decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
+
+        `capacity` is `View.capacity` as the caller's kind of array, `[S]`.
+        """
+        halting = (next_observation[:, self.slices.mean_queue] * capacity).sum(-1)
+        backlog = (next_observation[:, self.slices.mean_backlog] ** 2).sum(-1) * BACKLOG_SCALE
+        return -self.reward_scale * (halting + backlog) * duration

@@ -1,0 +1,145 @@
+"""The parent's end of a worker process: start it, talk to it, learn why it died, start it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import sumo
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.errors import UserError
+
+CLOSE_SECONDS = 5.0
+"""How long a worker may take to end by itself."""
+
+
+class SimulatorError(Exception):
+    """The simulator broke down; the message is SUMO's own, on one line."""
+
+
+class SimulatorProcess:
+    """A simulator in a process of its own.
+
+    Args:
+        config: of the world.
+        folder: of this worker alone, for its files.
+    """
+
+    def __init__(self, config: SumoConfig, folder: Path):
+        self._config, self._folder = config, folder
+        self._stderr_file = folder / "stderr.txt"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.restart()
+
+    @property
+    def pid(self) -> int:
+        """Of the worker process, which leads a process group with its fork of the running episode."""
+        return self._process.pid
+
+    def restart(self) -> None:
+        """Start the worker, after ending one that runs. Does not wait for it."""
+        if hasattr(self, "_process"):
+            self._end(0.0)
+        environment = {
+            **os.environ,
+            "SUMO_HOME": os.environ.get("SUMO_HOME", sumo.SUMO_HOME),
+            "OPENBLAS_NUM_THREADS": "1",  # the worker forks
+            "PYTHONHASHSEED": "0",
+        }
+        environment.pop("LIBSUMO_AS_TRACI", None)
+        if self._config.backend == "libsumo":
+            environment["LIBSUMO_AS_TRACI"] = "1"
+        self._stderr_file.unlink(missing_ok=True)
+        with open(self._stderr_file, "ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "genreplay.envs.sumo.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        self.send({"config": asdict(self._config), "folder": str(self._folder)})
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Ask for something. A worker that is gone is noticed by `receive`."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(message) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return
+
+    def receive(self) -> dict[str, Any]:
+        """Wait for the answer.
+
+        Raises:
+            SimulatorError: the simulator broke down, or its process died.
+            UserError: what was asked for cannot work.
+        """
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            raise SimulatorError(self._why_it_died())
+        message = json.loads(line)
+        if "user_error" in message:
+            raise UserError(message["user_error"])
+        if "error" in message:
+            raise SimulatorError(_one_line([message["error"], *self._errors()]))
+        return message
+
+    def close(self) -> None:
+        """End the worker."""
+        self._end(CLOSE_SECONDS)
+
+    def _end(self, patience: float) -> None:
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            try:
+                stream.close()
+            except BrokenPipeError:
+                continue  # it died with a request unread
+        try:
+            self._process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            self._process.wait()
+
+    def _kill(self) -> None:
+        """End the worker and its fork, whatever they are doing."""
+        if hasattr(os, "killpg"):
+            os.killpg(self.pid, signal.SIGKILL)
+        else:
+            self._process.kill()
+
+    def _why_it_died(self) -> str:
+        try:
+            status = self._process.wait(CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "the simulator process closed its output"
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        lines = self._errors() or self._stderr()[-1:]
+        return _one_line([f"the simulator process ended with {how}", *lines])
+
+    def _stderr(self) -> list[str]:
+        text = self._stderr_file.read_text(encoding="utf-8", errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]
+
+    def _errors(self) -> list[str]:
+        return [line for line in self._stderr() if line.startswith("Error:")]
+
+
+def _one_line(parts: list[str]) -> str:
+    """The parts without those that another one says already."""
+    flat = list(dict.fromkeys(" ".join(part.split()) for part in parts))
+    said = [part.removeprefix("Error: ").rstrip(".") for part in flat]
+    keep = [part for i, part in enumerate(flat) if not any(said[i] in other for j, other in enumerate(flat) if j != i)]
+    return "; ".join(keep)

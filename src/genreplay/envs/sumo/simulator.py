@@ -1,0 +1,267 @@
+"""One intersection in SUMO: sumo-rl's environment with continuous green durations. Runs in a worker process.
+
+Shapes: S sections, B approaches, P phases, O observation, A action.
+
+libsumo has one simulation a process; sumo-rl takes it instead of TraCI where LIBSUMO_AS_TRACI is set at import.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sumo
+
+os.environ.setdefault("SUMO_HOME", sumo.SUMO_HOME)  # sumo-rl asks for it at import
+
+from sumo_rl.environment import env as sumo_rl_env
+from sumo_rl.environment.env import SumoEnvironment
+from sumo_rl.environment.traffic_signal import TrafficSignal
+
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, plan, timing_of
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.demand import Demand
+from genreplay.envs.sumo.intersection import cleared_state, read_intersection, yellow_state
+from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts, View
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.tripinfo import read_trips, summary
+from genreplay.seeding import derive_seed
+
+
+@dataclass
+class Decided:
+    """What one decision led to."""
+
+    observation: list[float]
+    """`[O]`, exact float32 values."""
+    reward: float
+    duration: float
+    """s"""
+    truncated: bool
+    """The episode is over."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Figures of the episode, once it is over."""
+
+    def to_message(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return vars(self)
+
+
+class GreenSignal(TrafficSignal):
+    """A light that shows what it is told: sumo-rl's signal without its fixed decision interval."""
+
+    def _build_phases(self) -> None:
+        self.num_green_phases = len(self.env.intersection.greens)
+        self.show(self.env.intersection.greens[0])
+
+    def show(self, state: str) -> None:
+        """Show this state until told otherwise."""
+        self.sumo.trafficlight.setRedYellowGreenState(self.id, state)
+
+
+class Simulator(SumoEnvironment):
+    """Episodes of one intersection, one decision at a time.
+
+    Args:
+        config: of the world.
+        folder: for route files and SUMO's output; its files are overwritten by each episode.
+    """
+
+    def __init__(self, config: SumoConfig, folder: Path):
+        scenario = resolve(config)
+        self.config, self.folder = config, folder
+        self.intersection = read_intersection(scenario.net_file, config.upstream_metres)
+        self.yellow_time = self.intersection.yellow_time if config.yellow_time is None else config.yellow_time
+        self.all_red_time = self.intersection.all_red_time if config.all_red_time is None else config.all_red_time
+        self.timing = timing_of(config, len(self.intersection.greens), self.yellow_time + self.all_red_time)
+        self.view = View(self.intersection, self.timing, config.reward_scale)
+        self._demand = Demand(config.demand, scenario, self.intersection)
+        self._tripinfo = folder / "tripinfo.xml"
+        yellow_time, all_red_time = self.yellow_time, self.all_red_time
+        super().__init__(
+            str(scenario.net_file),
+            str(folder / "demand.rou.xml"),
+            use_gui=config.backend == "gui",
+            begin_time=scenario.begin_time,
+            num_seconds=scenario.episode_seconds,
+            single_agent=True,
+            delta_time=yellow_time + 1,
+            yellow_time=yellow_time,
+            min_green=config.min_green,
+            max_green=config.max_green,
+            add_system_info=False,
+            add_per_agent_info=False,
+        )
+        self.yellow_time, self.all_red_time = yellow_time, all_red_time
+
+    # Episodes --------------------------------------------------------------------------------------------------
+
+    def start(self, seed: int, evaluation: bool) -> list[float]:
+        """Begin the episode of `seed`, with the first phase green on empty roads; the first observation."""
+        self._begin(seed, evaluation)
+        self.light = GreenSignal(
+            self,
+            self.intersection.light,
+            self.delta_time,
+            self.yellow_time,
+            self.min_green,
+            self.max_green,
+            self.begin_time,
+            "queue",
+            self.sumo,
+        )
+        phase = np.eye(self.timing.num_phases)[:1]
+        self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
+        self._shown = 0
+        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        return self._observation.tolist()
+
+    def decide(self, action: np.ndarray) -> Decided:
+        """Carry out one decision `[A]`."""
+        decision = plan(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
+        self._forget()
+        for number, green in zip(decision.order[0], decision.greens[0], strict=True):
+            self._switch(int(number))
+            self._run(int(green))
+        self.signal = decision.signal
+        self._episode_queue += self._queue_integral()
+        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        reward = self.view.reward(self._observation[None].astype(np.float64), decision.duration, self.view.capacity)
+        truncated = self._elapsed >= self._num_seconds
+        metrics = self._finish() if truncated else {}
+        return Decided(self._observation.tolist(), float(reward[0]), float(decision.duration[0]), truncated, metrics)
+
+    def fixed_plan(self, seed: int, evaluation: bool) -> dict[str, float]:
+        """Figures of the same episode under the map's own plan."""
+        self._begin(seed, evaluation)
+        self._run(self._num_seconds)
+        self._episode_queue = self._queue_integral()
+        return self._finish()
+
+    def _begin(self, seed: int, evaluation: bool) -> None:
+        self.close()
+        self._level = self._demand.write(seed, evaluation, Path(self._route))
+        self.sumo_seed = derive_seed(seed, "sumo")
+        self._start_simulation()
+        self._num_seconds = self.sim_max_time - self.begin_time
+        self._elapsed, self._episode_queue = 0, 0.0
+        self._prepare_reads()
+        self._forget()
+
+    def _start_simulation(self) -> None:
+        """As sumo-rl's, quiet, with SUMO's record of every trip, and with paths that may hold spaces."""
+        command = [
+            self._sumo_binary,
+            "--net-file",
+            self._net,
+            "--route-files",
+            self._route,
+            "--begin",
+            str(self.begin_time),
+            "--seed",
+            str(self.sumo_seed),
+            "--time-to-teleport",
+            str(self.config.teleport_seconds),
+            "--max-depart-delay",
+            "-1",
+            "--tripinfo-output",
+            str(self._tripinfo),
+            "--tripinfo-output.write-unfinished",
+            "--tripinfo-output.write-undeparted",
+            "--no-step-log",
+            "--no-warnings",
+            "--duration-log.disable",
+        ]
+        if self.use_gui:
+            command += ["--start", "--quit-on-end"]
+        traci = sumo_rl_env.traci
+        if sumo_rl_env.LIBSUMO:
+            traci.start(command)
+            self.sumo = traci
+        else:
+            traci.start(command, label=self.label)
+            self.sumo = traci.getConnection(self.label)
+
+    def _finish(self) -> dict[str, float]:
+        """Close the simulation, which writes the trips, and read them."""
+        teleports = float(self.sumo.simulation.getParameter("", "stats.teleports.total"))
+        self.close()
+        return {
+            **summary(read_trips(self._tripinfo)),
+            "mean_queue": self._episode_queue / self._elapsed,
+            "teleports": teleports,
+            **self._level,
+        }
+
+    # Seconds ---------------------------------------------------------------------------------------------------
+
+    def _switch(self, number: int) -> None:
+        greens = self.intersection.greens
+        if number != self._shown:
+            yellow = yellow_state(greens[self._shown], greens[number])
+            self.light.show(yellow)
+            self._run(self.yellow_time)
+            if self.all_red_time > 0:
+                self.light.show(cleared_state(yellow))
+                self._run(self.all_red_time)
+            self.light.show(greens[number])
+            self._shown = number
+
+    def _run(self, seconds: int) -> None:
+        """Let time pass, noting who stands and who waits to enter, second by second."""
+        step, pending = self._sumo_step, self.sumo.edge.getPendingVehicles
+        halting_reads, backlog_reads = self._halting_reads, self._backlog_reads
+        for _ in range(seconds):
+            step()
+            self._halting.append([read(name) for read, name in halting_reads])
+            self._backlog.append([len(pending(name)) for name in backlog_reads])
+        self._elapsed += seconds
+
+    # Reads -----------------------------------------------------------------------------------------------------
+
+    def _prepare_reads(self) -> None:
+        """What to call each second, by lane and edge, and the 0-1 matrices that add it up by section and approach."""
+        lane, edge = self.sumo.lane, self.sumo.edge
+        sections, approaches = self.intersection.sections, self.intersection.approaches
+        places = [(i, name, lane) for i, section in enumerate(sections) for name in section.lanes]
+        places += [(i, name, edge) for i, section in enumerate(sections) for name in section.edges]
+        self._halting_reads = [(domain.getLastStepHaltingNumber, name) for _, name, domain in places]
+        self._present_reads = [(domain.getLastStepVehicleNumber, name) for _, name, domain in places]
+        self._limits = COUNT_LIMIT * self.view.capacity
+        self._of_section = np.eye(len(sections))[:, [i for i, _, _ in places]]
+        entries = [(i, name) for i, approach in enumerate(approaches) for name in approach.edges]
+        self._backlog_reads = [name for _, name in entries]
+        self._of_approach = np.eye(len(approaches))[:, [i for i, _ in entries]]
+
+    def _present(self) -> np.ndarray:
+        """Vehicles now, by section, `[S]`."""
+        return self._of_section @ np.array([read(name) for read, name in self._present_reads], dtype=np.float64)
+
+    def _waiting(self) -> Counts:
+        """Vehicles that stand or wait to enter, at the last second noted; none before the first."""
+        if not self._halting:
+            return Counts(np.zeros(len(self._of_section)), np.zeros(len(self._of_approach)))
+        return self._counts(self._halting[-1:], self._backlog[-1:])
+
+    def _mean_waiting(self) -> Counts:
+        """The same, as means over the seconds noted."""
+        return self._counts(self._halting, self._backlog) if self._halting else self._waiting()
+
+    def _counts(self, halting: list[list[int]], backlog: list[list[int]]) -> Counts:
+        """Means over seconds, up to the limits of what is told apart."""
+        num_seconds = len(halting)
+        # Columns are added up in Python: making arrays of short lists of lists takes longer.
+        sections = self._of_section @ [sum(column) / num_seconds for column in zip(*halting, strict=True)]
+        approaches = self._of_approach @ [sum(column) / num_seconds for column in zip(*backlog, strict=True)]
+        return Counts(np.minimum(sections, self._limits), np.minimum(approaches, BACKLOG_LIMIT))
+
+    def _queue_integral(self) -> float:
+        """Vehicle-seconds noted, without limits."""
+        return float(sum(map(sum, self._halting)) + sum(map(sum, self._backlog)))
+
+    def _forget(self) -> None:
+        self._halting: list[list[int]] = []
+        self._backlog: list[list[int]] = []

@@ -1,0 +1,131 @@
+"""The program of a worker process: a simulator that answers each JSON line with a JSON line.
+
+Started by `process.SimulatorProcess`. The answers go to the standard output it was started with; whatever SUMO prints
+goes to standard error, which the parent reads when something broke. The worker ends when its input does, so it never
+outlives its parent.
+
+Every episode runs in a fork of the same fresh process. Two simulations one after the other in one process are not
+independent: SUMO orders some things by memory address, and on cologne1 an episode's course then depends on what was
+simulated before it. Where there is no fork (Windows), episodes share the process and may differ in that way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.errors import UserError
+
+if TYPE_CHECKING:
+    from genreplay.envs.sumo.simulator import Simulator
+
+
+def config_from_tree(tree: dict[str, Any]) -> SumoConfig:
+    """The config that `dataclasses.asdict` made a tree of."""
+    return SumoConfig(**{**tree, "demand": DemandConfig(**tree["demand"])})
+
+
+def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
+    """Do what one request says."""
+    if request["command"] == "decide":
+        return simulator.decide(np.asarray(request["action"], dtype=np.float32)).to_message()
+    if request["command"] == "start":
+        return {"observation": simulator.start(request["seed"], request["evaluation"])}
+    if request["command"] == "fixed_plan":
+        return {"metrics": simulator.fixed_plan(request["seed"], request["evaluation"])}
+    raise ValueError(f"unknown command {request['command']!r}")
+
+
+class Server:
+    """Answers requests until there are no more, or one fails: SUMO is in no known state then, so the worker ends."""
+
+    def __init__(self, requests: TextIO, answers: TextIO):
+        self._requests, self._answers = requests, answers
+
+    def serve(self) -> int:
+        """Answer everything; the exit status."""
+        set_up = self._requests.readline()
+        status = self._guard(lambda: self._set_up(json.loads(set_up))) if set_up else 0
+        next_line = self._requests.readline() if set_up and status == 0 else ""
+        while next_line:
+            next_line, status = self._in_fork(next_line) if hasattr(os, "fork") else self._episode(next_line)
+        return status
+
+    def _set_up(self, message: dict[str, Any]) -> None:
+        # Here, so that a simulator that cannot be imported is told like any other failure.
+        from genreplay.envs.sumo.simulator import Simulator
+
+        self._simulator = Simulator(config_from_tree(message["config"]), Path(message["folder"]))
+        if stat.S_ISREG(os.fstat(2).st_mode):
+            os.ftruncate(2, 0)  # the notices of imports that worked
+
+    def _episode(self, first_line: str) -> tuple[str, int]:
+        """Answer one episode's requests; the line that begins the next one ("" at the end) and the exit status."""
+        line = first_line
+
+        def respond() -> None:
+            nonlocal line
+            self._send(answer(self._simulator, json.loads(line)))
+            line = self._requests.readline()
+
+        while True:
+            status = self._guard(respond)
+            if status != 0 or not line:
+                return "", status
+            if json.loads(line)["command"] != "decide":
+                return line, 0
+
+    def _in_fork(self, first_line: str) -> tuple[str, int]:
+        """`_episode` in a child process, which inherits both ends of the conversation."""
+        read_end, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read_end)
+            next_line, status = self._episode(first_line)
+            os.write(write_end, next_line.encode())
+            # Without Python's clean-up: what it would close belongs to the parent.
+            os._exit(status)
+        os.close(write_end)
+        with os.fdopen(read_end, encoding="utf-8") as stream:
+            next_line = stream.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if status < 0:
+            os.kill(os.getpid(), -status)  # die as the child did, so that the parent learns how
+        return next_line, status
+
+    def _guard(self, work: Callable[[], None]) -> int:
+        """Exit status of `work`; a failure is told to the parent in words: SUMO's exceptions do not pickle."""
+        try:
+            work()
+        except UserError as error:
+            self._send({"user_error": str(error)})
+        except Exception as error:
+            self._send({"error": f"{type(error).__name__}: {error}"})
+        else:
+            return 0
+        return 1
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._answers.write(json.dumps(message) + "\n")
+        self._answers.flush()
+
+
+def main() -> None:
+    """Serve on standard input and output."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.exit(Server(sys.stdin, answers).serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Traffic-signal control in SUMO as a world to learn in: W simulators in worker processes.
+
+Shapes: W workers, O observation, A action.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torchrl.data import Bounded
+
+from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step, World
+from genreplay.envs.sumo.actions import timing_of
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.intersection import read_intersection
+from genreplay.envs.sumo.layout import build_layout
+from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.process import SimulatorError, SimulatorProcess
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
+
+logger = logging.getLogger("genreplay")
+
+MAX_FAILURES = 3
+"""Failures of one worker in a row, without a decision between them, that end the run."""
+
+
+class SumoWorld(World):
+    """One signalised intersection, with continuous green durations (a semi-Markov decision process).
+
+    The reward of a decision is minus the integral of the queue over it; queue are the vehicles that stand on the
+    approaches and those that wait to enter the map. Episodes are cut off, never terminated.
+    """
+
+    headline = "delay"
+    headline_unit = "s"
+    minimise = True
+    discount_period = 30.0
+
+    def __init__(self, config: SumoConfig):
+        self.config = config
+        scenario = resolve(config)
+        intersection = read_intersection(scenario.net_file, config.upstream_metres)
+        yellow_time = intersection.yellow_time if config.yellow_time is None else config.yellow_time
+        all_red_time = intersection.all_red_time if config.all_red_time is None else config.all_red_time
+        timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
+        self.view = View(intersection, timing, config.reward_scale)
+        self.layout = build_layout(intersection, self.view)
+
+    def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
+        """Simulators in processes of their own; with `evaluation`, at the fixed demand levels."""
+        return SumoEnv(self.config, self.view, num_workers, episode_seeds, evaluation)
+
+    def baseline(self, env: BatchedEnv, worker_seeds: dict[int, int]) -> dict[int, dict[str, float]]:
+        """Metrics of the map's own fixed plan on the episodes of these seeds."""
+        assert isinstance(env, SumoEnv)
+        return env.fixed_plan(worker_seeds)
+
+
+class SumoEnv(BatchedEnv):
+    """W simulators, each in a process of its own, working at the same time.
+
+    A worker that breaks down is reported with SUMO's message and started again; its episode ends as failed.
+
+    Args:
+        config: of the world.
+        view: of the intersection.
+        num_workers: W.
+        episode_seeds: the seed of each worker's i-th episode.
+        evaluation: take the fixed demand levels.
+    """
+
+    def __init__(self, config: SumoConfig, view: View, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool):
+        observation_spec = Bounded(torch.zeros(view.width), torch.from_numpy(view.high), dtype=torch.float32)
+        action_spec = Bounded(-1.0, 1.0, shape=(view.timing.action_width,), dtype=torch.float32)
+        super().__init__(observation_spec, action_spec, num_workers, episode_seeds)
+        self._evaluation = evaluation
+        self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
+        self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
+        self._has_worked = False
+        self._num_failures = [0] * num_workers
+        self._observations: list[np.ndarray] = [np.zeros(view.width, dtype=np.float32)] * num_workers
+        self._metrics: list[dict[str, float]] = [{} for _ in range(num_workers)]
+
+    def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
+        """Begin an episode in each named worker."""
+        answers = self._insist("start", seeds)
+        for worker, message in answers.items():
+            self._observations[worker] = np.array(message["observation"], dtype=np.float32)
+        return {worker: self._observations[worker] for worker in answers}
+
+    def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
+        """One decision in each named worker, all at the same time."""
+        requests = {w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()}
+        answers = self._exchange(requests)
+        return {worker: self._step_of(worker, answers[worker]) for worker in actions}
+
+    def metrics(self, worker: int) -> dict[str, float]:
+        """Of the last episode: `delay`, `waiting_time`, `travel_time` (s, means over all vehicles), `mean_queue`,
+        `num_vehicles`, `throughput` (vehicles that arrived), `teleports`, `demand_flow` (vehicles/h) or
+        `demand_scale`.
+        """
+        return self._metrics[worker]
+
+    def fixed_plan(self, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
+        """Metrics of whole episodes under the map's own plan, all workers at the same time."""
+        return {worker: message["metrics"] for worker, message in self._insist("fixed_plan", seeds).items()}
+
+    def close(self, *, raise_if_closed: bool = True) -> None:
+        """End the workers and remove their files."""
+        for worker in self.workers:
+            worker.close()
+        self._folder.cleanup()
+        super().close(raise_if_closed=raise_if_closed)
+
+    def _step_of(self, worker: int, message: dict[str, Any] | SimulatorError) -> Step:
+        if isinstance(message, SimulatorError):
+            self._recover(worker, message)
+            return Step(self._observations[worker], 0.0, 0.0, truncated=True, failed=True)
+        self._has_worked, self._num_failures[worker] = True, 0
+        self._observations[worker] = np.array(message["observation"], dtype=np.float32)
+        self._metrics[worker] = message["metrics"]
+        return Step(self._observations[worker], message["reward"], message["duration"], truncated=message["truncated"])
+
+    def _exchange(self, requests: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any] | SimulatorError]:
+        """Ask all, then hear all, so that they work side by side."""
+        for worker, request in requests.items():
+            self.workers[worker].send(request)
+        answers: dict[int, dict[str, Any] | SimulatorError] = {}
+        for worker in requests:
+            try:
+                answers[worker] = self.workers[worker].receive()
+            except SimulatorError as error:
+                answers[worker] = error
+        return answers
+
+    def _insist(self, command: str, seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
+        """Ask until every worker has answered; `_recover` gives up where that is hopeless."""
+        done: dict[int, dict[str, Any]] = {}
+        while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
+            requests = {
+                worker: {"command": command, "seed": seed, "evaluation": self._evaluation}
+                for worker, seed in missing.items()
+            }
+            for worker, message in self._exchange(requests).items():
+                if isinstance(message, SimulatorError):
+                    self._recover(worker, message)
+                else:
+                    done[worker] = message
+        return {worker: done[worker] for worker in seeds}
+
+    def _recover(self, worker: int, error: SimulatorError) -> None:
+        """Start a broken worker again, or give up: at once where nothing ever worked, else after `MAX_FAILURES`."""
+        self._num_failures[worker] += 1
+        if not self._has_worked:
+            raise UserError(f"env: SUMO cannot run this scenario: {error}")
+        if self._num_failures[worker] >= MAX_FAILURES:
+            raise UserError(f"env: SUMO failed {MAX_FAILURES} times in a row in worker {worker}: {error}")
+        logger.warning("env: the simulator of worker %d broke down and is started again: %s", worker, error)
+        self.workers[worker].restart()

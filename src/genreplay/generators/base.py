@@ -1,0 +1,155 @@
+"""What every generator can do: fit to rows, average its weights, sample rows.
+
+Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
+
+One module serves three drivers: the Fabric loop of `fitting.fit`, a plain `lightning.Trainer` over
+`fitting.Batches`, and hand-written loops in tests. A fit is `begin_fit`, then for each batch `training_step`,
+`on_before_optimizer_step`, an optimiser step and `on_train_batch_end`, then `on_train_end`.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from genreplay.seeding import derive_seed
+
+GRADIENT_CLIP_NORM = 1.0
+"""Largest norm of the gradient, as in the releases of SynthER and PGR."""
+
+
+class GeneratorConfig(Protocol):
+    """The options that every generator has."""
+
+    num_fit_steps: int
+    batch_size: int
+    ema_decay: float
+    warm_start: bool
+    prompt_top_fraction: float
+    sample_chunk_size: int
+
+
+class Generator(lightning.LightningModule, ABC):
+    """A model of transitions that can be fitted again and again.
+
+    A subclass sets `self.config`, calls `self.set_network(...)` at the end of its `__init__`, and gives the abstract
+    methods. All randomness is passed in, as seeds or in the batch: every rank that fits the same rows with the same
+    seed has the same weights.
+    """
+
+    config: GeneratorConfig
+    network: nn.Module
+    """What is trained."""
+    ema: nn.Module
+    """The moving average of `network`, which is what samples."""
+    _fitted: Tensor
+
+    def set_network(self) -> None:
+        """Build `network` and its average; the weights mean nothing until `begin_fit`."""
+        self.network = self.build_network()
+        self.ema = copy.deepcopy(self.network).requires_grad_(False)
+        self.register_buffer("_fitted", torch.tensor(False))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether a fit has ended, so that samples mean something."""
+        return bool(self._fitted)
+
+    @property
+    @abstractmethod
+    def num_columns(self) -> int:
+        """D."""
+
+    @abstractmethod
+    def build_network(self) -> nn.Module:
+        """A network with fresh weights, drawn from torch's global CPU generator."""
+
+    @abstractmethod
+    def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
+        """Take from the training rows `[N, D]` and conditions `[N, 1]` whatever is not learned by gradient."""
+
+    @abstractmethod
+    def draw(self, num_rows: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """The random numbers that `training_step` needs for `num_rows` rows, each `[num_rows, ...]`."""
+
+    @abstractmethod
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
+        """Loss of a batch with `rows` `[B, D]`, `condition` `[B, 1]` (if there is one) and what `draw` gave."""
+
+    @abstractmethod
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Tensor:
+        """`num_rows` rows `[num_rows, D]` in the codec's units, drawn from `ema`."""
+
+    def begin_fit(self, rows: Tensor, condition: Tensor | None, seed: int) -> None:
+        """Prepare a fit to rows `[N, D]` and conditions `[N, 1]`.
+
+        The network starts from the averaged weights of the last fit (`warm_start`) or from weights that depend on
+        `seed` alone.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.num_columns:
+            raise ValueError(f"rows have shape {tuple(rows.shape)}, but this generator has {self.num_columns} columns")
+        if condition is not None and condition.shape != (rows.shape[0], 1):
+            raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{rows.shape[0]}, 1]")
+        self.fit_scales(rows, condition)
+        if self.config.warm_start and self.fitted:
+            self.network.load_state_dict(self.ema.state_dict())
+            return
+        with torch.random.fork_rng(devices=[]):
+            # Only the CPU generator: torch.manual_seed would reseed the devices' generators too.
+            torch.default_generator.manual_seed(derive_seed(seed, "weights"))
+            fresh = self.build_network()
+        self.network.load_state_dict(fresh.state_dict())
+        self.ema.load_state_dict(fresh.state_dict())
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Clip the gradient."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_CLIP_NORM)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the average toward the weights; the first steps of a fit count little (warm-up)."""
+        decay = min(self.config.ema_decay, (1 + batch_idx) / (10 + batch_idx))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
+
+    def on_train_end(self) -> None:
+        """The fit is over: samples mean something from here on."""
+        self._fitted.fill_(True)
+
+    @torch.no_grad()
+    def sample(self, num_rows: int, condition: Tensor | None, seed: int, part: int = 0, num_parts: int = 1) -> Tensor:
+        """Rows `[num_rows, D]` in the codec's units, not yet projected to valid ones.
+
+        Each chunk of `sample_chunk_size` rows has a random stream of its own, so the rows do not depend on how many
+        ranks share the work.
+
+        Args:
+            num_rows: n.
+            condition: `[n, 1]`, one for each row; None samples the unconditional model.
+            seed: of the noise.
+            part: which of `num_parts` consecutive parts of the rows to make; the parts in order are the whole.
+            num_parts: how many parts there are.
+        """
+        if not self.fitted:
+            raise RuntimeError("the generator has not been fitted: call fit before sample")
+        if condition is not None and condition.shape != (num_rows, 1):
+            raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{num_rows}, 1]")
+        here, size = self.part_of(num_rows, part, num_parts), self.config.sample_chunk_size
+        rows = [torch.empty(0, self.num_columns, device=self.device)]
+        for start in range(here.start, here.stop, size):
+            stop = min(start + size, here.stop)
+            rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "sample", start // size))
+            wanted = None if condition is None else condition[start:stop].to(self.device)
+            rows.append(self.sample_chunk(stop - start, wanted, rng))
+        return torch.cat(rows)
+
+    def part_of(self, num_rows: int, part: int, num_parts: int) -> slice:
+        """Which rows are in the given part of `num_rows`: whole chunks, as evenly as they go."""
+        size = self.config.sample_chunk_size
+        num_chunks = -(-num_rows // size)
+        first, last = (i * num_chunks // num_parts * size for i in (part, part + 1))
+        return slice(min(first, num_rows), min(last, num_rows))

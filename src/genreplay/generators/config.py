@@ -1,0 +1,122 @@
+"""What a config file may say about the generator. No torch here: config errors must answer at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from genreplay.errors import require
+
+SOLVERS = ("dpmpp_2m", "heun", "stochastic_heun")
+NORMALIZATIONS = ("standard", "min_max")
+
+
+@dataclass
+class NoneConfig:
+    """No generator: the agent learns from real transitions alone (SAC, REDQ)."""
+
+    name: str = "none"
+    """Which generator: `none`."""
+
+
+@dataclass
+class EdmConfig:
+    """Diffusion over whole transitions: Karras et al. (2022) with a residual MLP, as in SynthER and PGR."""
+
+    name: str = "edm"
+    """Which generator: `edm`."""
+
+    width: int = 256
+    """Width of the denoiser's residual stream, in units."""
+    num_blocks: int = 2
+    """Residual blocks of the denoiser, of two linear layers each."""
+
+    num_fit_steps: int = 2000
+    """Gradient steps of one fit."""
+    batch_size: int = 256
+    """Rows of a gradient step, on each rank."""
+    learning_rate: float = 4e-3
+    """AdamW's step size at the start of a fit; it falls to zero along a half cosine."""
+    weight_decay: float = 0.0
+    """AdamW's decoupled weight decay."""
+    ema_decay: float = 0.999
+    """Share of the old weights that their moving average (which is what samples) keeps at each step. It rises to
+    this value as (1 + step) / (10 + step), so that short fits forget their first steps."""
+    warm_start: bool = False
+    """Start each fit from the last one's weights; false starts afresh, as SynthER and PGR do."""
+
+    normalization: str = "standard"
+    """`standard`: zero mean, unit deviation a column. `min_max`: [-1, 1] a column, samples held in that range."""
+    raw_reward: bool = False
+    """Leave the reward column as it is."""
+    condition_dropout: float = 0.25
+    """Share of the training rows whose condition is replaced by the null token (only with a relevance)."""
+
+    sigma_data: float = 1.0
+    """Standard deviation of the normalised data."""
+    p_mean: float = -1.2
+    """Mean of ln(sigma) in training."""
+    p_std: float = 1.2
+    """Standard deviation of ln(sigma) in training."""
+
+    solver: str = "dpmpp_2m"
+    """`dpmpp_2m`: DPM-Solver++(2M), one network evaluation a step. `heun`: deterministic Heun, two. `stochastic_heun`:
+    Heun with churn, two, as SynthER and PGR sample."""
+    num_sampling_steps: int = 18
+    """Noise levels of a sample; below 12 `dpmpp_2m` loses quality."""
+    sigma_min: float = 0.005
+    """Smallest noise level of a sample, in normalised units; 0.002 as published."""
+    sigma_max: float = 40.0
+    """Largest noise level of a sample, in normalised units; 80 as published."""
+    rho: float = 20.0
+    """Bend of the noise levels: larger puts more of them near `sigma_min`, in the limit evenly in ln(sigma). With 18
+    steps of `dpmpp_2m` the published 7 widens every column by 5 to 8 %, 20 by about 2 %."""
+    churn: float = 80.0
+    """S_churn: noise that `stochastic_heun` adds, over all steps."""
+    churn_sigma_min: float = 0.05
+    """S_tmin: no churn below this noise level."""
+    churn_sigma_max: float = 50.0
+    """S_tmax: no churn above this noise level."""
+    churn_noise: float = 1.003
+    """S_noise: standard deviation of the added noise."""
+    guidance_scale: float = 1.5
+    """w in D_uncond + w (D_cond - D_uncond); 1 samples the conditional model. The 2.0 of PGR's release is 1.5 here,
+    because it guides only one of the two evaluations in each step (see `sampler.guide`)."""
+    prompt_top_fraction: float = 0.25
+    """Conditions to sample with are drawn from this most relevant share of the real transitions."""
+    sample_chunk_size: int = 512
+    """Rows that go through the network together when sampling (twice as many with guidance)."""
+
+    def __post_init__(self) -> None:
+        for field in ("width", "num_blocks", "num_fit_steps", "batch_size", "sample_chunk_size"):
+            require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
+        require(
+            self.num_sampling_steps >= 2, "num_sampling_steps", f"must be at least 2, not {self.num_sampling_steps}"
+        )
+        for field in ("learning_rate", "sigma_data", "p_std", "sigma_min", "rho", "churn_noise"):
+            require(0 < getattr(self, field) < math.inf, field, f"must be positive, not {getattr(self, field)}")
+        for field in ("weight_decay", "churn", "churn_sigma_min", "guidance_scale"):
+            require(getattr(self, field) >= 0, field, f"must not be negative, not {getattr(self, field)}")
+        for field in ("ema_decay", "condition_dropout"):
+            require(0 <= getattr(self, field) < 1, field, f"must lie in [0, 1), not {getattr(self, field)}")
+        require(
+            0 < self.prompt_top_fraction <= 1,
+            "prompt_top_fraction",
+            f"must lie in (0, 1], not {self.prompt_top_fraction}",
+        )
+        require(
+            self.sigma_max > self.sigma_min,
+            "sigma_max",
+            f"must be above sigma_min ({self.sigma_min}), not {self.sigma_max}",
+        )
+        require(
+            self.churn_sigma_max >= self.churn_sigma_min,
+            "churn_sigma_max",
+            f"must be at least churn_sigma_min ({self.churn_sigma_min}), not {self.churn_sigma_max}",
+        )
+        require(self.solver in SOLVERS, "solver", f"must be one of {', '.join(SOLVERS)}, not {self.solver!r}")
+        require(
+            self.normalization in NORMALIZATIONS,
+            "normalization",
+            f"must be one of {', '.join(NORMALIZATIONS)}, not {self.normalization!r}",
+        )

@@ -1,0 +1,139 @@
+"""The denoiser: a residual MLP inside the preconditioning of Karras et al. (2022), EDM.
+
+Shapes: B rows, D columns, W width of the residual stream, F Fourier frequencies.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+NUM_FREQUENCIES = 8
+EMBEDDING_WIDTH = 64
+"""Hidden units between a noise level or a condition (single numbers) and the residual stream."""
+
+
+class Preconditioning(NamedTuple):
+    """Scales around the network, shaped as sigma (EDM, table 1)."""
+
+    skip: Tensor
+    out: Tensor
+    inp: Tensor
+    noise: Tensor
+
+
+def preconditioning(sigma: Tensor, sigma_data: float) -> Preconditioning:
+    """c_skip, c_out, c_in and c_noise at noise level `sigma` (EDM, table 1)."""
+    total = sigma.square() + sigma_data**2
+    return Preconditioning(
+        skip=sigma_data**2 / total,
+        out=sigma * sigma_data * total.rsqrt(),
+        inp=total.rsqrt(),
+        noise=sigma.log() / 4,
+    )
+
+
+def denoise(network: Denoiser, x: Tensor, sigma: Tensor, context: Tensor, sigma_data: float) -> Tensor:
+    """D(x; sigma) `[B, D]`, the expected data behind x (EDM, equation 7). `sigma` is `[B, 1]` or `[1, 1]`."""
+    c = preconditioning(sigma, sigma_data)
+    return c.skip * x + c.out * network(c.inp * x, c.noise, context)
+
+
+def edm_loss(
+    network: Denoiser, rows: Tensor, noise: Tensor, sigma: Tensor, context: Tensor, sigma_data: float
+) -> Tensor:
+    """Mean squared error of the network's own target, unit weight at every noise level (EDM, equation 8).
+
+    Equal to lambda(sigma) |D(x; sigma) - y|^2 averaged over rows and columns, with lambda = 1 / c_out^2.
+
+    Args:
+        network: F in the paper.
+        rows: y `[B, D]`, normalised.
+        noise: standard normal `[B, D]`.
+        sigma: `[B, 1]`.
+        context: what `network.embed` gave for the rows' conditions.
+        sigma_data: standard deviation of y.
+    """
+    c = preconditioning(sigma, sigma_data)
+    x = torch.addcmul(rows, noise, sigma)
+    target = (rows - c.skip * x) / c.out
+    return F.mse_loss(network(c.inp * x, c.noise, context), target)
+
+
+class Denoiser(nn.Module):
+    """F(x, c_noise, condition): residual blocks on a stream to which data, noise level and condition are added.
+
+    Args:
+        num_columns: D.
+        width: W.
+        num_blocks: residual blocks, each with weights of its own.
+        conditional: whether rows have a condition. A dropped condition becomes a learned null token.
+    """
+
+    def __init__(self, num_columns: int, width: int, num_blocks: int, conditional: bool):
+        super().__init__()
+        self.data = nn.Linear(num_columns, width)
+        self.noise = nn.Sequential(FourierFeatures(NUM_FREQUENCIES), *_two_layers(2 * NUM_FREQUENCIES + 1, width))
+        self.condition = nn.Sequential(*_two_layers(1, width)) if conditional else None
+        self.null_token = nn.Parameter(torch.randn(1, width) / math.sqrt(width)) if conditional else None
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
+        self.out = nn.Linear(width, num_columns)
+
+    def embed(self, condition: Tensor | None, keep: Tensor | None = None) -> Tensor:
+        """Context `[B, W]` of conditions `[B, 1]`; rows where `keep` `[B, 1]` is false get the null token.
+
+        Without a condition the context is one row `[1, W]` (the null token), which suits any number of rows.
+        """
+        if self.condition is None or self.null_token is None:
+            return self.data.weight.new_zeros(1, self.data.out_features)
+        if condition is None:
+            return self.null_token
+        context = self.condition(condition)
+        return context if keep is None else torch.where(keep, context, self.null_token)
+
+    def forward(self, x: Tensor, c_noise: Tensor, context: Tensor) -> Tensor:
+        """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`."""
+        stream = self.data(x) + (self.noise(c_noise) + context)
+        for block in self.blocks:
+            stream = block(stream)
+        return self.out(F.silu(stream))
+
+
+class ResidualBlock(nn.Module):
+    """x + linear(silu(linear(norm(x)))).
+
+    SynthER's block is x + linear(relu(x)). For equal cost (half as many blocks) this one fits short runs better.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, W]` to `[B, W]`."""
+        return x + self.outer(F.silu(self.inner(self.norm(x))))
+
+
+class FourierFeatures(nn.Module):
+    """A number and its sines and cosines at random frequencies (Tancik et al., 2020): `[B, 1]` to `[B, 2 F + 1]`."""
+
+    frequencies: Tensor
+
+    def __init__(self, num_frequencies: int):
+        super().__init__()
+        self.register_buffer("frequencies", torch.randn(1, num_frequencies))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The features of `x` `[B, 1]`."""
+        phase = 2 * math.pi * x * self.frequencies
+        return torch.cat([x, phase.sin(), phase.cos()], dim=1)
+
+
+def _two_layers(num_inputs: int, width: int) -> list[nn.Module]:
+    return [nn.Linear(num_inputs, EMBEDDING_WIDTH), nn.SiLU(), nn.Linear(EMBEDDING_WIDTH, width)]

@@ -1,0 +1,126 @@
+"""The diffusion generator of SynthER (Lu et al., 2023) and PGR (Wang et al., 2025): EDM on rows of numbers.
+
+Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from genreplay.generators import sampler
+from genreplay.generators.base import Generator
+from genreplay.generators.config import EdmConfig
+from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
+from genreplay.generators.normalizer import Normalizer
+from genreplay.transition import REWARD, Codec
+
+
+class EdmGenerator(Generator):
+    """A denoising diffusion model of transitions, conditioned on relevance by classifier-free guidance.
+
+    Args:
+        config: its options.
+        codec: says how many columns a row has and which of them is the reward.
+        conditional: whether rows come with a relevance to condition on (PGR) or not (SynthER).
+    """
+
+    config: EdmConfig
+    network: Denoiser
+    ema: Denoiser
+
+    def __init__(self, config: EdmConfig, codec: Codec, conditional: bool):
+        super().__init__()
+        self.config, self.conditional = config, conditional
+        self._num_columns = codec.width
+        raw = [column.key == REWARD and config.raw_reward for column in codec.columns for _ in range(column.width)]
+        kind = cast(Any, config.normalization)
+        self.normalizer = Normalizer(codec.width, kind, torch.tensor(raw, dtype=torch.bool))
+        self.condition_normalizer = Normalizer(1, kind)
+        self.set_network()
+
+    @property
+    def num_columns(self) -> int:
+        """D."""
+        return self._num_columns
+
+    def build_network(self) -> Denoiser:
+        """A denoiser with fresh weights."""
+        return Denoiser(self.num_columns, self.config.width, self.config.num_blocks, self.conditional)
+
+    def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
+        """Fit the normalisers of rows `[N, D]` and conditions `[N, 1]`."""
+        if self.conditional and condition is None:
+            raise ValueError("this generator is conditional: fit needs the condition of every row")
+        if not self.conditional and condition is not None:
+            raise ValueError("this generator has no condition: build it with conditional=True to use one")
+        self.normalizer.fit(rows)
+        if condition is not None:
+            self.condition_normalizer.fit(condition)
+
+    def draw(self, num_rows: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Noise, log-normal noise levels (EDM, table 1) and which rows keep their condition."""
+        noise = torch.randn(num_rows, self.num_columns, generator=rng, device=rng.device)
+        log_sigma = torch.randn(num_rows, 1, generator=rng, device=rng.device)
+        draws = {"noise": noise, "sigma": (self.config.p_mean + self.config.p_std * log_sigma).exp()}
+        if self.conditional:
+            uniform = torch.rand(num_rows, 1, generator=rng, device=rng.device)
+            draws["keep"] = uniform >= self.config.condition_dropout
+        return draws
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
+        """Denoising loss of a batch (EDM, equation 8)."""
+        condition = self.condition_normalizer.normalize(batch["condition"]) if self.conditional else None
+        context = self.network.embed(condition, batch.get("keep"))
+        rows = self.normalizer.normalize(batch["rows"])
+        return edm_loss(self.network, rows, batch["noise"], batch["sigma"], context, self.config.sigma_data)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW whose step size falls to zero over `num_fit_steps` along a half cosine."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.num_fit_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Tensor:
+        """`num_rows` rows `[num_rows, D]` by the configured solver."""
+        config = self.config
+        noise = torch.randn(num_rows, self.num_columns, generator=rng, device=rng.device)
+        sigmas = sampler.karras_sigmas(config.num_sampling_steps, config.sigma_min, config.sigma_max, config.rho)
+        estimate = self.denoiser(num_rows, condition)
+        if config.solver == "dpmpp_2m":
+            rows = sampler.dpmpp_2m(estimate, noise, sigmas)
+        elif config.solver == "heun":
+            rows = sampler.heun(estimate, noise, sigmas)
+        else:
+            churn = sampler.Churn(config.churn, config.churn_sigma_min, config.churn_sigma_max, config.churn_noise)
+            rows = sampler.stochastic_heun(estimate, noise, sigmas, churn, rng)
+        return self.normalizer.denormalize(self.normalizer.limit(rows))
+
+    def denoiser(self, num_rows: int, condition: Tensor | None) -> sampler.Denoise:
+        """The averaged denoiser for `num_rows` rows at conditions `[num_rows, 1]`, guided by `guidance_scale`.
+
+        With guidance both halves go through the network as one batch; at scale 1 only the conditional half does.
+        """
+        scale = self.config.guidance_scale
+        if condition is None:
+            context, guided = self.ema.embed(None), False
+        else:
+            context, guided = self.ema.embed(self.condition_normalizer.normalize(condition)), scale != 1
+        if guided:
+            context = torch.cat([context, self.ema.embed(None).expand(num_rows, -1)])
+
+        def estimate(x: Tensor, sigma: float) -> Tensor:
+            both = torch.cat([x, x]) if guided else x
+            level = x.new_full((1, 1), sigma)
+            clean = self.normalizer.limit(denoise(self.ema, both, level, context, self.config.sigma_data))
+            return sampler.guide(clean[:num_rows], clean[num_rows:], scale) if guided else clean
+
+        return estimate

@@ -1,0 +1,167 @@
+"""The algorithm: collect, fit the generator to what was seen, update the agent on a mix of both.
+
+Wang et al. (2025), "Prioritized Generative Replay", Algorithm 1; without relevance it is Lu et al. (2023), SynthER,
+Algorithm 2; without a generator it is REDQ (Chen et al., 2021) or SAC.
+
+The agent never knows which rows are synthetic (`is_synthetic` feeds metrics only), the generator never sees its own
+output, and relevance is trained on real rows alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genreplay.agents.redq_sac import RedqSac
+from genreplay.collect import Collection
+from genreplay.evaluate import Evaluator
+from genreplay.relevance.base import Relevance
+from genreplay.replay import MixedReplay
+from genreplay.report import Report
+from genreplay.schedule import Counters, Every, Ratio
+from genreplay.schema import LoopConfig
+from genreplay.seeding import derive_seed
+from genreplay.team import Team
+from genreplay.transition import Codec
+
+
+@dataclass
+class Parts:
+    """Everything the loop drives; `build.build_parts` makes it."""
+
+    collection: Collection
+    replay: MixedReplay
+    codec: Codec
+    agent: RedqSac
+    team: Team | None
+    """Fits and samples the generator on all ranks; None for real replay only."""
+    relevance: Relevance | None
+    evaluator: Evaluator
+
+    def close(self) -> None:
+        """Stop every simulator."""
+        self.collection.shutdown()
+        self.evaluator.close()
+
+
+class Schedules:
+    """When what happens, as counters that a checkpoint keeps."""
+
+    def __init__(self, config: LoopConfig, critic_updates_per_block: int):
+        self.blocks = Ratio(config.utd_ratio / critic_updates_per_block)
+        self.relevance_updates = Ratio(config.relevance_updates_per_env_step)
+        self.refit = Every(config.refit_every_env_steps, first=config.first_refit_env_step)
+        self.evaluate = Every(config.evaluate_every_env_steps)
+        self.checkpoint = Every(config.checkpoint_every_env_steps)
+        self.log = Every(config.log_every_env_steps)
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of every schedule, by name."""
+        return {name: schedule.state_dict() for name, schedule in vars(self).items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put every schedule where it was."""
+        for name, schedule in vars(self).items():
+            schedule.load_state_dict(state[name])
+
+
+class Loop:
+    """Alternates collection, generator fitting and high update-to-data-ratio policy updates.
+
+    Args:
+        config: the cadences.
+        parts: what to drive.
+        report: is told of everything that happens.
+        seed: of the prompts and of the generator's fits and samples.
+        batch_size: B, rows of a critic batch and of a relevance batch.
+        save: writes a checkpoint of this loop.
+    """
+
+    def __init__(
+        self, config: LoopConfig, parts: Parts, report: Report, seed: int, batch_size: int, save: Callable[[Loop], None]
+    ):
+        self.config, self.parts, self.report, self.seed, self.batch_size = config, parts, report, seed, batch_size
+        self.save = save
+        self.counters = Counters()
+        self.schedules = Schedules(config, parts.agent.config.critic_updates_per_actor_update)
+
+    def run(self, stop: Callable[[], bool]) -> bool:
+        """Train until `num_env_steps`, or until `stop()` is true after a whole step; save either way.
+
+        Returns True where training is complete, False where it was stopped.
+        """
+        due, counters = self.schedules, self.counters
+        complete = counters.env_step >= self.config.num_env_steps
+        stopped = False
+        while not complete and not stopped:
+            num_new = self.collect()
+            complete = counters.env_step >= self.config.num_env_steps
+            if self.parts.team is not None and due.refit(counters.env_step) and not complete:
+                self.refit(self.parts.team)
+            if counters.env_step > self.config.warmup_env_steps:
+                self.update(num_new)
+            stopped = stop()
+            if due.log(counters.env_step) or complete:
+                self.report.log(counters)
+            if due.evaluate(counters.env_step) or complete:
+                self.evaluate()
+            if due.checkpoint(counters.env_step) or complete or stopped:
+                self.save(self)
+        return complete
+
+    def collect(self) -> int:
+        """One decision in every collecting simulator; how many transitions that gave."""
+        transitions = self.parts.collection.next()
+        self.parts.replay.extend_real(transitions)
+        self.counters.env_step += len(transitions)
+        finished = self.parts.collection.finished_episodes()
+        self.counters.episodes += len(finished)
+        self.report.collected(self.counters, finished)
+        return len(transitions)
+
+    def refit(self, team: Team) -> None:
+        """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
+        real = self.parts.replay.real_transitions()
+        condition = None if self.parts.relevance is None else self.parts.relevance.score(real)
+        seed = derive_seed(self.seed, "refit", self.counters.env_step)
+        with self.report.fitting() as on_progress:
+            metrics = team.fit(self.parts.codec.encode(real), condition, seed, on_progress)
+        self.counters.generator_step += int(metrics["num_steps"])
+        num_rows = self.config.num_synthetic_rows
+        with self.report.sampling(num_rows):
+            prompts = None if condition is None else draw_prompts(condition, num_rows, team.prompt_top_fraction, seed)
+            synthetic = self.parts.codec.decode(team.sample(num_rows, prompts, seed))
+        self.parts.replay.replace_synthetic(synthetic)
+        self.report.refitted(metrics, synthetic, real, self.counters)
+
+    def update(self, num_new: int) -> None:
+        """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""
+        if self.parts.relevance is not None:
+            for _ in range(self.schedules.relevance_updates(num_new)):
+                batch = self.parts.replay.sample_real(self.batch_size)
+                self.report.updated("relevance", self.parts.relevance.update(batch))
+        block_size = self.parts.agent.config.critic_updates_per_actor_update
+        for _ in range(self.schedules.blocks(num_new)):
+            block = self.parts.replay.sample_blocks(block_size, self.batch_size)
+            self.report.updated("agent", self.parts.agent.training_step(block))
+            self.counters.gradient_step += block_size
+
+    def evaluate(self) -> None:
+        """The deterministic policy on the evaluation episodes."""
+        with self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
+            evaluation = self.parts.evaluator.policy(self.parts.agent.policy(deterministic=True), on_episode)
+        self.report.evaluated(evaluation, self.counters)
+
+
+def draw_prompts(relevance: torch.Tensor, num_prompts: int, top_fraction: float, seed: int) -> torch.Tensor:
+    """Conditions `[num_prompts, 1]` drawn with replacement from the top fraction of `relevance` `[N, 1]`.
+
+    Wang et al. (2025), section 4.2: the prompts are the relevances of the most relevant real transitions.
+    """
+    num_top = max(1, round(top_fraction * relevance.shape[0]))
+    top = relevance.view(-1).topk(num_top).values
+    generator = torch.Generator(device=top.device).manual_seed(derive_seed(seed, "prompts"))
+    return top[torch.randint(num_top, (num_prompts,), generator=generator, device=top.device)].unsqueeze(1)

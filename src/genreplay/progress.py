@@ -1,0 +1,65 @@
+"""What a person watches while a run goes on: Rich bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+
+class Bars:
+    """One lasting bar for the run and a passing one for whatever takes long inside it.
+
+    Args:
+        total_env_steps: length of the run's bar.
+        console: where to draw; where it is no terminal, only `line` prints.
+    """
+
+    def __init__(self, total_env_steps: int, console: Console | None = None):
+        self.console = console or Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            Remaining(),
+            TextColumn("{task.fields[figures]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            refresh_per_second=4,
+        )
+        self._run = self._progress.add_task("env steps", total=total_env_steps, figures="")
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._progress.stop()
+
+    def advance(self, env_step: int, figures: str | None = None) -> None:
+        """Set the run's bar to `env_step`, and the figures beside it where given."""
+        if figures is None:
+            self._progress.update(self._run, completed=env_step)
+        else:
+            self._progress.update(self._run, completed=env_step, figures=figures)
+
+    def line(self, text: str) -> None:
+        """A line that stays, above the bars."""
+        self.console.print(text, soft_wrap=True)
+
+    @contextmanager
+    def passing(self, what: str, total: int | None = None) -> Iterator[Callable[[int, int | None, str], None]]:
+        """A bar that is gone when its work is done; yields `update(completed, total, figures)`."""
+        task = self._progress.add_task(what, total=total, figures="")
+        try:
+            yield lambda completed, total, figures: self._progress.update(
+                task, completed=completed, total=total, figures=figures
+            )
+        finally:
+            self._progress.remove_task(task)

@@ -1,0 +1,170 @@
+"""Real and synthetic transitions, and the mixed blocks that the agent learns from.
+
+Shapes: N rows, K batches in a block, B rows in a batch.
+
+Two TorchRL buffers that share nothing: a ring of real rows, and the generator's last samples, replaced as a
+whole. Rows are copied on the way in and on the way out, so nothing a caller holds is ever written to. Draws
+are uniform, with replacement, from one generator whose state is checkpointed: a resumed run sees the same
+blocks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
+
+from genreplay.transition import IS_SYNTHETIC, STORED_KEYS
+
+
+class MixedReplay:
+    """The real ring, the synthetic buffer, and exact mixes of both.
+
+    Args:
+        capacity: real rows kept; beyond it the oldest are overwritten.
+        synthetic_fraction: share of synthetic rows in every batch, once there are any.
+        storage: `memory`, or `memmap` for buffers larger than memory (files that vanish with this object).
+        directory: where `memmap` puts its files; the system's temporary folder where it is None.
+        device: where sampled rows go. Storage itself is in the memory of the host.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        synthetic_fraction: float,
+        storage: str = "memory",
+        directory: Path | None = None,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+    ):
+        if capacity < 1:
+            raise ValueError(f"MixedReplay: capacity must be at least 1, not {capacity}")
+        if not 0 <= synthetic_fraction <= 1:
+            raise ValueError(f"MixedReplay: synthetic_fraction must lie in [0, 1], not {synthetic_fraction}")
+        if storage not in ("memory", "memmap"):
+            raise ValueError(f"MixedReplay: storage must be memory or memmap, not {storage!r}")
+        self.capacity, self.synthetic_fraction = capacity, synthetic_fraction
+        self.device = torch.device(device)
+        self._storage, self._directory = storage, directory
+        self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
+        self._real = self._new_buffer("real", capacity)
+        self._synthetic: ReplayBuffer | None = None
+        self._generator = torch.Generator().manual_seed(seed)
+
+    @property
+    def num_real(self) -> int:
+        """Real rows stored now."""
+        return len(self._real)
+
+    @property
+    def num_synthetic(self) -> int:
+        """Synthetic rows stored now."""
+        return 0 if self._synthetic is None else len(self._synthetic)
+
+    def extend_real(self, transitions: TensorDictBase) -> None:
+        """Append real transitions `[N]`; once `capacity` is reached, each overwrites the oldest."""
+        # More rows than the ring holds would write some slots twice in one scatter, in no defined order.
+        rows = _stored(transitions)[-self.capacity :]
+        if rows[IS_SYNTHETIC].any():
+            raise ValueError("extend_real: got synthetic rows; the real buffer holds what the world gave")
+        if len(rows):
+            self._real.extend(rows)
+
+    def replace_synthetic(self, transitions: TensorDictBase) -> None:
+        """Forget all synthetic rows and keep these `[N]`."""
+        rows = _stored(transitions)
+        if not rows[IS_SYNTHETIC].all():
+            raise ValueError("replace_synthetic: got real rows; decode the generator's rows with the codec")
+        self._synthetic = self._new_buffer("synthetic", len(rows)) if len(rows) else None
+        if self._synthetic is not None:
+            self._synthetic.extend(rows)
+
+    def sample_blocks(self, num_updates: int, batch_size: int) -> TensorDict:
+        """A block `[K, B]` of `num_updates` batches, each with the exact share of synthetic rows at its end.
+
+        Rows are drawn independently: their order within a batch is nothing a mean over B would notice.
+        """
+        num_synthetic = round(self.synthetic_fraction * batch_size) if self._synthetic is not None else 0
+        parts = []
+        if num_synthetic < batch_size:
+            parts.append(self._draw(self._real, num_updates, batch_size - num_synthetic))
+        if num_synthetic and self._synthetic is not None:
+            parts.append(self._draw(self._synthetic, num_updates, num_synthetic))
+        block = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return block.to(self.device)
+
+    def sample_real(self, batch_size: int) -> TensorDict:
+        """Real rows `[B]`."""
+        return self._draw(self._real, 1, batch_size)[0].to(self.device)
+
+    def real_transitions(self) -> TensorDict:
+        """A copy of every stored real row `[N]`, oldest first."""
+        if not self.num_real:
+            raise ValueError("real_transitions: no real rows are stored yet")
+        return _oldest_first(self._real[:], self._cursor).to(self.device)
+
+    # Checkpoint --------------------------------------------------------------------------------------------
+
+    def state(self) -> TensorDict:
+        """All there is to resume; write it (`memmap(path, copy_existing=True)`) before the next row comes.
+
+        `real` and `synthetic` (each absent while empty) are views of the rows as they lie in memory; `cursor`
+        is where the next real row goes; `generator` is the state of the draws.
+        """
+        state = TensorDict(
+            {"cursor": torch.tensor(self._cursor), "generator": self._generator.get_state()}, batch_size=[]
+        )
+        if self.num_real:
+            state["real"] = self._real[:]
+        if self._synthetic is not None:
+            state["synthetic"] = self._synthetic[:]
+        return state
+
+    def load_state(self, state: TensorDictBase) -> None:
+        """Take over a checkpoint. With another `capacity` than it was written with, keep the newest rows."""
+        self._real = self._new_buffer("real", self.capacity)
+        rows, cursor = state.get("real", None), int(state["cursor"])
+        if rows is not None and 0 < cursor < len(rows) != self.capacity:
+            rows, cursor = _oldest_first(rows, cursor), 0
+        if rows is not None:
+            self.extend_real(rows)
+            if len(rows) == self.capacity:
+                self._real.writer.load_state_dict({"_cursor": cursor, "_write_count": len(rows)})
+        self._synthetic = None
+        if state.get("synthetic", None) is not None:
+            self.replace_synthetic(state["synthetic"])
+        self._generator.set_state(state["generator"].cpu().clone())
+
+    @property
+    def _cursor(self) -> int:
+        return int(self._real.writer.state_dict()["_cursor"])
+
+    def _draw(self, buffer: ReplayBuffer, num_updates: int, batch_size: int) -> TensorDict:
+        if not len(buffer):
+            raise ValueError("sample: no real rows are stored yet; collect before learning")
+        # TorchRL's `sample` indexes each tensor with `[index]`, which here costs several times `index_select`.
+        index = torch.randint(len(buffer), (num_updates * batch_size,), generator=self._generator)
+        shape = (num_updates, batch_size)
+        return buffer[:].apply(lambda rows: rows.index_select(0, index).unflatten(0, shape), batch_size=shape)
+
+    def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:
+        if self._storage == "memory":
+            return ReplayBuffer(storage=LazyTensorStorage(capacity))
+        # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
+        self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")
+        return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].name))
+
+
+def _stored(transitions: TensorDictBase) -> TensorDict:
+    """`STORED_KEYS` alone, on the host."""
+    return transitions.select(*STORED_KEYS).detach().to("cpu")
+
+
+def _oldest_first(rows: TensorDict, cursor: int) -> TensorDict:
+    """A copy of a ring's rows `[N]` in the order in which they came; `cursor` is where the next would go."""
+    start = cursor % len(rows)
+    return torch.cat([rows[start:], rows[:start]]) if start else rows.clone()

@@ -1,0 +1,218 @@
+"""Tells the person at the screen and the tracker what the loop does.
+
+Nothing here feeds back into training. Metrics that come as tensors stay on their device until a log is due, so that
+reporting costs no synchronisation inside the update block.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from genreplay import figures
+from genreplay.envs.base import World
+from genreplay.errors import UserError
+from genreplay.evaluate import Evaluation
+from genreplay.progress import Bars
+from genreplay.schedule import Counters
+from genreplay.tracking import Tracker
+from genreplay.transition import DURATION, REWARD
+
+BASELINE_NAME = "fixed plan"
+
+
+class Report:
+    """Screen and tracker of one run.
+
+    Args:
+        bars: the screen.
+        tracker: the experiment store.
+        world: names the headline metric.
+        baseline: what runs today, on the evaluation episodes; None where the world has no baseline.
+    """
+
+    def __init__(self, bars: Bars, tracker: Tracker, world: World, baseline: Evaluation | None):
+        self.bars, self.tracker, self.world, self.baseline = bars, tracker, world, baseline
+        self._sums: dict[str, Tensor | float] = defaultdict(float)
+        self._counts: dict[str, int] = defaultdict(int)
+        self._clock = time.perf_counter()
+        self._seconds: dict[str, float] = defaultdict(float)
+        self._gradient_step = 0
+        self._last_headline: float | None = None
+        self._curve: list[dict[str, float]] = []
+
+    # Resuming --------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """The learning curve so far."""
+        return {"curve": self._curve, "last_headline": self._last_headline, "gradient_step": self._gradient_step}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up the learning curve of an earlier part of the run."""
+        self._curve, self._last_headline = list(state["curve"]), state["last_headline"]
+        self._gradient_step = state["gradient_step"]
+
+    # Collecting and updating -----------------------------------------------------------------------------------
+
+    def collected(self, counters: Counters, finished: list[dict[str, float]]) -> None:
+        """Transitions arrived; `finished` are the metrics of the episodes that ended with them."""
+        for episode in finished:
+            self._add({f"training/{name}": value for name, value in episode.items() if name != "seed"})
+        self.bars.advance(counters.env_step)
+
+    def updated(self, part: str, metrics: Mapping[str, Tensor | float]) -> None:
+        """One relevance update or one block of agent updates."""
+        self._add({f"{part}/{name}": value for name, value in metrics.items()})
+
+    def log(self, counters: Counters) -> None:
+        """Write the means since the last call to the tracker and to the screen.
+
+        Raises:
+            UserError: the critic loss is no longer a number.
+        """
+        now = time.perf_counter()
+        means = {name: float(self._sums[name]) / self._counts[name] for name in self._sums}
+        if not math.isfinite(means.get("agent/critic_loss", 0.0)):
+            raise UserError(
+                f"agent: the critic loss is no longer a number at env step {counters.env_step}; lower "
+                "agent.critic_learning_rate or loop.utd_ratio"
+            )
+        # What is undefined (the loss on synthetic rows, before there are any) is left out.
+        means = {name: value for name, value in means.items() if not math.isnan(value)}
+        busy = sum(self._seconds.values())
+        training_seconds = max(now - self._clock - busy, 1e-9)
+        updates = counters.gradient_step - self._gradient_step
+        means["speed/gradient_steps_per_second"] = updates / training_seconds
+        means |= {f"speed/{name}_seconds": seconds for name, seconds in self._seconds.items()}
+        means |= {
+            "counters/gradient_step": counters.gradient_step,
+            "counters/generator_step": counters.generator_step,
+            "counters/episodes": counters.episodes,
+            "counters/env_step": counters.env_step,
+        }
+        self.tracker.metrics(means, counters.env_step)
+        figures_text = self._figures(means)
+        self.bars.advance(counters.env_step, figures_text)
+        if not self.bars.console.is_terminal:
+            self.bars.line(f"env step {counters.env_step}: {figures_text}")
+        for gathered in (self._sums, self._counts, self._seconds):
+            gathered.clear()
+        self._gradient_step, self._clock = counters.gradient_step, now
+
+    def _add(self, metrics: Mapping[str, Tensor | float]) -> None:
+        for name, value in metrics.items():
+            self._sums[name] = self._sums[name] + value
+            self._counts[name] += 1
+
+    def _figures(self, means: Mapping[str, float]) -> str:
+        parts = []
+        if self._last_headline is not None:
+            parts.append(f"{self.world.headline} {self._last_headline:.1f} {self.world.headline_unit}{self._beside()}")
+        for name, text in (
+            ("training/return", "training return {:.1f}"),
+            ("agent/critic_loss", "critic loss {:.3g}"),
+            ("speed/gradient_steps_per_second", "{:.0f} updates/s"),
+        ):
+            if means.get(name):
+                parts.append(text.format(means[name]))
+        return ", ".join(parts)
+
+    def _beside(self) -> str:
+        if self.baseline is None:
+            return ""
+        return f" ({BASELINE_NAME} {self.baseline.mean(self.world.headline):.1f})"
+
+    # Refitting -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def fitting(self) -> Iterator[Callable[[int, int, float], None]]:
+        """Time and show a generator fit; yields `on_progress(step, total, loss)`."""
+        with self._timed("generator_fit"), self.bars.passing("fit") as update:
+            yield lambda step, total, loss: update(step, total, f"loss {loss:.3g}")
+
+    @contextmanager
+    def sampling(self, num_rows: int) -> Iterator[None]:
+        """Time and show the drawing of synthetic rows."""
+        with self._timed("sampling"), self.bars.passing("sample", num_rows):
+            yield
+
+    def refitted(
+        self, metrics: Mapping[str, float], synthetic: TensorDictBase, real: TensorDictBase, counters: Counters
+    ) -> None:
+        """A generator fit ended and its samples are in the synthetic buffer."""
+        logged = {f"generator/{name}": float(value) for name, value in metrics.items()}
+        for source, rows in (("synthetic", synthetic), ("real", real)):
+            for key, name in ((REWARD, "reward"), (DURATION, "duration")):
+                values = rows.get(key).float()
+                logged[f"{source}/{name}_mean"] = values.mean().item()
+                logged[f"{source}/{name}_std"] = values.std().item() if values.numel() > 1 else 0.0
+        self.tracker.metrics(logged, counters.env_step)
+        self.bars.line(
+            f"env step {counters.env_step}: generator fitted to {len(real)} transitions, "
+            f"{len(synthetic)} synthetic ones drawn; reward {logged['synthetic/reward_mean']:.3g} "
+            f"± {logged['synthetic/reward_std']:.3g} (real {logged['real/reward_mean']:.3g} "
+            f"± {logged['real/reward_std']:.3g})"
+        )
+
+    # Evaluating ------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def evaluating(self, num_episodes: int) -> Iterator[Callable[[], None]]:
+        """Time and show an evaluation; yields `on_episode()`."""
+        done = 0
+
+        def on_episode() -> None:
+            nonlocal done
+            done += 1
+            update(done, num_episodes, "")
+
+        with self._timed("evaluation"), self.bars.passing("evaluate", num_episodes) as update:
+            yield on_episode
+
+    def evaluated(self, evaluation: Evaluation, counters: Counters) -> None:
+        """The policy's figures on the evaluation episodes: to the tracker, the screen and the learning curve."""
+        headline = self.world.headline
+        self.tracker.metrics({f"evaluation/{k}": v for k, v in evaluation.means().items()}, counters.env_step)
+        if self.baseline is not None:
+            self.tracker.metrics({f"baseline/{k}": v for k, v in self.baseline.means().items()}, counters.env_step)
+        values = [episode[headline] for episode in evaluation.episodes]
+        self._last_headline = evaluation.mean(headline)
+        self._curve.append(
+            {"env_step": counters.env_step, "mean": self._last_headline, "low": min(values), "high": max(values)}
+        )
+        self.tracker.figure(self._figure(), "learning_curve.png")
+        self.bars.line(
+            f"env step {counters.env_step}: {headline} {self._last_headline:.1f} {self.world.headline_unit}"
+            f"{self._beside()}, episodes {', '.join(f'{v:.1f}' for v in values)}"
+        )
+
+    def _figure(self) -> Any:
+        columns = {key: [point[key] for point in self._curve] for key in ("env_step", "mean", "low", "high")}
+        headline = self.world.headline
+        return figures.learning_curve(
+            columns["env_step"],
+            columns["mean"],
+            columns["low"],
+            columns["high"],
+            f"{headline} ({self.world.headline_unit})",
+            None if self.baseline is None else self.baseline.mean(headline),
+            BASELINE_NAME,
+        )
+
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] += time.perf_counter() - start

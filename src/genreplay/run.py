@@ -1,0 +1,118 @@
+"""One training run: launch the ranks, build, resume, train, and end well however it ends."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import torch
+from rich.logging import RichHandler
+
+from genreplay import checkpoint, snapshot
+from genreplay.build import build_generator, build_parts, build_world
+from genreplay.config import to_yaml
+from genreplay.loop import Loop
+from genreplay.progress import Bars
+from genreplay.report import Report
+from genreplay.schema import ExperimentConfig
+from genreplay.seeding import derive_seed
+from genreplay.team import Team, make_fabric
+from genreplay.tracking import Tracker
+from genreplay.transition import Codec
+
+log = logging.getLogger("genreplay")
+
+
+def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
+    """Train as `config` says; exit status 0 when complete, 130 when interrupted (and saved).
+
+    Every rank runs this function: rank 0 trains, the others serve its generator until it ends.
+
+    Args:
+        config: the resolved tree.
+        resume: folder of a checkpoint to go on from.
+    """
+    logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every new buffer
+    if config.fabric.num_threads is not None:
+        torch.set_num_threads(config.fabric.num_threads)
+    # Read before anything starts, so that a broken checkpoint costs no waiting.
+    loaded = None if resume is None else checkpoint.load(resume)
+    fabric = make_fabric(config.fabric.accelerator, config.fabric.devices, config.fabric.precision)
+    fabric.launch()
+    world = build_world(config)
+    codec = Codec(world.layout, derive=config.codec.derive)
+    generator = build_generator(config, codec)
+    with ExitStack() as stack:
+        team = None if generator is None else stack.enter_context(Team(fabric, generator))
+        if fabric.global_rank > 0:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
+            if team is not None:
+                team.follow()
+            return 0
+        bars = stack.enter_context(Bars(config.loop.num_env_steps))
+        stack.enter_context(_log_above(bars))
+        stop = stack.enter_context(_stop_on_interrupt())
+        run_id = None if loaded is None else loaded.counters["run_id"]
+        tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
+        parts = build_parts(config, fabric, world, codec, team)
+        stack.callback(parts.close)
+        baseline = parts.evaluator.baseline()
+        report = Report(bars, tracker, world, baseline)
+        loop = Loop(
+            config.loop,
+            parts,
+            report,
+            derive_seed(config.seed, "loop"),
+            config.replay.batch_size,
+            save=lambda loop: snapshot.save(tracker.checkpoint_dir, loop, config, tracker.run_id),
+        )
+        if loaded is not None:
+            snapshot.restore(loaded, loop)
+            bars.line(f"resumed run {tracker.run_id} at env step {loop.counters.env_step}")
+        if loop.run(stop):
+            bars.line(f"run {tracker.run_id} is complete; look at it with: genreplay ui")
+            return 0
+        tracker.interrupted()
+        bars.line(
+            f"stopped and saved at env step {loop.counters.env_step}; go on with: "
+            f"genreplay fit --resume {tracker.run_id}"
+        )
+        return 130
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator:
+    """Yields `stop()`: true after a first Ctrl-C or SIGTERM. A second one ends the program at once."""
+    asked = False
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
+        log.warning("finishing this step, then saving; once more to end at once and lose what came after the last save")
+        for n, handler in before.items():
+            signal.signal(n, handler)
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _log_above(bars: Bars) -> Iterator[None]:
+    """Warnings as lines above the bars instead of through them."""
+    handler = RichHandler(console=bars.console, show_time=False, show_path=False)
+    log.addHandler(handler)
+    propagate, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagate

@@ -1,0 +1,108 @@
+"""Finds the checkpoint that `--resume RUN` means, in a folder or in the experiment store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genreplay.errors import UserError
+from genreplay.tracking import (
+    CHECKPOINTS,
+    SQLITE,
+    checkpoint_dir,
+    connect,
+    find_run,
+    local_path,
+    local_root,
+    store_errors,
+)
+
+if TYPE_CHECKING:
+    from genreplay.tracking import MlflowClient, Run
+
+MAX_LISTED_RUNS = 5
+
+HasCheckpoint = Callable[[Path], bool]
+"""Whether a folder holds a checkpoint."""
+
+
+def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint) -> Path:
+    """The checkpoint folder that `--resume reference` means: a folder, `last`, a run's id or a run's name.
+
+    Args:
+        reference: `last` is the run of this store that began last among those with a checkpoint.
+        uri: of the store, as `tracking.store_uri` gives it.
+        has_checkpoint: tells a checkpoint from another folder.
+
+    Raises:
+        UserError: there is no such folder or run, it has no checkpoint, or several runs have that name.
+    """
+    folder = Path(reference)
+    if folder.is_dir():
+        found = [place for place in (folder, folder / CHECKPOINTS) if has_checkpoint(place)]
+        if not found:
+            raise UserError(f"--resume {reference}: this folder holds no checkpoint; name one that genreplay wrote")
+        return found[0]
+    if local_root(uri) is not None and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise UserError(
+            f"--resume {reference}: there is no such folder, and no run in {uri} yet; begin one with --config FILE"
+        )
+    with store_errors(uri):
+        client = connect(uri)
+        if reference == "last":
+            return _last(client, has_checkpoint)
+        return _named(reference, client, has_checkpoint)
+
+
+def _last(client: MlflowClient, has_checkpoint: HasCheckpoint) -> Path:
+    for run in _runs(client):
+        place = _fetch(client, run, has_checkpoint)
+        if place is not None:
+            return place
+    raise UserError("--resume last: no run in this store has a checkpoint; begin one with --config FILE")
+
+
+def _named(reference: str, client: MlflowClient, has_checkpoint: HasCheckpoint) -> Path:
+    of_id = find_run(client, reference)
+    runs = [of_id] if of_id is not None else [run for run in _runs(client) if run.info.run_name == reference]
+    if not runs:
+        raise UserError(f"--resume {reference}: there is no such run or folder; {_choices(client, has_checkpoint)}")
+    if len(runs) > 1:
+        ids = ", ".join(run.info.run_id for run in runs[:MAX_LISTED_RUNS])
+        raise UserError(f"--resume {reference}: {len(runs)} runs have that name; give the id of one: {ids}")
+    place = _fetch(client, runs[0], has_checkpoint)
+    if place is None:
+        raise UserError(f"--resume {reference}: this run has no checkpoint; {_choices(client, has_checkpoint)}")
+    return place
+
+
+def _choices(client: MlflowClient, has_checkpoint: HasCheckpoint) -> str:
+    runs = [run for run in _runs(client) if has_checkpoint(checkpoint_dir(run))]
+    if not runs:
+        return "no run in this store has a checkpoint on this machine"
+    names = ", ".join(f"{run.info.run_name} ({run.info.run_id})" for run in runs[:MAX_LISTED_RUNS])
+    return f"the newest runs with a checkpoint are {names}"
+
+
+def _runs(client: MlflowClient) -> Iterator[Run]:
+    """Every run of the store, the one that began last first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    token: str | None = None
+    while token != "":
+        page = client.search_runs(
+            experiments, order_by=["attributes.start_time DESC"], max_results=100, page_token=token
+        )
+        yield from page
+        token = page.token or ""
+
+
+def _fetch(client: MlflowClient, run: Run, has_checkpoint: HasCheckpoint) -> Path | None:
+    """The run's checkpoint folder, downloaded where the artifacts are on a server; None where it has none."""
+    place = checkpoint_dir(run)
+    if not has_checkpoint(place) and local_path(run.info.artifact_uri) is None:
+        if not client.list_artifacts(run.info.run_id, CHECKPOINTS):
+            return None
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Path(client.download_artifacts(run.info.run_id, CHECKPOINTS, str(place.parent))).rename(place)
+    return place if has_checkpoint(place) else None

@@ -1,0 +1,269 @@
+"""What a config file may say: the sections that every experiment has, and what they must not say together.
+
+The four parts (`env`, `agent`, `generator`, `relevance`) have their own dataclasses beside their code; `config.load`
+puts in the one that `<part>.name` picks. No torch here: config errors must answer at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from genreplay import registry
+from genreplay.errors import require
+
+DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relevance": "none"}
+"""The parts of a run whose files name none."""
+
+ACCELERATORS = ("auto", "cpu", "cuda")
+PRECISIONS = ("32-true", "bf16-mixed")
+STORAGES = ("memory", "memmap")
+
+
+def _at_least(section: Any, low: float, *fields: str) -> None:
+    for name in fields:
+        value = getattr(section, name)
+        require(low <= value < math.inf, name, f"must be at least {low:g}, not {value}")
+
+
+def _one_of(section: Any, choices: tuple[str, ...], name: str) -> None:
+    value = getattr(section, name)
+    require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
+
+
+@dataclass
+class CodecConfig:
+    """How transitions become generator rows and back."""
+
+    derive: bool = True
+    """Compute the columns that the environment's definitions fix; false generates every column, as SynthER and PGR
+    do."""
+
+
+@dataclass
+class ReplayConfig:
+    """The real and the synthetic buffer, and the batches drawn from them."""
+
+    capacity: int = 100_000
+    """Real transitions kept; beyond it the oldest are overwritten."""
+    synthetic_fraction: float = 0.5
+    """Share of synthetic rows in every batch, in [0, 1), once there are any. 0 where there is no generator."""
+    batch_size: int = 256
+    """Rows of one critic update, and of one relevance update."""
+    storage: str = "memory"
+    """`memory`, or `memmap` for buffers larger than memory."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "capacity", "batch_size")
+        require(
+            0 <= self.synthetic_fraction < 1, "synthetic_fraction", f"must lie in [0, 1), not {self.synthetic_fraction}"
+        )
+        _one_of(self, STORAGES, "storage")
+
+
+@dataclass
+class LoopConfig:
+    """How long a run is, and when what happens. Everything is counted in environment steps (decisions)."""
+
+    num_env_steps: int = 3_000
+    """Length of the run: real transitions collected."""
+    num_workers: int = 1
+    """Simulators that collect side by side; each gives one transition a turn."""
+    warmup_env_steps: int = 300
+    """Random actions, and no updates, until this many transitions are stored."""
+    utd_ratio: float = 20.0
+    """Update-to-data ratio: critic updates for each environment step."""
+    first_refit_env_step: int = 600
+    """When the generator is fitted first; 500 to 600 transitions are about the least it can learn from."""
+    refit_every_env_steps: int = 600
+    """Environment steps from one generator fit to the next."""
+    num_synthetic_rows: int = 10_000
+    """Transitions the generator draws after each fit; they replace the synthetic buffer as a whole."""
+    evaluate_every_env_steps: int = 500
+    """Environment steps from one evaluation to the next; the end of the run is always evaluated."""
+    checkpoint_every_env_steps: int = 500
+    """Environment steps from one checkpoint to the next; the end of the run is always saved."""
+    log_every_env_steps: int = 50
+    """Environment steps over which logged means are taken."""
+    relevance_updates_per_env_step: float = 1.0
+    """Training steps of the relevance function for each environment step, on real transitions."""
+
+    def __post_init__(self) -> None:
+        _at_least(
+            self,
+            1,
+            "num_env_steps",
+            "num_workers",
+            "first_refit_env_step",
+            "refit_every_env_steps",
+            "num_synthetic_rows",
+            "evaluate_every_env_steps",
+            "checkpoint_every_env_steps",
+            "log_every_env_steps",
+        )
+        _at_least(self, 0, "warmup_env_steps", "utd_ratio", "relevance_updates_per_env_step")
+        require(
+            self.warmup_env_steps < self.num_env_steps,
+            "warmup_env_steps",
+            f"must be below loop.num_env_steps ({self.num_env_steps}), not {self.warmup_env_steps}: "
+            "a run that only warms up learns nothing",
+        )
+
+
+@dataclass
+class EvaluationConfig:
+    """The episodes that the policy and the baseline are judged on."""
+
+    num_workers: int = 1
+    """Simulators that evaluate side by side, beside those that collect."""
+    seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
+    """One episode for each seed, the same at every evaluation; collection never meets them."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "num_workers")
+        require(len(self.seeds) > 0, "seeds", "must name at least one episode, such as [1, 2, 3]")
+        require(min(self.seeds) >= 0, "seeds", f"must not be negative, not {min(self.seeds)}")
+        require(len(set(self.seeds)) == len(self.seeds), "seeds", f"must differ from each other, not {self.seeds}")
+
+
+@dataclass
+class FabricConfig:
+    """What Lightning Fabric runs on."""
+
+    accelerator: str = "auto"
+    """`auto` takes a GPU where there is one; `cpu`; `cuda`."""
+    devices: int = 1
+    """Processes that fit and sample the generator together, one on each GPU, or all on the CPU."""
+    precision: str = "32-true"
+    """Of the generator's arithmetic: `32-true` or `bf16-mixed`."""
+    num_threads: int | None = None
+    """CPU threads of each process; torch's own choice where it is null."""
+
+    def __post_init__(self) -> None:
+        _one_of(self, ACCELERATORS, "accelerator")
+        _at_least(self, 1, "devices")
+        _one_of(self, PRECISIONS, "precision")
+        require(
+            self.num_threads is None or self.num_threads >= 1,
+            "num_threads",
+            f"must be at least 1, or null for torch's own choice, not {self.num_threads}",
+        )
+
+
+@dataclass
+class TrackingConfig:
+    """Where MLflow keeps the run."""
+
+    uri: str | None = None
+    """MLflow's tracking URI; where it is null, MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db."""
+    experiment: str = "genreplay"
+    """MLflow experiment, made where there is none."""
+    run_name: str | None = None
+    """Name of the run; MLflow makes one up where it is null."""
+
+    def __post_init__(self) -> None:
+        require(bool(self.experiment.strip()), "experiment", "must not be empty; write a name such as genreplay")
+        require(
+            self.uri is None or "://" in self.uri,
+            "uri",
+            f"must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not {self.uri!r}",
+        )
+        require(
+            self.uri is None or not self.uri.startswith("file:"),
+            "uri",
+            "MLflow no longer writes to a folder of files; write sqlite:///mlruns/mlflow.db",
+        )
+
+
+@dataclass
+class ExperimentConfig:
+    """One run, fully resolved: what `genreplay config` prints, MLflow shows and a checkpoint carries."""
+
+    seed: int = 0
+    """Everything random follows from it."""
+    env: Any = None
+    """The world: the dataclass of the environment that `env.name` picks."""
+    agent: Any = None
+    """The learner: the dataclass of the agent that `agent.name` picks."""
+    generator: Any = None
+    """The source of synthetic transitions: the dataclass that `generator.name` picks."""
+    relevance: Any = None
+    """What the generator is steered toward: the dataclass that `relevance.name` picks."""
+    codec: CodecConfig = field(default_factory=CodecConfig)
+    replay: ReplayConfig = field(default_factory=ReplayConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    fabric: FabricConfig = field(default_factory=FabricConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**31, "seed", f"must lie in [0, 2**31), not {self.seed}")
+        require(
+            self.replay.batch_size <= self.replay.capacity,
+            "replay.batch_size",
+            f"must be at most replay.capacity ({self.replay.capacity}), not {self.replay.batch_size}",
+        )
+        if not self.has("generator"):
+            require(
+                not self.has("relevance"),
+                "relevance.name",
+                f"{self.relevance.name!r} steers a generator, and generator.name is {self.generator.name!r}; "
+                "write relevance.name: none, or name a generator such as edm",
+            )
+            require(
+                self.replay.synthetic_fraction == 0,
+                "replay.synthetic_fraction",
+                f"{self.replay.synthetic_fraction} asks for synthetic rows, and generator.name is "
+                f"{self.generator.name!r}; write 0, or name a generator such as edm",
+            )
+        else:
+            require(
+                self.loop.first_refit_env_step < self.loop.num_env_steps,
+                "loop.first_refit_env_step",
+                f"must be below loop.num_env_steps ({self.loop.num_env_steps}), not "
+                f"{self.loop.first_refit_env_step}: the generator {self.generator.name!r} would never be fitted",
+            )
+
+    def has(self, kind: str) -> bool:
+        """Whether there is a part of this kind, rather than the one that stands for none."""
+        return registry.entry(kind, getattr(self, kind).name).part_path is not None
+
+
+class NoEffect(NamedTuple):
+    """Keys that do nothing in some set-ups; to set one there is worth a warning."""
+
+    keys: tuple[str, ...]
+    applies: Callable[[ExperimentConfig], bool]
+    because: str
+
+
+NO_EFFECT = (
+    NoEffect(
+        (
+            "generator.guidance_scale",
+            "generator.condition_dropout",
+            "generator.prompt_top_fraction",
+            "loop.relevance_updates_per_env_step",
+        ),
+        lambda config: not config.has("relevance"),
+        "there is no relevance to condition on; name one, such as relevance.name=curiosity",
+    ),
+    NoEffect(
+        ("codec.derive", "loop.first_refit_env_step", "loop.refit_every_env_steps", "loop.num_synthetic_rows"),
+        lambda config: not config.has("generator"),
+        "there is no generator; name one, such as generator.name=edm",
+    ),
+    NoEffect(
+        ("generator.name",),
+        lambda config: config.has("generator") and config.replay.synthetic_fraction == 0,
+        "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
+    ),
+    NoEffect(
+        ("fabric.devices",),
+        lambda config: not config.has("generator"),
+        "only the generator uses more than one device; name one, such as generator.name=edm",
+    ),
+)
+"""Options without effect; `config.load` warns of those that were set to other than their defaults."""

@@ -1,0 +1,180 @@
+"""All ranks fit and sample one generator; rank 0 owns everything else and gives the orders.
+
+Shapes: N training rows, n sampled rows, R ranks, D columns.
+
+    fabric = make_fabric("cpu", devices=2)
+    fabric.launch()
+    with Team(fabric, generator) as team:
+        if fabric.global_rank > 0:
+            team.follow()                       # serves until rank 0 leaves its `with`
+        else:
+            team.fit(rows, condition, seed)     # on all ranks, under DDP
+            team.sample(50_000, prompts, seed)  # shared out, gathered in order
+
+Between orders the other ranks wait outside any collective, so rank 0 may train for hours in between.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+import torch
+import torch.distributed as dist
+from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor
+
+from genreplay.channel import Hub, Link, Message, RankError, failure_message, open_channel
+from genreplay.errors import UserError
+from genreplay.generators.base import Generator
+from genreplay.generators.fitting import OnProgress, fit
+
+BLAME_SECONDS = 2.0
+"""How long an error in a collective waits for the news that another rank was the cause."""
+
+
+def make_fabric(accelerator: str = "auto", devices: int = 1, precision: str = "32-true", num_nodes: int = 1) -> Fabric:
+    """Fabric for one process, or for DDP on several (gloo between CPU processes, NCCL between GPUs).
+
+    Raises:
+        UserError: the machine does not have the devices, or cannot compute in `precision`.
+    """
+    try:
+        return Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=num_nodes,
+            precision=precision,  # type: ignore[arg-type]
+            # Buffers hold the normalisers, which every rank computes alike: nothing to send at each step.
+            strategy=DDPStrategy(broadcast_buffers=False) if devices * num_nodes > 1 else "auto",
+        )
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
+        raise UserError(f"fabric: {str(error).splitlines()[0]}") from error
+
+
+class Team:
+    """The generator on all ranks. With one device it merely passes calls on.
+
+    Args:
+        fabric: launched.
+        generator: built alike on every rank.
+    """
+
+    def __init__(self, fabric: Fabric, generator: Generator):
+        self.fabric, self.generator = fabric, generator
+        self._channel: Hub | Link | None = None
+
+    @property
+    def prompt_top_fraction(self) -> float:
+        """Share of the real transitions, by relevance, that conditions are drawn from."""
+        return self.generator.config.prompt_top_fraction
+
+    def __enter__(self) -> Team:
+        """Connect the ranks; every rank enters together."""
+        self.generator.to(self.fabric.device)
+        if self.fabric.world_size > 1:
+            self._channel = open_channel(self.fabric)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """On rank 0: let the other ranks go, as failed if this rank fails."""
+        if isinstance(self._channel, Hub):
+            # What the user can mend is rank 0's to tell; the others just go.
+            mendable = error is None or isinstance(error, UserError)
+            self._channel.close(None if mendable else f"{type(error).__name__}: {error}")
+
+    def fit(
+        self, rows: Tensor, condition: Tensor | None, seed: int, on_progress: OnProgress | None = None
+    ) -> dict[str, float]:
+        """On rank 0: fit the generator to rows `[N, D]` and conditions `[N, 1]` on every rank; `fitting.fit`'s figures.
+
+        Raises:
+            RankError: another rank failed.
+        """
+        with self._order("fit", rows.shape[0], condition, seed):
+            shared = self._share(rows), self._share_optional(condition)
+            return fit(self.fabric, self.generator, *shared, seed, on_progress)
+
+    def sample(self, num_rows: int, condition: Tensor | None, seed: int) -> Tensor:
+        """On rank 0: rows `[n, D]`, on this rank's device, each rank making a part of them.
+
+        The rows are those that one rank alone would draw (to rounding).
+
+        Raises:
+            RankError: another rank failed.
+        """
+        with self._order("sample", num_rows, condition, seed):
+            condition = self._share_optional(condition)
+            world_size = self.fabric.world_size
+            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size)]
+            for rank in range(1, world_size):
+                here = self.generator.part_of(num_rows, rank, world_size)
+                part = parts[0].new_empty(here.stop - here.start, self.generator.num_columns)
+                dist.recv(part, rank)
+                parts.append(part)
+            return torch.cat(parts)
+
+    def follow(self) -> None:
+        """On the other ranks: carry out rank 0's orders until it leaves its `with`.
+
+        An error here reaches rank 0 as `RankError`, with its traceback, and ends every rank.
+        """
+        assert isinstance(self._channel, Link), "follow is for ranks above 0, inside `with`"
+        failure = self._serve(self._channel)
+        if failure is not None:
+            if dist.get_backend() == "gloo":
+                # Closes this rank's end of any collective, so that no other rank waits in it. The failed fit's
+                # module holds it open until it is collected.
+                gc.collect()
+                dist.destroy_process_group()
+            self._channel.report(failure)
+            if failure["user_error"]:
+                raise SystemExit(2)
+            raise RankError(f"rank {self.fabric.global_rank} failed:\n{failure['failed']}")
+
+    def _serve(self, channel: Link) -> Message | None:
+        try:
+            while (order := channel.receive())["op"] != "close":
+                self._obey(order)
+        except Exception as error:
+            return failure_message(error)
+        return None
+
+    def _obey(self, order: Message) -> None:
+        num_rows, seed = int(order["num_rows"]), int(order["seed"])
+        device = self.fabric.device
+        rows = torch.empty(num_rows, self.generator.num_columns, device=device)
+        condition = torch.empty(num_rows, 1, device=device) if order["conditional"] else None
+        if order["op"] == "fit":
+            fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
+        else:
+            rank, world_size = self.fabric.global_rank, self.fabric.world_size
+            dist.send(self.generator.sample(num_rows, self._share_optional(condition), seed, rank, world_size), 0)
+
+    @contextmanager
+    def _order(self, op: str, num_rows: int, condition: Tensor | None, seed: int) -> Iterator[None]:
+        if not isinstance(self._channel, Hub):
+            yield
+            return
+        self._channel.check()
+        self._channel.send({"op": op, "num_rows": num_rows, "conditional": condition is not None, "seed": seed})
+        try:
+            yield
+        except Exception:
+            self._channel.check(BLAME_SECONDS)
+            raise
+
+    def _share(self, tensor: Tensor) -> Tensor:
+        tensor = tensor.to(self.fabric.device, torch.float32).contiguous()
+        if self.fabric.world_size > 1:
+            dist.broadcast(tensor, src=0)
+        return tensor
+
+    def _share_optional(self, tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else self._share(tensor)

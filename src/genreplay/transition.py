@@ -1,0 +1,191 @@
+"""A transition: its keys, what its columns mean, and the codec between TensorDicts and generator rows.
+
+Shapes: N rows, D generated columns, O observation, A action.
+
+A generator sees rows `[N, D]` of plain numbers. The layout says what those numbers are (continuous, binary,
+one-hot), what range and grid they live on, and which of them the environment's own definitions fix once the
+rest is known (*derived* columns). The codec is the one place that turns rows into transitions, so every
+synthetic transition satisfies the environment's specs whatever the generator drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
+
+from genreplay.errors import UserError
+
+Key = str | tuple[str, str]
+
+OBSERVATION: Key = "observation"
+ACTION: Key = "action"
+NEXT_OBSERVATION: Key = ("next", "observation")
+REWARD: Key = ("next", "reward")
+DURATION: Key = ("next", "duration")
+TERMINATED: Key = ("next", "terminated")
+TRUNCATED: Key = ("next", "truncated")
+DONE: Key = ("next", "done")
+FAILED: Key = ("next", "failed")
+IS_SYNTHETIC: Key = "is_synthetic"
+
+STORED_KEYS: tuple[Key, ...] = (
+    OBSERVATION,
+    ACTION,
+    NEXT_OBSERVATION,
+    REWARD,
+    DURATION,
+    TERMINATED,
+    TRUNCATED,
+    DONE,
+    IS_SYNTHETIC,
+)
+"""What a replay buffer keeps of a transition, real or synthetic."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """`width` adjacent entries of one transition tensor that mean one thing."""
+
+    key: Key
+    """The tensor the entries live in."""
+    start: int
+    """Index of the first entry."""
+    kind: Literal["continuous", "binary", "categorical"]
+    """`categorical` entries are a one-hot of `width` choices."""
+    name: str
+    """What a person calls it, for diagnostics and figures."""
+    width: int = 1
+    low: float = float("-inf")
+    """Smallest value the environment can give."""
+    high: float = float("inf")
+    """Largest value the environment can give."""
+    resolution: float = 0.0
+    """Values are multiples of this; 0 where every value between `low` and `high` is possible."""
+    derived: bool = False
+    """True where `TransitionLayout.derive` computes the entries from the other columns."""
+
+
+@dataclass(frozen=True)
+class TransitionLayout:
+    """The columns of an environment's transitions.
+
+    `derive` fills, in place, every derived column of a decoded batch of transitions `[N]`; it must compute
+    exactly what the environment would have given.
+    """
+
+    columns: tuple[Column, ...]
+    derive: Callable[[TensorDictBase], None] | None = None
+
+    def widths(self) -> dict[Key, int]:
+        """How many entries each transition tensor has."""
+        widths: dict[Key, int] = {}
+        for column in self.columns:
+            widths[column.key] = max(widths.get(column.key, 0), column.start + column.width)
+        return widths
+
+
+class Codec:
+    """Turns transitions into generator rows and rows into valid transitions.
+
+    Args:
+        layout: the environment's columns.
+        derive: leave derived columns to `layout.derive`; False generates every column, as SynthER and PGR do.
+    """
+
+    def __init__(self, layout: TransitionLayout, derive: bool = True):
+        self.layout = layout
+        self.derive = derive and layout.derive is not None
+        self.columns = tuple(c for c in layout.columns if not (self.derive and c.derived))
+        self.width = sum(c.width for c in self.columns)
+        self._widths = layout.widths()
+
+        names: list[str] = []
+        low, high, resolution = [], [], []
+        self._categorical: list[slice] = []
+        self._places: list[tuple[Column, slice]] = []
+        for column in self.columns:
+            here = slice(len(names), len(names) + column.width)
+            self._places.append((column, here))
+            if column.kind == "categorical":
+                self._categorical.append(here)
+            bounded, width = column.kind == "continuous", column.width
+            low += [column.low if bounded else 0.0] * width
+            high += [column.high if bounded else 1.0] * width
+            resolution += [column.resolution if bounded else 1.0] * width
+            names += [column.name] if width == 1 else [f"{column.name}[{i}]" for i in range(width)]
+        self.names = tuple(names)
+        """One name for each of the D columns."""
+        self._resolution = torch.tensor(resolution)
+        self._low, self._high = _bounds_on_grid(torch.tensor(low), torch.tensor(high), self._resolution)
+
+    def encode(self, transitions: TensorDictBase) -> Tensor:
+        """Rows `[N, D]` (float32) of transitions `[N]`."""
+        parts = [transitions.get(c.key)[:, c.start : c.start + c.width].float() for c, _ in self._places]
+        return torch.cat(parts, dim=1)
+
+    def project(self, rows: Tensor) -> Tensor:
+        """The nearest valid rows `[N, D]`: in range, on the grid, one-hots with exactly one 1."""
+        low, high, grid = (t.to(rows.device) for t in (self._low, self._high, self._resolution))
+        on_grid = torch.where(grid > 0, torch.round(rows / grid.clamp_min(1e-12)) * grid, rows)
+        projected = torch.minimum(torch.maximum(on_grid, low), high)
+        for here in self._categorical:
+            choice = rows[:, here].argmax(dim=1)
+            projected[:, here] = torch.nn.functional.one_hot(choice, here.stop - here.start).to(rows.dtype)
+        return projected
+
+    def decode(self, rows: Tensor) -> TensorDict:
+        """Valid synthetic transitions `[N]` from generator rows `[N, D]`.
+
+        Raises:
+            ValueError: `rows` is not `[N, D]`.
+            UserError: a value is not finite, which no projection can mend.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            raise ValueError(f"rows have shape {tuple(rows.shape)}, but this layout has {self.width} columns")
+        rows = rows.float()
+        self._require_finite(rows)
+        rows = self.project(rows)
+        num_rows = rows.shape[0]
+        transitions = TensorDict(
+            {key: rows.new_zeros(num_rows, width) for key, width in self._widths.items()},
+            batch_size=[num_rows],
+        )
+        for column, here in self._places:
+            transitions.get(column.key)[:, column.start : column.start + column.width] = rows[:, here]
+        if self.derive and self.layout.derive is not None:
+            self.layout.derive(transitions)
+        terminated = transitions.get(TERMINATED) > 0.5
+        transitions.set(TERMINATED, terminated)
+        transitions.set(TRUNCATED, torch.zeros_like(terminated))
+        transitions.set(DONE, terminated.clone())
+        transitions.set(IS_SYNTHETIC, torch.ones_like(terminated))
+        return transitions
+
+    def _require_finite(self, rows: Tensor) -> None:
+        broken = ~rows.isfinite()
+        if broken.any():
+            column = self.names[int(broken.any(dim=0).nonzero()[0])]
+            raise UserError(
+                f"generator: {int(broken.any(dim=1).sum())} of {len(rows)} generated rows are not finite, "
+                f"first in column {column!r}: it has diverged; lower generator.learning_rate or fit it longer"
+            )
+
+
+def _bounds_on_grid(low: Tensor, high: Tensor, resolution: Tensor) -> tuple[Tensor, Tensor]:
+    """The outermost values that are finite and on the grid: clamping to them keeps rows valid."""
+    grid, has_grid = resolution.clamp_min(1e-12), resolution > 0
+    # The slack keeps a bound that lies on the grid there, whatever the division rounds to.
+    low = torch.where(has_grid & low.isfinite(), torch.ceil(low / grid - 1e-4) * grid, low)
+    high = torch.where(has_grid & high.isfinite(), torch.floor(high / grid + 1e-4) * grid, high)
+    largest = torch.finfo(torch.float32).max
+    return low.clamp_min(-largest), high.clamp_max(largest)
+
+
+def continuous_columns(key: Key, names: list[str], low: float, high: float) -> list[Column]:
+    """One continuous column for each name, all in `[low, high]`."""
+    return [Column(key, i, "continuous", name, low=low, high=high) for i, name in enumerate(names)]

@@ -1,0 +1,159 @@
+"""SUMO environments keep TorchRL's contract, the layout's, and the loop's (same seed, same episode; resuming)."""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+from torchrl.envs.utils import check_env_specs
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.world import SumoWorld
+from genreplay.seeding import derive_seed
+from genreplay.transition import NEXT_OBSERVATION, OBSERVATION, REWARD, Codec
+
+MODES = ["phase_duration", "duration", "cycle"]
+
+
+def seeds(worker, index):
+    return derive_seed(0, "episode", worker, index)
+
+
+@contextlib.contextmanager
+def running(world, num_workers=1, evaluation=False):
+    env = world.make_env(num_workers, seeds, evaluation)
+    try:
+        yield env
+    finally:
+        env.close()
+
+
+def world(scenario="2way", mode="phase_duration", seconds=300):
+    return SumoWorld(SumoConfig(scenario=scenario, action_mode=mode, episode_seconds=seconds))
+
+
+def rollout(env, num_steps, seed=0):
+    torch.manual_seed(seed)
+    return env.rollout(num_steps, break_when_any_done=False)
+
+
+def test_specs():
+    with running(world(), num_workers=2) as env:
+        check_env_specs(env)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("scenario", ["2way", "cologne1"])
+def test_derived_columns_are_what_the_environment_gave(scenario, mode):
+    here = world(scenario, mode, seconds=400)
+    with running(here) as env:
+        real = rollout(env, 12 if mode == "cycle" else 50).reshape(-1)
+    assert real["next", "truncated"].any()
+    wiped = real.clone()
+    for column in here.layout.columns:
+        if column.derived:
+            wiped[column.key][:, column.start : column.start + column.width] = 1
+    here.layout.derive(wiped)
+    for key in here.layout.widths():
+        torch.testing.assert_close(wiped[key], real[key], rtol=1e-5, atol=1e-5)
+
+    for derive in (True, False):
+        codec = Codec(here.layout, derive=derive)
+        decoded = codec.decode(codec.encode(real))
+        for key in here.layout.widths():
+            torch.testing.assert_close(decoded[key], real[key], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("derive", [True, False])
+@pytest.mark.parametrize("mode", MODES)
+def test_any_generated_row_decodes_to_a_valid_transition(mode, derive):
+    here = world("ingolstadt1", mode)
+    codec = Codec(here.layout, derive=derive)
+    decoded = codec.decode(torch.randn(500, codec.width, generator=torch.Generator().manual_seed(0)) * 3)
+    slices, high = here.view.slices, torch.from_numpy(here.view.high)
+    for key in (OBSERVATION, NEXT_OBSERVATION):
+        assert (decoded[key] >= 0).all()
+        assert (decoded[key] <= high).all()
+        phase = decoded[key][:, slices.phase]
+        assert ((phase == 0) | (phase == 1)).all()
+        assert (phase.sum(1) == 1).all()
+        counts = decoded[key][:, slices.queue] * torch.from_numpy(here.view.capacity).float()
+        torch.testing.assert_close(counts, counts.round(), rtol=0, atol=1e-4)
+    durations = decoded["next", "duration"]
+    assert (durations == durations.round()).all()
+    assert (durations >= 5).all()
+    assert (durations <= here.view.timing.longest_decision).all()
+    assert (decoded[REWARD] <= 0).all()
+    if derive:
+        assert not decoded["next", "terminated"].any()
+
+
+@pytest.mark.parametrize("scenario", ["2way", "cologne1"])
+def test_same_seed_and_actions_give_the_same_episode(scenario):
+    here = world(scenario)
+    with running(here) as one, running(here) as other:
+        first, figures = rollout(one, 40), one.pop_finished()
+        rollout(other, 9, seed=1)  # whatever ran in the worker before
+        other.set_seed(0)
+        other.pop_finished()
+        second = rollout(other, 40)
+        assert other.pop_finished() == figures
+    assert len(figures) >= 1
+    for key in (OBSERVATION, NEXT_OBSERVATION, REWARD):
+        assert torch.equal(first[key], second[key])
+
+
+def test_resuming_continues_identically():
+    here = world()
+    actions = torch.rand(14, 2, here.view.timing.action_width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def steps(env, state, some):
+        observations = []
+        for action in some:
+            state, following = env.step_and_maybe_reset(state.set("action", action))
+            observations.append(state["next", "observation"])
+            state = following
+        return torch.stack(observations)
+
+    with running(here, num_workers=2) as env, running(here, num_workers=2) as later:
+        before, saved = steps(env, start := env.reset(), actions[:5]), env.state_dict()
+        following = before[-1]
+        whole = steps(env, start.set("observation", following), actions[5:])
+        later.load_state_dict(saved)
+        resumed_start = later.reset()
+        assert torch.equal(resumed_start["observation"], following)
+        assert torch.equal(steps(later, resumed_start, actions[5:]), whole)
+        assert later.pop_finished() == env.pop_finished() != []
+
+
+def test_evaluation_traffic_is_the_same_for_every_controller():
+    here = SumoWorld(SumoConfig(scenario="single", episode_seconds=300))
+    with running(here, num_workers=2, evaluation=True) as env:
+        fixed = here.baseline(env, {0: 1, 1: 2})
+        env.start({0: 1, 1: 2})
+        alive, found = {0, 1}, {}
+        while alive:
+            steps = env.advance({worker: np.zeros(here.view.timing.action_width) for worker in alive})
+            ended = {worker for worker, step in steps.items() if step.truncated}
+            found |= {worker: env.metrics(worker) for worker in ended}
+            alive -= ended
+    for worker in (0, 1):
+        assert found[worker]["num_vehicles"] == fixed[worker]["num_vehicles"] > 100
+        assert found[worker]["demand_scale"] == fixed[worker]["demand_scale"] == 1.0
+        assert found[worker]["delay"] != fixed[worker]["delay"]
+    assert fixed[0]["delay"] != fixed[1]["delay"]
+
+
+def test_an_episode_ends_at_the_first_decision_at_or_after_its_length():
+    here = world(seconds=100)
+    with running(here) as env:
+        real = rollout(env, 30)[0]
+    ends = real["next", "truncated"].view(-1).nonzero().view(-1)
+    begin = 0
+    for end in ends.tolist():
+        durations = real["next", "duration"][begin : end + 1].view(-1)
+        assert durations.sum() >= 100
+        assert durations[:-1].sum() < 100
+        begin = end + 1
+    assert len(ends) >= 2
+    assert not real["next", "terminated"].any()

@@ -1,0 +1,68 @@
+"""What `test_team.py` runs as a program of its own: `python team_script.py MODE OUT DEVICES`."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from genreplay.generators.config import EdmConfig
+from genreplay.generators.edm import EdmGenerator
+from genreplay.team import Team, make_fabric
+from genreplay.transition import OBSERVATION, Codec, TransitionLayout, continuous_columns
+
+CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
+
+
+class Doomed(EdmGenerator):
+    """Breaks down in the middle of a fit on rank 1."""
+
+    def training_step(self, batch, batch_idx=0):
+        if os.environ.get("LOCAL_RANK") == "1" and batch_idx == 5:
+            raise ArithmeticError("the fifth step went wrong")
+        return super().training_step(batch, batch_idx)
+
+
+def work(team: Team, out: Path) -> None:
+    """Two fits and a sample."""
+    rows = torch.randn(100, 3, generator=torch.Generator().manual_seed(0))
+    condition = rows.square().sum(dim=1, keepdim=True)
+    team.fit(rows[:50], condition[:50], seed=1)
+    metrics = team.fit(rows, condition, seed=2)
+    drawn = team.sample(75, condition.repeat(1, 1)[:75], seed=3)
+    unconditional = team.sample(5, None, seed=3)
+    torch.save(
+        {"state": team.generator.state_dict(), "drawn": drawn, "unconditional": unconditional, "metrics": metrics}, out
+    )
+
+
+def main(mode: str, out: Path, devices: int) -> None:
+    """Run `mode` on rank 0 and serve on the others."""
+    torch.set_num_threads(1)
+    fabric = make_fabric("cpu", devices)
+    fabric.launch()
+    out.with_suffix(f".pid{fabric.global_rank}").write_text(str(os.getpid()))
+    config = EdmConfig(width=32, num_fit_steps=40, batch_size=32 // devices, sample_chunk_size=8)
+    generator = (Doomed if mode == "rank_1_raises" else EdmGenerator)(config, CODEC, conditional=True)
+    try:
+        with Team(fabric, generator) as team:
+            if fabric.global_rank > 0:
+                if mode == "rank_1_dies":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                team.follow()
+            elif mode == "rank_0_raises":
+                raise LookupError("the simulator is lost")
+            elif mode == "rank_0_dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            elif mode == "rank_1_dies":
+                time.sleep(60)
+            else:
+                work(team, out)
+    finally:
+        print(f"rank {fabric.global_rank} cleans up", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

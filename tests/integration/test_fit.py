@@ -1,0 +1,205 @@
+"""Whole runs through the command line: what they leave behind, resuming, interrupts, several ranks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from genreplay import checkpoint
+
+REPOSITORY = Path(__file__).parents[2]
+PENDULUM = REPOSITORY / "conf/pendulum_pgr.yaml"
+TINY = [
+    "env.max_episode_steps=40",
+    "agent.hidden_width=16",
+    "agent.critic_updates_per_actor_update=4",
+    "generator.width=16",
+    "generator.num_blocks=1",
+    "generator.num_fit_steps=30",
+    "generator.num_sampling_steps=4",
+    "relevance.hidden_size=16",
+    "replay.batch_size=16",
+    "loop.num_env_steps=160",
+    "loop.warmup_env_steps=30",
+    "loop.utd_ratio=4",
+    "loop.first_refit_env_step=50",
+    "loop.refit_every_env_steps=40",
+    "loop.num_synthetic_rows=64",
+    "loop.evaluate_every_env_steps=80",
+    "loop.checkpoint_every_env_steps=1000",
+    "loop.log_every_env_steps=20",
+    "evaluation.seeds=[1,2]",
+    "fabric.accelerator=cpu",
+    "fabric.num_threads=1",
+]
+
+
+def genreplay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "genreplay", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+        env=environment(),
+    )
+
+
+def environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
+
+
+def fit(folder: Path, *overrides: str, config: Path = PENDULUM) -> subprocess.CompletedProcess[str]:
+    return genreplay(folder, "fit", "--config", str(config), *TINY, *overrides)
+
+
+def only_run(folder: Path):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert len(runs) == 1
+    return client, runs[0]
+
+
+def last_checkpoint(folder: Path) -> checkpoint.Checkpoint:
+    (manifest,) = folder.glob("mlruns/**/checkpoints/*/manifest.json")
+    return checkpoint.load(manifest.parent)
+
+
+def assert_same(one: checkpoint.Checkpoint, other: checkpoint.Checkpoint) -> None:
+    assert one.modules.keys() == other.modules.keys() >= {"agent", "generator", "relevance"}
+    for name, weights in one.modules.items():
+        for key, value in weights.items():
+            assert torch.equal(value, other.modules[name][key]), f"{name}.{key} differs"
+    for key, value in one.buffers.items(include_nested=True, leaves_only=True):
+        assert torch.equal(value, other.buffers[key]), f"buffer {key} differs"
+    for state in (one.counters, other.counters):
+        state.pop("run_id")
+    assert one.counters == other.counters
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = fit(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+def test_a_run_leaves_its_record_in_mlflow(whole: Path) -> None:
+    client, run = only_run(whole)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["agent.ensemble_size"] == "2"
+    assert run.data.params["loop.num_env_steps"] == "160"
+    assert {"version.torch", "version.genreplay"} <= set(run.data.tags)
+    evaluated = client.get_metric_history(run.info.run_id, "evaluation/return")
+    assert [metric.step for metric in evaluated] == [80, 160]
+    for name in (
+        "agent/critic_loss",
+        "agent/critic_loss_synthetic",
+        "agent/temperature",
+        "generator/loss_last",
+        "training/return",
+        "synthetic/reward_mean",
+        "speed/gradient_steps_per_second",
+    ):
+        history = client.get_metric_history(run.info.run_id, name)
+        assert history, name
+        assert all(metric.value == metric.value for metric in history), f"{name} holds a NaN"
+    assert run.data.metrics["counters/gradient_step"] == (160 - 30) * 4
+    assert run.data.metrics["counters/generator_step"] == 3 * 30  # refits at 50, 90 and 130
+    names = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"config.yaml", "learning_curve.png", "checkpoints"} <= names
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_run(whole: Path, tmp_path: Path) -> None:
+    assert fit(tmp_path).returncode == 0
+    assert_same(last_checkpoint(tmp_path), last_checkpoint(whole))
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_resumes_as_if_nothing_had_happened(whole: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genreplay", "fit", "--config", str(PENDULUM), *TINY],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "generator fitted" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    assert process.wait(60) == 130, rest
+    client, run = only_run(tmp_path)
+    assert f"go on with: genreplay fit --resume {run.info.run_id}" in rest.replace("\n", " ")
+    assert run.info.status == "KILLED"
+    assert last_checkpoint(tmp_path).counters["counters"]["env_step"] < 160
+
+    resumed = genreplay(tmp_path, "fit", "--resume", "last")
+    assert resumed.returncode == 0, resumed.stderr
+    assert only_run(tmp_path)[1].info.status == "FINISHED"
+    assert_same(last_checkpoint(tmp_path), last_checkpoint(whole))
+    history = client.get_metric_history(run.info.run_id, "evaluation/return")
+    expected = only_run(whole)
+    assert [(m.step, m.value) for m in history] == [
+        (m.step, m.value) for m in expected[0].get_metric_history(expected[1].info.run_id, "evaluation/return")
+    ]
+
+
+@pytest.mark.slow
+def test_two_ranks_train_one_agent_and_end_cleanly(tmp_path: Path) -> None:
+    done = fit(tmp_path, "fabric.devices=2")
+    assert done.returncode == 0, done.stderr
+    _, run = only_run(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["counters/env_step"] == 160
+
+
+@pytest.mark.slow
+def test_an_error_on_rank_0_ends_both_ranks(tmp_path: Path) -> None:
+    started = time.monotonic()
+    done = fit(tmp_path, "fabric.devices=2", "generator.learning_rate=1e30")
+    assert done.returncode == 2, done.stderr
+    assert "generator: the loss is no longer a number; lower generator.learning_rate" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 150
+    assert only_run(tmp_path)[1].info.status == "FAILED"
+
+
+@pytest.mark.slow
+def test_a_corrupt_checkpoint_names_itself(whole: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(next(whole.glob("mlruns/**/checkpoints")), copy)
+    (victim,) = copy.glob("*/modules/agent.safetensors")
+    victim.write_bytes(victim.read_bytes()[:-1])
+    done = genreplay(tmp_path, "fit", "--resume", str(copy))
+    assert done.returncode == 2
+    assert "modules/agent.safetensors is damaged" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_smoke_config_runs_every_part_on_sumo(tmp_path: Path) -> None:
+    done = genreplay(tmp_path, "fit", "--config", str(REPOSITORY / "conf/smoke.yaml"), "fabric.accelerator=cpu")
+    assert done.returncode == 0, done.stderr
+    _, run = only_run(tmp_path)
+    assert 0 < run.data.metrics["evaluation/delay"] < 600
+    assert 0 < run.data.metrics["baseline/delay"] < 600
+    assert run.data.metrics["counters/generator_step"] > 0
+    assert "fixed plan" in done.stderr

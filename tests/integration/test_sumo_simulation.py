@@ -1,0 +1,204 @@
+"""What the simulator does second by second, beside SUMO's own records; what happens when it breaks down."""
+
+import itertools
+import logging
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.envs.sumo.intersection import cleared_state, yellow_state
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.tripinfo import read_trips
+from genreplay.envs.sumo.world import SumoWorld
+from genreplay.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def recording_simulator():
+    """The simulator class, in this process, noting the signal's state after each second."""
+    os.environ["LIBSUMO_AS_TRACI"] = "1"
+    from genreplay.envs.sumo.simulator import Simulator
+
+    class Recording(Simulator):
+        def _sumo_step(self):
+            super()._sumo_step()
+            self.states.append(self.sumo.trafficlight.getRedYellowGreenState(self.intersection.light))
+
+    return Recording
+
+
+@pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
+@pytest.mark.parametrize(("scenario", "yellow", "all_red"), [("2way", None, 0), ("cologne1", 4, 2)])
+def test_greens_and_yellows_in_random_play(recording_simulator, tmp_path, mode, scenario, yellow, all_red):
+    config = SumoConfig(
+        scenario=scenario,
+        action_mode=mode,
+        episode_seconds=900,
+        min_green=6,
+        max_green=20,
+        yellow_time=yellow,
+        all_red_time=all_red,
+    )
+    simulator = recording_simulator(config, tmp_path)
+    simulator.states = []
+    greens = simulator.intersection.greens
+    rng = np.random.default_rng(0)
+    simulator.start(3, evaluation=False)
+    seconds, over = 0.0, False
+    while not over:
+        decided = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
+        seconds, over = seconds + decided.duration, decided.truncated
+    assert len(simulator.states) == seconds
+
+    runs = []
+    for state in simulator.states:
+        if runs and runs[-1][0] == state:
+            runs[-1][1] += 1
+        else:
+            runs.append([state, 1])
+    shown = [i for i, (state, _) in enumerate(runs) if state in greens]
+    assert {runs[i][0] for i in shown} == set(greens)
+    yellow = 2 if yellow is None else yellow
+    for i, k in itertools.pairwise(shown):
+        (now, length), following = runs[i], runs[k][0]
+        clearing = yellow_state(now, following)
+        if clearing == now:  # the next green takes nothing away, so this one stands until it begins
+            assert k == i + 1
+            length -= yellow + all_red
+        elif all_red:
+            assert runs[i + 1 : k] == [[clearing, yellow], [cleared_state(clearing), all_red]]
+        else:
+            assert runs[i + 1 : k] == [[clearing, yellow]]
+        assert 6 <= length <= 20
+
+
+def test_the_reward_is_the_queue_that_sumo_records(recording_simulator, tmp_path):
+    """Queue integral against waitingTime + departDelay of all trips, at a demand that spills out of the map.
+
+    The two differ by who stands on the intersection or beyond it, and by seconds at the ends: within 2 %.
+    """
+    config = SumoConfig(episode_seconds=900, demand=DemandConfig(evaluation_flows=[2600.0]))
+    simulator = recording_simulator(config, tmp_path)
+    simulator.states = []
+    rng = np.random.default_rng(0)
+    simulator.start(3, evaluation=True)
+    integral, over = 0.0, False
+    while not over:
+        decided = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
+        integral, over = integral - decided.reward / config.reward_scale, decided.truncated
+    trips = read_trips(tmp_path / "tripinfo.xml")
+    waited = (trips.delay.sum() - _time_loss(tmp_path)) + trips.waiting_time.sum()
+    assert trips.delay.sum() > 10_000
+    assert integral == pytest.approx(waited, rel=0.02)
+    assert decided.metrics["mean_queue"] * len(simulator.states) == pytest.approx(integral, rel=1e-5)
+
+
+def _time_loss(folder):
+    from xml.etree import ElementTree
+
+    return sum(float(trip.attrib["timeLoss"]) for trip in ElementTree.parse(folder / "tripinfo.xml").getroot())
+
+
+def test_a_killed_worker_is_reported_and_the_run_goes_on(caplog):
+    world = SumoWorld(SumoConfig(episode_seconds=300))
+    env = world.make_env(2, lambda worker, index: worker + 10 * index)
+    try:
+        torch.manual_seed(0)
+        state = env.reset()
+        state = env.rand_step(state)["next"]
+        before = state["observation"][1].clone()
+        os.killpg(env.workers[1].pid, signal.SIGKILL)
+        with caplog.at_level(logging.WARNING, "genreplay"):
+            broken = env.rand_step(state)
+        assert broken["next", "failed"].view(-1).tolist() == [False, True]
+        assert broken["next", "truncated"].view(-1).tolist() == [False, True]
+        assert not broken["next", "terminated"].any()
+        assert torch.equal(broken["next", "observation"][1], before)
+        assert caplog.messages == [
+            "env: the simulator of worker 1 broke down and is started again: the simulator process ended with signal 9"
+        ]
+        state = env.rollout(5, break_when_any_done=False)
+        assert not state["next", "failed"].any()
+    finally:
+        env.close()
+
+
+def test_the_worker_dies_with_its_parent():
+    world = SumoWorld(SumoConfig())
+    env = world.make_env(1, lambda worker, index: index)
+    env.reset()
+    worker = env.workers[0]
+    worker._process.stdin.close()  # what the parent's death does
+    deadline = time.monotonic() + 20
+    while worker._process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert worker._process.poll() == 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(worker.pid, 0)
+    env.close()
+
+
+ROUTES = """<routes>
+<vehicle id="good" depart="0"><route edges="w_t t_e"/></vehicle>
+{middle}
+<vehicle id="lost" depart="{depart}"><route edges="w_t n_t"/></vehicle></routes>"""
+
+
+def own_map(tmp_path, depart):
+    route_file = tmp_path / "routes.rou.xml"
+    middle = "".join(f'<vehicle id="v{t}" depart="{t}"><route edges="w_t t_e"/></vehicle>' for t in range(1, depart, 5))
+    route_file.write_text(ROUTES.format(middle=middle, depart=depart))
+    net_file = str(resolve(SumoConfig()).net_file)
+    demand = DemandConfig(scale_range=[1.0, 1.0])
+    return SumoConfig(net_file=net_file, route_file=str(route_file), episode_seconds=900, demand=demand)
+
+
+def test_a_scenario_that_cannot_start_gives_sumos_message_at_once(tmp_path):
+    env = SumoWorld(own_map(tmp_path, depart=0)).make_env(1, lambda worker, index: index)
+    try:
+        with pytest.raises(UserError) as error:
+            env.rand_step(env.reset())
+        assert str(error.value).startswith("env: SUMO cannot run this scenario: ")
+        assert "Vehicle 'lost' has no valid route" in str(error.value)
+        assert "\n" not in str(error.value)
+    finally:
+        env.close()
+
+
+def test_a_vehicle_without_route_ends_the_episode_and_is_named(tmp_path, caplog):
+    env = SumoWorld(own_map(tmp_path, depart=600)).make_env(1, lambda worker, index: index)
+    try:
+        torch.manual_seed(0)
+        with caplog.at_level(logging.WARNING, "genreplay"):
+            real = env.rollout(60, break_when_any_done=False)
+        failed = real["next", "failed"].view(-1)
+        assert 1 <= failed.sum() < 20
+        assert len(caplog.messages) == failed.sum()
+        assert "Vehicle 'lost' has no valid route" in caplog.messages[0]
+        assert env.pop_finished() == []
+    finally:
+        env.close()
+
+
+def test_three_failures_in_a_row_end_the_run():
+    env = SumoWorld(SumoConfig(episode_seconds=300)).make_env(1, lambda worker, index: index)
+    action = np.zeros(env.action_spec.shape[-1])
+    try:
+        env.start({0: 1})
+        assert not env.advance({0: action})[0].failed
+        for _ in range(2):
+            os.killpg(env.workers[0].pid, signal.SIGKILL)
+            assert env.advance({0: action})[0].failed
+        os.killpg(env.workers[0].pid, signal.SIGKILL)
+        with pytest.raises(UserError) as error:
+            env.advance({0: action})
+        assert str(error.value) == (
+            "env: SUMO failed 3 times in a row in worker 0: the simulator process ended with signal 9"
+        )
+    finally:
+        env.close()

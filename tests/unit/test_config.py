@@ -1,0 +1,359 @@
+"""Config files: what wins over what, and what every mistake is told as."""
+
+import ast
+import dataclasses
+import inspect
+import logging
+import math
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from genreplay import config, registry
+from genreplay.errors import UserError
+from genreplay.schema import DEFAULT_PARTS, ExperimentConfig
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a file below a fresh working folder; returns its relative name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name: str, text: str) -> str:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        return name
+
+    return write
+
+
+def _message(path: str, *overrides: str) -> str:
+    with pytest.raises(UserError) as error:
+        config.load(path, overrides)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# What wins -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_file_is_the_defaults(write) -> None:
+    loaded = config.load(write("x.yaml", ""))
+    assert {kind: getattr(loaded, kind).name for kind in registry.KINDS} == DEFAULT_PARTS
+    assert loaded.loop.num_env_steps == 3000
+
+
+def test_the_file_wins_over_what_it_extends_and_overrides_win_over_all(write) -> None:
+    write("base.yaml", "seed: 1\nloop: {num_env_steps: 1000, utd_ratio: 1, num_workers: 2}\n")
+    write("fragments/long.yaml", "loop: {num_env_steps: 2000, utd_ratio: 2}\n")
+    path = write("x.yaml", "extends: [base.yaml, fragments/long.yaml]\nloop: {utd_ratio: 3}\n")
+    loop = config.load(path).loop
+    assert (loop.num_workers, loop.num_env_steps, loop.utd_ratio) == (2, 2000, 3.0)
+    loaded = config.load(path, ["loop.utd_ratio=4", "seed=5", "loop.utd_ratio=6"])
+    assert (loaded.loop.utd_ratio, loaded.seed, loaded.loop.num_env_steps) == (6.0, 5, 2000)
+
+
+def test_extends_is_nested_and_relative_to_each_file(write) -> None:
+    write("a/deep/base.yaml", "seed: 1\n")
+    write("a/middle.yaml", "extends: deep/base.yaml\nloop: {num_workers: 3}\n")
+    loaded = config.load(write("x.yaml", "extends: a/middle.yaml\n"))
+    assert (loaded.seed, loaded.loop.num_workers) == (1, 3)
+
+
+def test_a_file_reached_twice_counts_at_its_first_place(write) -> None:
+    write("base.yaml", "seed: 1\n")
+    write("one.yaml", "extends: base.yaml\nseed: 2\n")
+    write("two.yaml", "extends: base.yaml\nloop: {num_workers: 3}\n")
+    assert config.load(write("x.yaml", "extends: [one.yaml, two.yaml]\n")).seed == 2
+
+
+def test_lists_are_replaced_as_a_whole(write) -> None:
+    write("base.yaml", "evaluation: {seeds: [1, 2, 3, 4]}\n")
+    path = write("x.yaml", "extends: base.yaml\nevaluation: {seeds: [7]}\n")
+    assert config.load(path).evaluation.seeds == [7]
+    assert config.load(path, ["evaluation.seeds=[8, 9]"]).evaluation.seeds == [8, 9]
+
+
+def test_naming_another_part_discards_what_lower_files_told_the_one_before(write) -> None:
+    write("base.yaml", "env: {name: gymnasium, id: Other-v0}\n")
+    path = write("x.yaml", "extends: base.yaml\nseed: 1\n")
+    assert config.load(path).env.id == "Other-v0"
+    assert config.load(path, ["env.name=gymnasium"]).env.id == "Other-v0"
+    assert config.load(path, ["env.name=sumo"]).env == registry.entry("env", "sumo").config()
+    back = write("back.yaml", "extends: other.yaml\nenv: {name: gymnasium}\n")
+    write("other.yaml", "extends: x.yaml\nenv: {name: sumo}\n")
+    assert config.load(back).env.id == "Pendulum-v1"
+
+
+def test_on_the_command_line_the_order_of_name_and_options_is_free(write) -> None:
+    path = write("x.yaml", "")
+    one = config.load(path, ["env.name=gymnasium", "env.id=A-v1"])
+    assert one == config.load(path, ["env.id=A-v1", "env.name=gymnasium"])
+    assert one.env.id == "A-v1"
+
+
+def test_the_agent_sees_synthetic_rows_only_where_a_generator_makes_them(write) -> None:
+    path = write("x.yaml", "")
+    assert config.load(path).replay.synthetic_fraction == 0.0
+    assert config.load(path, ["generator.name=edm"]).replay.synthetic_fraction == 0.5
+    assert config.load(path, ["generator.name=edm", "replay.synthetic_fraction=0.05"]).replay.synthetic_fraction == 0.05
+
+
+# Mistakes ------------------------------------------------------------------------------------------------------------
+
+IN_THE_FILE = [
+    ("agent: {ensemble_sze: 3}", "x.yaml: agent.ensemble_sze: unknown key; did you mean 'ensemble_size'?"),
+    ("lop: {}", "x.yaml: lop: unknown key; did you mean 'loop'?"),
+    ("env: {demand: {flow_rnge: [1, 2]}}", "x.yaml: env.demand.flow_rnge: unknown key; did you mean 'flow_range'?"),
+    ("generator: {zzz: 1}", "x.yaml: generator.zzz: unknown key; the keys here are name"),
+    ("loop: {num_env_steps: many}", "x.yaml: loop.num_env_steps: must be a whole number, not 'many'"),
+    ("loop: {num_env_steps: 10.5}", "x.yaml: loop.num_env_steps: must be a whole number, not 10.5"),
+    ("loop: {utd_ratio: [1]}", "x.yaml: loop.utd_ratio: must be a number, not [1]"),
+    ("seed: null", "x.yaml: seed: must be a whole number, not null"),
+    ("codec: {derive: maybe}", "x.yaml: codec.derive: must be true or false, not 'maybe'"),
+    ("fabric: {num_threads: true}", "x.yaml: fabric.num_threads: must be a whole number or null, not true"),
+    ("evaluation: {seeds: 3}", "x.yaml: evaluation.seeds: must be a list with a whole number in each place, not 3"),
+    (
+        "evaluation: {seeds: [a]}",
+        "x.yaml: evaluation.seeds: must be a list with a whole number in each place, not ['a']",
+    ),
+    ("agent: redq_sac", "x.yaml: agent: is a section, not 'redq_sac'; name one of its keys, such as agent.name"),
+    ("loop:", "x.yaml: loop: is a section, not null; name one of its keys, such as loop.num_env_steps"),
+    ("env: {name: sumi}", "x.yaml: env.name: there is no env 'sumi'; choose one of gymnasium, sumo"),
+    ("agent: {gamma: 3}", "x.yaml: agent.gamma: must lie in (0, 1], not 3.0"),
+    ("agent: {gamma: .nan}", "x.yaml: agent.gamma: must lie in (0, 1], not nan"),
+    ("replay: {synthetic_fraction: 1}", "x.yaml: replay.synthetic_fraction: must lie in [0, 1), not 1.0"),
+    ("replay: {storage: disk}", "x.yaml: replay.storage: must be one of memory, memmap, not 'disk'"),
+    ("loop: {utd_ratio: .inf}", "x.yaml: loop.utd_ratio: must be at least 0, not inf"),
+    ("seed: -1", "x.yaml: seed: must lie in [0, 2**31), not -1"),
+    ("seed: ${sed}", "x.yaml: seed: Interpolation key 'sed' not found"),
+    ("- loop", "x.yaml: must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it"),
+    ("loop: [1\nseed: 2", "x.yaml: line 2: invalid YAML: did not find expected ',' or ']'; mend the syntax there"),
+    ("seed: 1\nseed: 2", "x.yaml: line 2: invalid YAML: found duplicate key seed; mend the syntax there"),
+    ("seed: ${", "x.yaml: seed: no viable alternative at input '${'; mend the ${...} there"),
+    ("extends: y.yaml", "x.yaml: extends: there is no file y.yaml; names are relative to ."),
+    ("extends: {a: 1}", "x.yaml: extends: must be a file name or a list of them, not {'a': 1}"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), IN_THE_FILE)
+def test_mistakes_in_a_file_name_file_key_and_remedy(write, text: str, message: str) -> None:
+    assert _message(write("x.yaml", text)) == message
+
+
+ON_THE_COMMAND_LINE = [
+    ("agent.ensemble_sze=3", ": agent.ensemble_sze: unknown key; did you mean 'ensemble_size'?"),
+    ("agent.gamma=2", ": agent.gamma: must lie in (0, 1], not 2.0"),
+    ("seed", ": has no '='; write key=value, such as loop.utd_ratio=20"),
+    ("=3", ": '' is no key; write section.key=value, such as loop.utd_ratio=20"),
+    ("loop..utd_ratio=3", ": 'loop..utd_ratio' is no key; write section.key=value, such as loop.utd_ratio=20"),
+    ("seed=[", ": the value is invalid YAML (while parsing a flow node); quote it"),
+    ("loop=3", ": loop: is a section, not 3; name one of its keys, such as loop.num_env_steps"),
+    ("seed.x=3", ": seed: must be a whole number, not {'x': 3}"),
+    ("generator.name=edn", ": generator.name: there is no generator 'edn'; choose one of edm, none"),
+    (
+        "relevance.name=curiosity",
+        ": relevance.name: 'curiosity' steers a generator, and generator.name is 'none'; write relevance.name: none, "
+        "or name a generator such as edm",
+    ),
+    (
+        "replay.synthetic_fraction=0.5",
+        ": replay.synthetic_fraction: 0.5 asks for synthetic rows, and generator.name is 'none'; write 0, or name a "
+        "generator such as edm",
+    ),
+    (
+        "loop.warmup_env_steps=3000",
+        ": loop.warmup_env_steps: must be below loop.num_env_steps (3000), not 3000: a run that only warms up learns "
+        "nothing",
+    ),
+    ("replay.batch_size=200000", ": replay.batch_size: must be at most replay.capacity (100000), not 200000"),
+    ("evaluation.seeds=[]", ": evaluation.seeds: must name at least one episode, such as [1, 2, 3]"),
+    ("evaluation.seeds=[1, 1]", ": evaluation.seeds: must differ from each other, not [1, 1]"),
+    (
+        "tracking.uri=mlruns",
+        ": tracking.uri: must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not 'mlruns'",
+    ),
+    (
+        "tracking.uri=file:///tmp/mlruns",
+        ": tracking.uri: MLflow no longer writes to a folder of files; write sqlite:///mlruns/mlflow.db",
+    ),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), ON_THE_COMMAND_LINE)
+def test_mistakes_in_an_override_name_it(write, override: str, message: str) -> None:
+    assert _message(write("x.yaml", ""), override) == f"override {override!r}{message}"
+
+
+def test_a_value_out_of_range_names_the_file_it_was_set_in(write) -> None:
+    write("agent/bad.yaml", "agent: {gamma: 3}\nenv: {demand: {flow_range: [5, 1]}}\n")
+    path = write("x.yaml", "extends: agent/bad.yaml\nseed: 1\n")
+    flow_range = "must be [smallest, largest] with 1 <= smallest <= largest, not [5.0, 1.0]"
+    assert _message(path) == f"agent/bad.yaml: env.demand.flow_range: {flow_range}"
+    assert _message(path, "env.demand.flow_range=[1, 5]") == "agent/bad.yaml: agent.gamma: must lie in (0, 1], not 3.0"
+    assert config.load(path, ["agent.gamma=0.5", "env.demand.flow_range=[1, 5]"]).agent.gamma == 0.5
+
+
+def test_a_contradiction_of_defaults_names_the_main_file(write) -> None:
+    path = write("x.yaml", "loop: {num_env_steps: 200, warmup_env_steps: 100}\ngenerator: {name: edm}\n")
+    assert _message(path) == (
+        "x.yaml: loop.first_refit_env_step: must be below loop.num_env_steps (200), not 600: the generator 'edm' "
+        "would never be fitted"
+    )
+
+
+def test_options_of_the_discarded_part_are_still_checked(write) -> None:
+    write("base.yaml", "env: {name: gymnasium, idd: 3}\n")
+    path = write("x.yaml", "extends: base.yaml\nenv: {name: sumo}\n")
+    assert _message(path) == "base.yaml: env.idd: unknown key; did you mean 'id'?"
+
+
+def test_an_option_of_another_part_is_unknown(write) -> None:
+    message = _message(write("x.yaml", "env: {name: gymnasium, action_mode: cycle}"))
+    assert message == "x.yaml: env.action_mode: unknown key; the keys here are name, id, max_episode_steps"
+
+
+def test_cycles_are_told(write) -> None:
+    write("a.yaml", "extends: sub/b.yaml\n")
+    write("sub/b.yaml", "extends: ../c.yaml\n")
+    write("c.yaml", "extends: a.yaml\n")
+    assert _message("a.yaml") == (
+        "c.yaml: extends: the files extend each other in a circle (a.yaml -> sub/b.yaml -> c.yaml -> a.yaml); remove "
+        "one link"
+    )
+    assert _message(write("self.yaml", "extends: self.yaml\n")) == (
+        "self.yaml: extends: the files extend each other in a circle (self.yaml -> self.yaml); remove one link"
+    )
+
+
+def test_files_that_cannot_be_read_are_told(write, tmp_path: Path) -> None:
+    assert _message("none.yaml") == "none.yaml: no such config file; write the path of a YAML file"
+    (tmp_path / "folder").mkdir()
+    assert _message("folder").startswith("folder: cannot be read as a UTF-8 text file (")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
+    assert _message("bytes.yaml").startswith("bytes.yaml: cannot be read as a UTF-8 text file (")
+    write("deep/x.yaml", "extends: y.yaml")
+    assert _message("deep/x.yaml") == "deep/x.yaml: extends: there is no file deep/y.yaml; names are relative to deep"
+
+
+def test_yaml_executes_nothing(write, tmp_path: Path) -> None:
+    trace = tmp_path / "executed"
+    message = _message(write("x.yaml", f"seed: !!python/object/apply:os.system ['touch {trace}']"))
+    assert message.startswith("x.yaml: line 1: invalid YAML: could not determine a constructor for the tag")
+    assert not trace.exists()
+
+
+# Options without effect ----------------------------------------------------------------------------------------------
+
+
+def _warnings(caplog: pytest.LogCaptureFixture, path: str, *overrides: str) -> list[str]:
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="genreplay"):
+        config.load(path, overrides)
+    return [record.getMessage() for record in caplog.records]
+
+
+def test_an_option_without_effect_warns(write, caplog: pytest.LogCaptureFixture) -> None:
+    path = write("x.yaml", "generator: {name: edm, guidance_scale: 3.0}\n")
+    no_relevance = "has no effect: there is no relevance to condition on; name one, such as relevance.name=curiosity"
+    assert _warnings(caplog, path) == [f"x.yaml: generator.guidance_scale: {no_relevance}"]
+    assert _warnings(caplog, path, "relevance.name=reward") == []
+    assert _warnings(caplog, path, "generator.name=none") == []
+    assert _warnings(caplog, path, "relevance.name=reward", "replay.synthetic_fraction=0") == [
+        "x.yaml: generator.name: has no effect: replay.synthetic_fraction is 0, so the agent never sees a synthetic row"
+    ]
+    empty = write("y.yaml", "")
+    no_generator = "has no effect: there is no generator; name one, such as generator.name=edm"
+    assert _warnings(caplog, empty, "loop.num_synthetic_rows=9") == [
+        f"override 'loop.num_synthetic_rows=9': loop.num_synthetic_rows: {no_generator}"
+    ]
+
+
+def test_a_resolved_tree_warns_of_nothing(write, caplog: pytest.LogCaptureFixture) -> None:
+    resolved = config.to_yaml(config.load(write("x.yaml", "")))
+    assert _warnings(caplog, write("resolved.yaml", resolved)) == []
+
+
+# Round trips ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_experiment_loads_without_a_warning_and_comes_back(path: Path, tmp_path: Path, caplog) -> None:
+    with caplog.at_level(logging.WARNING, logger="genreplay"):
+        loaded = config.load(path)
+    assert not caplog.records
+    text = config.to_yaml(loaded)
+    assert config.from_yaml(text, "config.yaml") == loaded
+    (tmp_path / "x.yaml").write_text(text)
+    assert config.load(tmp_path / "x.yaml") == loaded
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_fragment_tells_of_its_own_part_only_and_names_it(path: Path, tmp_path: Path) -> None:
+    kind = path.parent.name
+    assert kind in registry.KINDS
+    tree = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(tree, dict)
+    assert list(tree) == [kind]
+    (tmp_path / "x.yaml").write_text(f"extends: {path}\n")
+    needed = ["generator.name=edm"] if kind == "relevance" else []
+    part = getattr(config.load(tmp_path / "x.yaml", needed), kind)
+    schema = OmegaConf.structured(registry.entry(kind, tree[kind]["name"]).config)
+    assert part == OmegaConf.to_object(OmegaConf.merge(schema, tree[kind]))
+
+
+def test_base_spells_out_the_defaults() -> None:
+    base = OmegaConf.to_container(OmegaConf.load(CONF / "base.yaml"))
+    defaults = OmegaConf.to_container(OmegaConf.structured(ExperimentConfig))
+    assert isinstance(base, dict)
+    assert isinstance(defaults, dict)
+    for kind in registry.KINDS:
+        del defaults[kind]
+    del defaults["replay"]["synthetic_fraction"]  # depends on whether there is a generator
+    assert base == defaults
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    name=st.text(st.characters(exclude_characters="$", exclude_categories=["Cs", "Cc"]), min_size=1),
+    ratio=st.floats(min_value=0, max_value=1e6),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_any_text_and_number_survives_the_resolved_tree(name: str, ratio: float, seed: int) -> None:
+    before = config.from_yaml("", "x")
+    before.tracking.run_name, before.loop.utd_ratio, before.seed = name, ratio, seed
+    after = config.from_yaml(config.to_yaml(before), "config.yaml")
+    assert after == before
+    assert math.copysign(1, after.loop.utd_ratio) == math.copysign(1, ratio)
+
+
+def _documented(owner: type) -> dict[str, bool]:
+    """Whether a docstring line stands under each field of a dataclass."""
+    module = ast.parse(inspect.getsource(sys.modules[owner.__module__]))
+    body = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == owner.__name__).body
+    return {
+        statement.target.id: isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        for statement, after in pairwise([*body, ast.Pass()])
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+    }
+
+
+def test_every_option_is_documented() -> None:
+    owners = [registry.entry(kind, name).config for kind in registry.KINDS for name in registry.names(kind)]
+    owners.append(ExperimentConfig)
+    sections = {"name"}
+    for owner in owners:
+        for field in dataclasses.fields(owner):
+            if dataclasses.is_dataclass(field.default_factory):
+                owners.append(field.default_factory)  # a section: its own docstring and fields tell
+                sections.add(field.name)
+    for owner in owners:
+        missing = [name for name, told in _documented(owner).items() if not told and name not in sections]
+        assert not missing, f"{owner.__name__}: no docstring line under {', '.join(missing)}"

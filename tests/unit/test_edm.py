@@ -1,0 +1,269 @@
+"""The EDM generator: preconditioning, denoiser, normaliser, and what one fit leaves behind."""
+
+import lightning
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch.utils.data import DataLoader
+
+from genreplay.errors import FieldError, UserError
+from genreplay.generators.config import EdmConfig
+from genreplay.generators.denoiser import Denoiser, denoise, edm_loss, preconditioning
+from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.fitting import Batches, fit
+from genreplay.generators.normalizer import Normalizer
+from genreplay.transition import OBSERVATION, REWARD, Codec, Column, TransitionLayout, continuous_columns
+
+SIGMA = torch.tensor([[0.002], [0.1], [1.0], [7.0], [80.0]], dtype=torch.float64)
+CODEC = Codec(
+    TransitionLayout((*continuous_columns(OBSERVATION, ["a", "b"], -9.0, 9.0), Column(REWARD, 0, "continuous", "r")))
+)
+
+
+def small(conditional=False, **options):
+    options = {"width": 16, "num_blocks": 2, "num_fit_steps": 20, "batch_size": 8, "sample_chunk_size": 8} | options
+    return EdmGenerator(EdmConfig(**options), CODEC, conditional)
+
+
+def some_rows(num_rows=64, seed=0):
+    return torch.randn(num_rows, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor([1.0, 5.0, 0.2])
+
+
+def one_process():
+    return Fabric(accelerator="cpu", devices=1)
+
+
+def weights(generator):
+    return torch.cat([p.detach().flatten().clone() for p in generator.ema.parameters()])
+
+
+@pytest.mark.parametrize("sigma_data", [0.5, 1.0])
+def test_preconditioning_gives_network_input_and_target_unit_variance(sigma_data):
+    c = preconditioning(SIGMA, sigma_data)
+    ones = torch.ones_like(SIGMA)
+    assert torch.allclose(c.inp**2 * (sigma_data**2 + SIGMA**2), ones)  # EDM, equation 114
+    target_variance = ((1 - c.skip) ** 2 * sigma_data**2 + c.skip**2 * SIGMA**2) / c.out**2
+    assert torch.allclose(target_variance, ones)  # EDM, equation 115
+    slope = (1 - c.skip) * sigma_data**2 - c.skip * SIGMA**2  # c_skip minimises c_out, equation 129
+    assert torch.allclose(slope, torch.zeros_like(SIGMA), atol=1e-12)
+    assert torch.allclose(c.noise, SIGMA.log() / 4)
+
+
+def test_loss_is_the_weighted_denoising_error_of_equation_2():
+    torch.manual_seed(0)
+    network = Denoiser(3, 16, 2, conditional=False).double()
+    rows, noise = torch.randn(5, 3).double(), torch.randn(5, 3).double()
+    context = network.embed(None)
+    loss = edm_loss(network, rows, noise, SIGMA, context, sigma_data=0.7)
+    error = denoise(network, rows + SIGMA * noise, SIGMA, context, sigma_data=0.7) - rows
+    weight = (SIGMA**2 + 0.7**2) / (SIGMA * 0.7) ** 2
+    assert torch.allclose(loss, (weight * error**2).mean(), rtol=1e-6)
+
+
+def test_residual_blocks_share_no_parameters():
+    network = Denoiser(3, 16, 4, conditional=True)
+    storages = [p.data_ptr() for block in network.blocks for p in block.parameters()]
+    assert len(set(storages)) == len(storages) == 4 * 6
+    before = [block.inner.weight.clone() for block in network.blocks]
+    with torch.no_grad():
+        network.blocks[0].inner.weight.add_(1.0)
+    changed = [not torch.equal(a, block.inner.weight) for a, block in zip(before, network.blocks, strict=True)]
+    assert changed == [True, False, False, False]
+
+
+def test_dropped_conditions_become_the_null_token():
+    network = Denoiser(3, 16, 1, conditional=True)
+    condition, keep = torch.tensor([[0.1], [0.2], [0.3]]), torch.tensor([[True], [False], [True]])
+    context = network.embed(condition, keep)
+    assert torch.equal(context[1:2], network.null_token)
+    assert torch.equal(context[::2], network.embed(condition)[::2])
+    context[1].sum().backward()
+    assert network.null_token.grad.abs().sum() > 0
+    assert network.condition[0].weight.grad.abs().sum() == 0
+
+
+def test_a_quarter_of_the_training_rows_lose_their_condition():
+    generator = small(conditional=True)
+    draws = generator.draw(20_000, torch.Generator().manual_seed(0))
+    assert draws["keep"].float().mean().item() == pytest.approx(0.75, abs=0.02)
+    assert draws["sigma"].log().mean().item() == pytest.approx(-1.2, abs=0.04)
+    assert draws["sigma"].log().std().item() == pytest.approx(1.2, abs=0.03)
+    assert set(small(conditional=False).draw(2, torch.Generator())) == {"noise", "sigma"}
+
+
+def test_fitting_teaches_the_null_token():
+    generator, rows, condition = small(conditional=True), some_rows(), torch.rand(64, 1)
+    generator.begin_fit(rows, condition, seed=0)
+    before = generator.network.null_token.detach().clone()
+    fit(one_process(), generator, rows, condition, seed=0)
+    assert not torch.equal(before, generator.network.null_token)
+    generator.config.condition_dropout = 0.0
+    fit(one_process(), generator, rows, condition, seed=0)
+    assert torch.equal(before, generator.network.null_token)
+
+
+def test_guidance_1_is_the_conditional_model_and_evaluates_nothing_else():
+    generator, condition = small(conditional=True, guidance_scale=1.0), torch.rand(8, 1)
+    fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
+    batch_sizes = []
+    generator.ema.data.register_forward_hook(lambda module, args, output: batch_sizes.append(len(output)))
+    x, sigma = torch.randn(8, 3), 0.7
+    estimate = generator.denoiser(8, condition)(x, sigma)
+    context = generator.ema.embed(generator.condition_normalizer.normalize(condition))
+    level = torch.full((1, 1), sigma)
+    assert torch.equal(estimate, denoise(generator.ema, x, level, context, 1.0))
+    generator.config.guidance_scale = 1.5
+    guided = generator.denoiser(8, condition)(x, sigma)
+    unconditional = generator.denoiser(8, None)(x, sigma)
+    assert torch.allclose(guided, unconditional + 1.5 * (estimate - unconditional), atol=1e-5)
+    assert batch_sizes == [8, 8, 16, 8]
+
+
+@pytest.mark.parametrize("kind", ["standard", "min_max"])
+def test_normalizer_round_trip_with_constant_and_raw_columns(kind):
+    rows = torch.tensor([[1.0, 5.0, 100.0, 1e6], [3.0, 5.0, 300.0, 1e6], [8.0, 5.0, 200.0, 1e6]])
+    normalizer = Normalizer(4, kind, raw=torch.tensor([False, False, True, False]))
+    normalizer.fit(rows)
+    small_rows = normalizer.normalize(rows)
+    assert torch.equal(small_rows[:, 2], rows[:, 2])
+    assert torch.equal(small_rows[:, [1, 3]], torch.zeros(3, 2))
+    assert torch.allclose(normalizer.denormalize(small_rows), rows)
+    drawn = normalizer.denormalize(normalizer.limit(torch.full((1, 4), 2.0)))
+    assert drawn[0, 1] == 5.0
+    assert drawn[0, 3] == 1e6
+    assert drawn[0, 2] == 2.0
+    if kind == "min_max":
+        assert small_rows[:, 0].min() == -1
+        assert small_rows[:, 0].max() == 1
+        assert drawn[0, 0] == 8.0
+    else:
+        assert small_rows[:, 0].mean().abs() < 1e-6
+        assert small_rows[:, 0].std(correction=0).item() == pytest.approx(1.0)
+
+
+def test_raw_reward_leaves_only_the_reward_alone():
+    generator = small(raw_reward=True)
+    generator.begin_fit(some_rows(), None, seed=0)
+    assert generator.normalizer.scale[2] == 1.0
+    assert generator.normalizer.shift[2] == 0.0
+    assert generator.normalizer.scale[1] > 2.0
+    assert not small().normalizer.raw.any()
+
+
+def test_constant_columns_come_back_exactly():
+    rows = some_rows()
+    rows[:, 1] = 0.3
+    generator = small()
+    metrics = fit(one_process(), generator, rows, None, seed=0)
+    drawn = generator.sample(20, None, seed=1)
+    assert torch.equal(drawn[:, 1], torch.full((20,), 0.3))
+    assert torch.isfinite(drawn).all()
+    assert metrics["num_steps"] == 20
+    assert metrics["seconds"] > 0
+
+
+def test_fit_depends_on_its_seed_alone_and_warm_start_on_the_last_fit():
+    rows = some_rows()
+    generator = small(learning_rate=1e-9)
+    fit(one_process(), generator, rows, None, seed=0)
+    first = weights(generator)
+    torch.rand(7)
+    fit(one_process(), generator, rows, None, seed=1)
+    other = weights(generator)
+    fit(one_process(), generator, rows, None, seed=0)
+    assert torch.equal(weights(generator), first)
+    assert not torch.allclose(other, first, atol=1e-2)
+    generator.config.warm_start = True
+    fit(one_process(), generator, rows, None, seed=1)
+    assert torch.allclose(weights(generator), first, atol=1e-5)
+
+
+def test_begin_fit_leaves_the_global_random_state_alone():
+    generator = small()
+    state = torch.get_rng_state()
+    generator.begin_fit(some_rows(), None, seed=0)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_state_dict_round_trip_draws_the_same_rows():
+    generator = small(conditional=True)
+    fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
+    condition = torch.rand(30, 1)
+    other = small(conditional=True)
+    assert not other.fitted
+    other.load_state_dict(generator.state_dict())
+    assert other.fitted
+    assert torch.equal(other.sample(30, condition, seed=5), generator.sample(30, condition, seed=5))
+
+
+def test_trainer_and_fabric_fit_the_same_weights():
+    rows, condition = some_rows(), torch.rand(64, 1)
+    by_fabric, by_trainer = small(conditional=True), small(conditional=True)
+    fit(one_process(), by_fabric, rows, condition, seed=4)
+    by_trainer.begin_fit(rows, condition, seed=4)
+    trainer = lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        max_epochs=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(by_trainer, DataLoader(Batches(by_trainer, rows, condition, seed=4), batch_size=None))
+    assert trainer.global_step == 20
+    assert by_trainer.fitted
+    assert torch.allclose(weights(by_trainer), weights(by_fabric), atol=1e-6)
+
+
+def test_samples_do_not_depend_on_how_the_work_is_shared():
+    generator = small(conditional=True)
+    fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
+    condition = torch.rand(29, 1)
+    whole = generator.sample(29, condition, seed=2)
+    for num_parts in (2, 3, 5):
+        parts = [generator.sample(29, condition, 2, part, num_parts) for part in range(num_parts)]
+        assert torch.equal(torch.cat(parts), whole)
+    assert len(torch.unique(whole, dim=0)) == 29
+    assert not torch.equal(generator.sample(29, condition, seed=3), whole)
+
+
+def test_progress_ends_at_the_last_step():
+    calls = []
+    fit(one_process(), small(num_fit_steps=120), some_rows(), None, 0, lambda *call: calls.append(call))
+    assert len(calls) == 50
+    assert [call[0] for call in calls] == sorted(call[0] for call in calls)
+    assert calls[-1][:2] == (120, 120)
+
+
+def test_misuse_says_what_is_wrong():
+    with pytest.raises(RuntimeError, match="the generator has not been fitted: call fit before sample"):
+        small().sample(3, None, 0)
+    with pytest.raises(ValueError, match=r"rows have shape \(4, 2\), but this generator has 3 columns"):
+        small().begin_fit(torch.zeros(4, 2), None, 0)
+    with pytest.raises(ValueError, match="this generator is conditional: fit needs the condition of every row"):
+        small(conditional=True).begin_fit(some_rows(), None, 0)
+    with pytest.raises(ValueError, match=r"condition has shape \(64,\); it must be \[64, 1\]"):
+        small(conditional=True).begin_fit(some_rows(), torch.zeros(64), 0)
+    rows = some_rows()
+    rows[3] = float("nan")
+    with pytest.raises(UserError, match=r"generator: the loss is no longer a number; lower generator\.learning_rate"):
+        fit(one_process(), small(), rows, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "ddim"}, "solver: must be one of dpmpp_2m, heun, stochastic_heun, not 'ddim'"),
+        ({"normalization": "none"}, "normalization: must be one of standard, min_max, not 'none'"),
+        ({"condition_dropout": 1.0}, "condition_dropout: must lie in [0, 1), not 1.0"),
+        ({"num_sampling_steps": 1}, "num_sampling_steps: must be at least 2, not 1"),
+        ({"sigma_max": 0.001}, "sigma_max: must be above sigma_min (0.005), not 0.001"),
+        ({"learning_rate": 0.0}, "learning_rate: must be positive, not 0.0"),
+        ({"prompt_top_fraction": 0.0}, "prompt_top_fraction: must lie in (0, 1], not 0.0"),
+    ],
+)
+def test_config_names_the_field_and_the_remedy(options, message):
+    with pytest.raises(FieldError) as error:
+        EdmConfig(**options)
+    assert str(error.value) == message

@@ -1,0 +1,394 @@
+"""The agent: stacked critics, what a block changes and what it must not, policies, optimisers, resuming."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from lightning import Trainer
+from omegaconf import OmegaConf
+from tensordict import TensorDict
+from torch import nn
+from torch.utils.data import DataLoader
+
+from genreplay.agents.config import RedqSacConfig
+from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.agents.redq_sac import RedqSac
+from genreplay.errors import FieldError
+
+OBS, ACT, B = 5, 2, 16
+
+
+def make_agent(seed=0, **options):
+    torch.manual_seed(seed)
+    settings = {"hidden_width": 8, "ensemble_size": 4, "critic_updates_per_actor_update": 3} | options
+    return RedqSac(RedqSacConfig(**settings), OBS, ACT, discount_period=30.0)
+
+
+def make_block(num_updates=3, batch_size=B, seed=1):
+    rng = torch.Generator().manual_seed(seed)
+    shape = (num_updates, batch_size)
+
+    def normal(width):
+        return torch.randn(*shape, width, generator=rng)
+
+    def flags():
+        return torch.rand(*shape, 1, generator=rng) < 0.3
+
+    following = TensorDict(
+        {"observation": normal(OBS), "reward": normal(1), "duration": normal(1).abs() * 30, "terminated": flags()},
+        batch_size=shape,
+    )
+    return TensorDict(
+        {"observation": normal(OBS), "action": normal(ACT).tanh(), "next": following, "is_synthetic": flags()},
+        batch_size=shape,
+    )
+
+
+def step(agent, block, seed=7):
+    torch.manual_seed(seed)
+    return agent.training_step(block)
+
+
+def assert_same_state(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if isinstance(value, dict):
+            assert_same_state(value, second[name])
+        else:
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(second[name])), name
+
+
+# Critics -------------------------------------------------------------------------------------------------------
+
+
+def separate(critics, i, use_layer_norm):
+    """Critic `i` as an ordinary network."""
+    layers = []
+    for j, hidden in enumerate(critics.hidden):
+        linear = nn.Linear(*hidden.weight.shape[1:])
+        linear.weight.data, linear.bias.data = hidden.weight[i].detach().T.contiguous(), hidden.bias[i, 0].detach()
+        layers.append(linear)
+        if use_layer_norm:
+            norm = nn.LayerNorm(hidden.weight.shape[2])
+            norm.weight.data = critics.norms[j].gain[i, 0].detach()
+            norm.bias.data = critics.norms[j].shift[i, 0].detach()
+            layers.append(norm)
+        layers.append(nn.ReLU())
+    head = nn.Linear(critics.value.weight.shape[2], 1)
+    head.weight.data, head.bias.data = critics.value.weight[i].detach(), critics.value.bias[i, 0].detach()
+    return nn.Sequential(*layers, head)
+
+
+@pytest.mark.parametrize("use_layer_norm", [False, True])
+def test_stacked_critics_are_separate_networks(use_layer_norm):
+    torch.manual_seed(0)
+    critics = StackedCritics(3, 7, 8, 2, use_layer_norm)
+    for norm in critics.norms:
+        nn.init.normal_(norm.gain), nn.init.normal_(norm.shift)
+    inputs = torch.randn(10, 7)
+    expected = torch.stack([separate(critics, i, use_layer_norm)(inputs) for i in range(3)])
+    assert expected.std(dim=0).min() > 0
+    torch.testing.assert_close(critics(inputs), expected)
+    torch.testing.assert_close(critics(inputs, torch.tensor([2, 0])), expected[[2, 0]])
+
+
+def test_critics_start_in_law_as_linear_layers_do():
+    torch.manual_seed(0)
+    critics = StackedCritics(8, 50, 256, 2)
+    for layer, in_width in [(critics.hidden[0], 50), (critics.hidden[1], 256), (critics.value, 256)]:
+        for parameter in (layer.weight, layer.bias):
+            bound, n = 1 / math.sqrt(in_width), parameter.numel()
+            assert parameter.abs().max() <= bound
+            assert parameter.mean().abs() < 4 * bound / math.sqrt(3 * n)
+            if n > 1000:
+                assert parameter.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
+    reference = nn.Linear(256, 256).weight
+    assert critics.hidden[1].weight.std().item() == pytest.approx(reference.std().item(), rel=0.02)
+    assert not torch.equal(critics.hidden[1].weight[0], critics.hidden[1].weight[1])
+
+
+def test_targets_move_by_the_rate():
+    torch.manual_seed(0)
+    online, targets = StackedCritics(2, 3, 4, 1), StackedCritics(2, 3, 4, 1)
+    before = copy.deepcopy(targets)
+    move_targets(targets, online, 0.25)
+    for new, old, aim in zip(targets.parameters(), before.parameters(), online.parameters(), strict=True):
+        torch.testing.assert_close(new, 0.75 * old + 0.25 * aim)
+
+
+# A block -------------------------------------------------------------------------------------------------------
+
+
+def test_targets_start_as_copies_and_take_no_gradient():
+    agent = make_agent()
+    for target, online in zip(agent.target_critics.parameters(), agent.critics.parameters(), strict=True):
+        assert torch.equal(target, online)
+        assert target.data_ptr() != online.data_ptr()
+        assert not target.requires_grad
+
+
+@pytest.mark.parametrize("num_updates", [1, 3])
+def test_a_block_changes_everything_that_learns(num_updates):
+    agent = make_agent(critic_updates_per_actor_update=num_updates, critic_layer_norm=True)
+    before = copy.deepcopy(agent.state_dict())
+    metrics = step(agent, make_block(num_updates))
+    assert [name for name, value in agent.state_dict().items() if torch.equal(value, before[name])] == []
+    assert set(metrics) == {
+        "critic_loss", "critic_loss_real", "critic_loss_synthetic", "q_mean", "target_mean", "actor_loss",
+        "temperature", "entropy",
+    }  # fmt: skip
+    for value in metrics.values():
+        assert value.shape == ()
+        assert not value.requires_grad
+        assert value.isfinite()
+
+
+def test_each_update_counts_once_in_adam():
+    agent = make_agent()
+    step(agent, make_block())
+    counts = {
+        name: {int(state["step"]) for state in adam["state"].values()}
+        for name, adam in agent.optimizer_state_dict().items()
+    }
+    assert counts == {"critics": {3}, "actor": {1}, "temperature": {1}}
+
+
+def test_is_synthetic_reaches_metrics_only():
+    block = make_block()
+    agents, metrics = [], []
+    for flags in (block["is_synthetic"], ~block["is_synthetic"], torch.zeros_like(block["is_synthetic"])):
+        agents.append(make_agent())
+        metrics.append(step(agents[-1], block.clone().set("is_synthetic", flags)))
+    mixed, swapped, real = metrics
+    for agent in agents[1:]:
+        assert_same_state(agent.state_dict(), agents[0].state_dict())
+    assert mixed["critic_loss_real"] == swapped["critic_loss_synthetic"]
+    assert mixed["critic_loss_synthetic"] == swapped["critic_loss_real"]
+    torch.testing.assert_close(real["critic_loss_real"], real["critic_loss"])
+    assert real["critic_loss_synthetic"].isnan()
+    share = block["is_synthetic"].float().mean()
+    torch.testing.assert_close(
+        share * mixed["critic_loss_synthetic"] + (1 - share) * mixed["critic_loss_real"], mixed["critic_loss"]
+    )
+
+
+def test_the_discount_of_a_step_is_gamma_to_its_share_of_the_period():
+    block = make_block()
+    block["next", "duration"].fill_(60.0)
+    twice = make_agent(gamma=0.9)
+    step(twice, block)
+    block["next", "duration"].fill_(30.0)
+    squared = make_agent(gamma=0.81)
+    step(squared, block)
+    for one, other in zip(twice.critics.parameters(), squared.critics.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_fixed_temperature_stays():
+    agent = make_agent(learn_temperature=False, initial_temperature=0.3)
+    metrics = step(agent, make_block())
+    assert agent.log_temperature.item() == pytest.approx(math.log(0.3))
+    assert metrics["temperature"].item() == pytest.approx(0.3)
+    assert set(agent.optimizer_state_dict()) == {"critics", "actor"}
+
+
+def test_target_entropy_is_minus_the_action_width_unless_told():
+    assert make_agent().target_entropy == -2.0
+    assert make_agent(target_entropy=0.5).target_entropy == 0.5
+
+
+def test_subsets_are_distinct_and_uniform():
+    agent = make_agent(ensemble_size=5)
+    torch.manual_seed(0)
+    subsets = agent.draw(4000, 1).subsets
+    assert subsets.shape == (4000, 2)
+    assert (subsets[:, 0] != subsets[:, 1]).all()
+    share = torch.bincount(subsets.flatten(), minlength=5) / 4000
+    assert (share - 0.4).abs().max() < 0.04
+
+
+def test_mean_mode_sets_higher_targets_than_min():
+    block = make_block()
+    means = {mode: step(make_agent(target_mode=mode), block)["target_mean"] for mode in ("min", "mean")}
+    assert means["mean"] > means["min"] + 1e-3
+
+
+def test_a_medium_precision_block_leaves_torchs_setting_alone():
+    agent = make_agent(matmul_precision="medium")
+    before = torch.get_float32_matmul_precision()
+    assert before == "highest"
+    step(agent, make_block())
+    assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.mark.parametrize("shape", [(2, B), (B,)])
+def test_a_block_of_another_length_is_an_error(shape):
+    block = make_block(2) if len(shape) == 2 else make_block(2)[0]
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
+        make_agent().training_step(block)
+    assert str(error.value) == (
+        f"training_step: the block has shape {list(shape)}, but agent.critic_updates_per_actor_update asks for "
+        "[3, batch]"
+    )
+
+
+# Acting and scoring --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("shape", [(), (1,), (3, 4)])
+def test_policies_stay_in_the_action_space(deterministic, shape):
+    policy = make_agent().policy(deterministic)
+    observation = 100 * torch.randn(*shape, OBS)
+    action = policy(TensorDict({"observation": observation}, batch_size=shape))["action"]
+    assert action.shape == (*shape, ACT)
+    assert action.abs().max() <= 1
+    assert not action.requires_grad
+
+
+def test_policies_follow_what_the_agent_learns():
+    agent, rows = make_agent(actor_learning_rate=0.05), make_block()[0]
+    policy = agent.policy(deterministic=True)
+    before = policy(rows.clone())["action"]
+    assert torch.equal(before, policy(rows.clone())["action"])
+    step(agent, make_block())
+    mean, _ = agent.actor(rows["observation"])
+    after = policy(rows.clone())["action"]
+    assert torch.equal(after, mean.detach().tanh())
+    assert (after - before).abs().max() > 1e-3
+
+
+def test_the_exploring_policy_samples_the_actors_gaussian():
+    agent = make_agent()
+    torch.manual_seed(3)
+    observation = torch.randn(1, OBS).expand(20_000, OBS)
+    action = agent.policy(deterministic=False)(TensorDict({"observation": observation}, [20_000]))["action"]
+    mean, log_std = agent.actor(observation[:1])
+    before_tanh = action.atanh()
+    torch.testing.assert_close(before_tanh.mean(dim=0), mean[0].detach(), atol=0.04, rtol=0)
+    torch.testing.assert_close(before_tanh.std(dim=0), log_std[0].detach().exp(), atol=0.04, rtol=0)
+
+
+def test_td_error_repeats_and_moves_no_random_stream():
+    agent, rows = make_agent(), make_block()[0]
+    before = torch.get_rng_state()
+    first = agent.td_error(rows)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(agent.td_error(rows), first)
+    assert first.shape == (B, 1)
+    assert (first >= 0).all()
+    assert not first.requires_grad
+
+
+def test_td_error_uses_the_means_of_critics_and_targets():
+    agent, rows = make_agent(initial_temperature=0.2), make_block()[0]
+    with torch.no_grad():
+        for parameter in agent.target_critics.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        agent.actor.network[-1].weight.zero_()
+        agent.actor.network[-1].bias.copy_(torch.tensor([0.5, -0.5, -20.0, -20.0]))
+    # A policy this sharp acts alike whatever the noise; its log-probability is fixed up to the noise's square.
+    noise = torch.randn(B, ACT, generator=torch.Generator().manual_seed(0))
+    action = torch.tensor([0.5, -0.5]).tanh().expand(B, ACT)
+    log_prob = (20 - 0.5 * math.log(2 * math.pi) - 0.5 * noise**2 - (1 - action**2).log()).sum(dim=1, keepdim=True)
+    next_q = agent.target_critics(torch.cat([rows["next", "observation"], action], dim=1))
+    next_value = next_q.mean(dim=0) - 0.2 * log_prob
+    discount = 0.99 ** (rows["next", "duration"] / 30)
+    target = rows["next", "reward"] + (~rows["next", "terminated"]).float() * discount * next_value
+    q = agent.critics(torch.cat([rows["observation"], rows["action"]], dim=1)).mean(dim=0)
+    torch.testing.assert_close(agent.td_error(rows), (target - q).abs().detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_td_error_of_terminated_rows_by_hand():
+    agent, rows = make_agent(), make_block()[0]
+    rows["next", "terminated"].fill_(True)
+    q = agent.critics(torch.cat([rows["observation"], rows["action"]], dim=-1)).mean(dim=0)
+    torch.testing.assert_close(agent.td_error(rows), (rows["next", "reward"] - q).abs().detach())
+
+
+# Resuming and the Trainer --------------------------------------------------------------------------------------
+
+
+def test_a_restored_agent_takes_the_very_same_next_block():
+    agent = make_agent(seed=0)
+    step(agent, make_block(seed=1))
+    weights = copy.deepcopy(agent.state_dict())
+    optimizers = copy.deepcopy(agent.optimizer_state_dict())
+    restored = make_agent(seed=99)
+    restored.load_state_dict(weights)
+    restored.load_optimizer_state_dict(optimizers)
+    metrics = [step(each, make_block(seed=2)) for each in (agent, restored)]
+    assert_same_state(*metrics)
+    assert_same_state(agent.state_dict(), restored.state_dict())
+    assert_same_state(
+        *({name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, restored))
+    )
+
+
+def test_optimizers_of_another_agent_are_refused():
+    state = make_agent(learn_temperature=False).optimizer_state_dict()
+    message = (
+        r"^the checkpoint has optimisers \['actor', 'critics'\], "
+        r"this agent \['actor', 'critics', 'temperature'\]$"
+    )
+    with pytest.raises(ValueError, match=message):
+        make_agent().load_optimizer_state_dict(state)
+
+
+def test_a_lightning_trainer_takes_the_same_steps(tmp_path):
+    blocks = [make_block(seed=1), make_block(seed=2)]
+    direct, trained = make_agent(), make_agent()
+    torch.manual_seed(7)
+    for block in blocks:
+        direct.training_step(block)
+    trainer = Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    # The order of the blocks must draw nothing from the stream that the agent draws from.
+    loader = DataLoader(blocks, batch_size=None, collate_fn=lambda block: block, generator=torch.Generator())
+    torch.manual_seed(7)
+    trainer.fit(trained, loader)
+    assert trainer.global_step == 2 * (3 + 1 + 1)
+    assert_same_state(trained.state_dict(), direct.state_dict())
+
+
+# Config --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"ensemble_size": 2, "target_subset_size": 3},
+            "target_subset_size: must be at most ensemble_size (2), not 3; lower it or raise ensemble_size",
+        ),
+        ({"hidden_width": 0}, "hidden_width: must be at least 1, not 0"),
+        ({"critic_updates_per_actor_update": 0}, "critic_updates_per_actor_update: must be at least 1, not 0"),
+        ({"gamma": 1.01}, "gamma: must lie in (0, 1], not 1.01"),
+        ({"target_update_rate": 0.0}, "target_update_rate: must lie in (0, 1], not 0.0"),
+        ({"initial_temperature": 0.0}, "initial_temperature: must be positive, not 0.0"),
+        ({"actor_learning_rate": math.inf}, "actor_learning_rate: must be positive and finite, not inf"),
+        ({"target_mode": "median"}, "target_mode: must be one of min, mean, not 'median'"),
+        ({"matmul_precision": "low"}, "matmul_precision: must be one of highest, high, medium, not 'low'"),
+        (
+            {"target_entropy": math.nan},
+            "target_entropy: must be a finite number of nats, or null for minus the action width, not nan",
+        ),
+    ],
+)
+def test_values_out_of_range_are_named(options, message):
+    with pytest.raises(FieldError) as error:
+        RedqSacConfig(**options)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("fragment", "sizes"), [("sac", (2, 2, 1)), ("redq", (10, 2, 20)), ("redq_small", (2, 2, 20))])
+def test_fragments_are_the_published_settings(fragment, sizes):
+    file = OmegaConf.load(Path(__file__).parents[2] / "conf" / "agent" / f"{fragment}.yaml")
+    assert set(file) == {"agent"}
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RedqSacConfig), file.agent))
+    assert (config.ensemble_size, config.target_subset_size, config.critic_updates_per_actor_update) == sizes
+    assert config.name == "redq_sac"
