@@ -36,11 +36,13 @@ class Report:
         bars: the screen.
         tracker: the experiment store.
         world: names the headline metric.
-        baseline: what runs today, on the evaluation episodes; None where the world has no baseline.
     """
 
-    def __init__(self, bars: Bars, tracker: Tracker, world: World, baseline: Evaluation | None):
-        self.bars, self.tracker, self.world, self.baseline = bars, tracker, world, baseline
+    baseline: Evaluation | None = None
+    """What runs today, on the evaluation episodes; None where the world has no baseline."""
+
+    def __init__(self, bars: Bars, tracker: Tracker, world: World):
+        self.bars, self.tracker, self.world = bars, tracker, world
         self._sums: dict[str, Tensor | float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
         self._clock = time.perf_counter()
@@ -115,7 +117,7 @@ class Report:
     def _figures(self, means: Mapping[str, float]) -> str:
         parts = []
         if self._last_headline is not None:
-            parts.append(f"{self.world.headline} {self._last_headline:.1f} {self.world.headline_unit}{self._beside()}")
+            parts.append(self.summary())
         for name, text in (
             ("training/return", "training return {:.1f}"),
             ("agent/critic_loss", "critic loss {:.3g}"),
@@ -165,7 +167,7 @@ class Report:
     # Evaluating ------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def evaluating(self, num_episodes: int) -> Iterator[Callable[[], None]]:
+    def evaluating(self, num_episodes: int, what: str = "evaluate") -> Iterator[Callable[[], None]]:
         """Time and show an evaluation; yields `on_episode()`."""
         done = 0
 
@@ -174,7 +176,7 @@ class Report:
             done += 1
             update(done, num_episodes, "")
 
-        with self._timed("evaluation"), self.bars.passing("evaluate", num_episodes) as update:
+        with self._timed("evaluation"), self.bars.passing(what, num_episodes) as update:
             yield on_episode
 
     def evaluated(self, evaluation: Evaluation, counters: Counters) -> None:
@@ -190,9 +192,15 @@ class Report:
         )
         self.tracker.figure(self._figure(), "learning_curve.png")
         self.bars.line(
-            f"env step {counters.env_step}: {headline} {self._last_headline:.1f} {self.world.headline_unit}"
-            f"{self._beside()}, episodes {', '.join(f'{v:.1f}' for v in values)}"
+            f"env step {counters.env_step}: {self.summary()}, episodes {', '.join(f'{v:.1f}' for v in values)}"
         )
+
+    def summary(self) -> str:
+        """The headline of the last evaluation, beside the baseline's."""
+        if self._last_headline is None:
+            return "not evaluated yet"
+        unit = f" {self.world.headline_unit}" if self.world.headline_unit else ""
+        return f"{self.world.headline} {self._last_headline:.1f}{unit}{self._beside()}"
 
     def _figure(self) -> Any:
         columns = {key: [point[key] for point in self._curve] for key in ("env_step", "mean", "low", "high")}
@@ -202,7 +210,7 @@ class Report:
             columns["mean"],
             columns["low"],
             columns["high"],
-            f"{headline} ({self.world.headline_unit})",
+            f"{headline} ({self.world.headline_unit})" if self.world.headline_unit else headline,
             None if self.baseline is None else self.baseline.mean(headline),
             BASELINE_NAME,
         )

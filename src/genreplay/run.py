@@ -16,7 +16,7 @@ from genreplay.build import build_generator, build_parts, build_world
 from genreplay.config import to_yaml
 from genreplay.loop import Loop
 from genreplay.progress import Bars
-from genreplay.report import Report
+from genreplay.report import BASELINE_NAME, Report
 from genreplay.schema import ExperimentConfig
 from genreplay.seeding import derive_seed
 from genreplay.team import Team, make_fabric
@@ -59,8 +59,10 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
         tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
         parts = build_parts(config, fabric, world, codec, team)
         stack.callback(parts.close)
-        baseline = parts.evaluator.baseline()
-        report = Report(bars, tracker, world, baseline)
+        bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
+        report = Report(bars, tracker, world)
+        with report.evaluating(len(parts.evaluator.seeds), BASELINE_NAME) as on_episode:
+            report.baseline = parts.evaluator.baseline(on_episode)
         loop = Loop(
             config.loop,
             parts,
@@ -71,9 +73,9 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
         )
         if loaded is not None:
             snapshot.restore(loaded, loop)
-            bars.line(f"resumed run {tracker.run_id} at env step {loop.counters.env_step}")
+            bars.line(f"resumed at env step {loop.counters.env_step}")
         if loop.run(stop):
-            bars.line(f"run {tracker.run_id} is complete; look at it with: genreplay ui")
+            bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
             return 0
         tracker.interrupted()
         bars.line(

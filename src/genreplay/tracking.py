@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 import yaml
+from filelock import FileLock
 
 from genreplay.errors import UserError
 from genreplay.schema import TrackingConfig
@@ -201,7 +202,14 @@ def connect(uri: str) -> MlflowClient:
 
     # It tells of the tables it makes in a new store; alembic's own messages stay below the root's level.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    return MlflowClient(uri)
+    with _alone(uri):
+        return MlflowClient(uri)
+
+
+def _alone(uri: str) -> AbstractContextManager[object]:
+    """Runs that start side by side must not make the same tables or the same experiment twice."""
+    root = local_root(uri)
+    return nullcontext() if root is None else FileLock(root / ".mlflow.lock")
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
@@ -230,11 +238,12 @@ def local_path(uri: str) -> Path | None:
 
 
 def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
-    experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        root = local_root(uri)
-        location = None if root is None else (root / "artifacts").resolve().as_uri()
-        return client.create_experiment(name, artifact_location=location)
+    with _alone(uri):
+        experiment = client.get_experiment_by_name(name)
+        if experiment is None:
+            root = local_root(uri)
+            location = None if root is None else (root / "artifacts").resolve().as_uri()
+            return client.create_experiment(name, artifact_location=location)
     if experiment.lifecycle_stage != "active":
         raise UserError(f"tracking.experiment: {name!r} was deleted in MLflow; restore it there, or name another")
     return experiment.experiment_id

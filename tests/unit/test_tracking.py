@@ -208,7 +208,7 @@ def test_a_new_store_is_made_quietly_and_reports_to_nobody(tmp_path: Path) -> No
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
-    assert sorted(path.name for path in (tmp_path / "mlruns").iterdir()) == ["artifacts", "mlflow.db"]
+    assert sorted(path.name for path in (tmp_path / "mlruns").iterdir()) == [".mlflow.lock", "artifacts", "mlflow.db"]
 
 
 # Finding a run -------------------------------------------------------------------------------------------------------
@@ -301,3 +301,28 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
     place.rmdir()
     assert runs._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
     assert (place / "saved").is_file()
+
+
+@pytest.mark.slow
+def test_runs_that_start_side_by_side_share_a_new_store(tmp_path: Path) -> None:
+    script = (
+        "from genreplay.schema import TrackingConfig\n"
+        "from genreplay.tracking import Tracker\n"
+        "with Tracker.start(TrackingConfig(), 'seed: 0') as tracker:\n"
+        "    print(tracker.run_id)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "MLFLOW_TRACKING_URI"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0, 0], ended
+    assert len({out for out, _ in ended}) == 3

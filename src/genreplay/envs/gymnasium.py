@@ -35,7 +35,7 @@ class GymnasiumWorld(World):
     """One Gymnasium environment by its id."""
 
     headline = "return"
-    headline_unit = "reward"
+    headline_unit = ""
     minimise = False
 
     def __init__(self, config: GymnasiumConfig):

@@ -17,6 +17,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from genreplay.precision import matmul_precision
 from genreplay.seeding import derive_seed
 
 GRADIENT_CLIP_NORM = 1.0
@@ -32,6 +33,7 @@ class GeneratorConfig(Protocol):
     warm_start: bool
     prompt_top_fraction: float
     sample_chunk_size: int
+    matmul_precision: str
 
 
 class Generator(lightning.LightningModule, ABC):
@@ -144,7 +146,8 @@ class Generator(lightning.LightningModule, ABC):
             stop = min(start + size, here.stop)
             rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "sample", start // size))
             wanted = None if condition is None else condition[start:stop].to(self.device)
-            rows.append(self.sample_chunk(stop - start, wanted, rng))
+            with matmul_precision(self.config.matmul_precision):
+                rows.append(self.sample_chunk(stop - start, wanted, rng))
         return torch.cat(rows)
 
     def part_of(self, num_rows: int, part: int, num_parts: int) -> slice:

@@ -20,6 +20,7 @@ from torch.utils.data import IterableDataset
 
 from genreplay.errors import UserError
 from genreplay.generators.base import Generator
+from genreplay.precision import matmul_precision
 from genreplay.seeding import derive_seed
 
 OnProgress = Callable[[int, int, float], None]
@@ -88,18 +89,19 @@ def fit(
     losses = torch.zeros(num_steps, device=fabric.device)
     reported = 0
     batches = Batches(generator, rows, condition, seed, fabric.global_rank, fabric.world_size)
-    for i, batch in enumerate(batches):
-        loss = module.training_step(batch, i)
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        generator.on_before_optimizer_step(optimizer)
-        optimizer.step()
-        schedule.step()
-        generator.on_train_batch_end(loss, batch, i)
-        losses[i] = loss.detach()
-        if on_progress is not None and (i + 1) * NUM_REPORTS // num_steps > i * NUM_REPORTS // num_steps:
-            on_progress(i + 1, num_steps, losses[reported : i + 1].mean().item())
-            reported = i + 1
+    with matmul_precision(generator.config.matmul_precision):
+        for i, batch in enumerate(batches):
+            loss = module.training_step(batch, i)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            generator.on_before_optimizer_step(optimizer)
+            optimizer.step()
+            schedule.step()
+            generator.on_train_batch_end(loss, batch, i)
+            losses[i] = loss.detach()
+            if on_progress is not None and (i + 1) * NUM_REPORTS // num_steps > i * NUM_REPORTS // num_steps:
+                on_progress(i + 1, num_steps, losses[reported : i + 1].mean().item())
+                reported = i + 1
     generator.on_train_end()
 
     tenth = max(1, num_steps // 10)
