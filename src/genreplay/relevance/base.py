@@ -26,8 +26,8 @@ class Relevance(nn.Module, ABC):
     def relevance(self, transitions: TensorDictBase) -> Tensor:
         """Relevance `[N, 1]` of transitions `[N]`; `score` calls it without gradients, a chunk at a time."""
 
-    def update(self, transitions: TensorDictBase) -> dict[str, float]:
-        """One training step on *real* transitions `[B]`; its losses, empty if there is nothing to learn."""
+    def update(self, transitions: TensorDictBase) -> dict[str, Tensor]:
+        """One training step on *real* transitions `[B]`; its losses as scalars, empty if there is nothing to learn."""
         return {}
 
     @torch.no_grad()

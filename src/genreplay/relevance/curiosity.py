@@ -53,7 +53,7 @@ class Curiosity(Relevance):
         predicted = self.forward_model(self.features(transitions[OBSERVATION]), transitions[ACTION])
         return (predicted - self.features(transitions[NEXT_OBSERVATION])).square().mean(dim=1, keepdim=True)
 
-    def update(self, transitions: TensorDictBase) -> dict[str, float]:
+    def update(self, transitions: TensorDictBase) -> dict[str, Tensor]:
         """One step on (1 - beta) * inverse loss + beta * forward loss, Pathak et al. (2017), equation 7.
 
         As in PGR, the forward model's target is held fixed: else features could collapse to be predictable.
@@ -66,7 +66,7 @@ class Curiosity(Relevance):
         self.optimizer.zero_grad(set_to_none=True)
         ((1 - beta) * inverse_loss + beta * forward_loss).backward()
         self.optimizer.step()
-        return {"forward_loss": forward_loss.item(), "inverse_loss": inverse_loss.item()}
+        return {"forward_loss": forward_loss.detach(), "inverse_loss": inverse_loss.detach()}
 
     def optimizer_state_dict(self) -> dict[str, Any]:
         """State of Adam."""

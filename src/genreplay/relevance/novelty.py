@@ -64,14 +64,14 @@ class Novelty(Relevance):
         observation = self.normalizer(transitions[NEXT_OBSERVATION])
         return (self.predictor(observation) - self.target(observation)).square().mean(dim=1, keepdim=True)
 
-    def update(self, transitions: TensorDictBase) -> dict[str, float]:
+    def update(self, transitions: TensorDictBase) -> dict[str, Tensor]:
         """One step of the predictor, after the batch has entered the observation statistics."""
         self.normalizer.update(transitions[NEXT_OBSERVATION])
         loss = self.relevance(transitions).mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return {"predictor_loss": loss.item()}
+        return {"predictor_loss": loss.detach()}
 
     def optimizer_state_dict(self) -> dict[str, Any]:
         """State of Adam."""
