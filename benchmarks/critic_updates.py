@@ -56,9 +56,11 @@ def random_block() -> TensorDict:
 
 def ours(block: TensorDict, ensemble_size: int, matmul_precision: str) -> Callable[[], object]:
     config = RedqSacConfig(
-        hidden_width=HIDDEN_WIDTH, ensemble_size=ensemble_size, critic_updates_per_actor_update=NUM_UPDATES,
+        hidden_width=HIDDEN_WIDTH,
+        ensemble_size=ensemble_size,
+        critic_updates_per_actor_update=NUM_UPDATES,
         matmul_precision=matmul_precision,
-    )  # fmt: skip
+    )
     agent = RedqSac(config, OBSERVATION_WIDTH, ACTION_WIDTH, discount_period=1.0)
     return lambda: agent.training_step(block)
 
@@ -86,9 +88,7 @@ def plain(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
 
 
 def torchrl_loss(ensemble_size: int) -> REDQLoss:
-    network = torch.nn.Sequential(
-        mlp(OBSERVATION_WIDTH, 2 * ACTION_WIDTH, HIDDEN_WIDTH, 2), NormalParamExtractor()
-    )  # fmt: skip
+    network = torch.nn.Sequential(mlp(OBSERVATION_WIDTH, 2 * ACTION_WIDTH, HIDDEN_WIDTH, 2), NormalParamExtractor())
     actor = ProbabilisticActor(
         TensorDictModule(network, in_keys=["observation"], out_keys=["loc", "scale"]),
         in_keys=["loc", "scale"],

@@ -26,9 +26,20 @@ def mlp(in_width: int, out_width: int, hidden_width: int, num_hidden_layers: int
 class PlainRedq:
     """N critics, N target critics, N + 2 Adam optimisers."""
 
-    def __init__(self, observation_width: int, action_width: int, *, hidden_width: int = 256,
-                 num_hidden_layers: int = 2, ensemble_size: int = 10, subset_size: int = 2, gamma: float = 0.99,
-                 learning_rate: float = 3e-4, polyak: float = 0.995, epsilon: float = 1e-6):  # fmt: skip
+    def __init__(
+        self,
+        observation_width: int,
+        action_width: int,
+        *,
+        hidden_width: int = 256,
+        num_hidden_layers: int = 2,
+        ensemble_size: int = 10,
+        subset_size: int = 2,
+        gamma: float = 0.99,
+        learning_rate: float = 3e-4,
+        polyak: float = 0.995,
+        epsilon: float = 1e-6,
+    ):
         self.epsilon = epsilon
         self.action_width, self.subset_size, self.gamma, self.polyak = action_width, subset_size, gamma, polyak
         self.actor = mlp(observation_width, 2 * action_width, hidden_width, num_hidden_layers)

@@ -112,7 +112,8 @@ class Evaluator:
 
 
 def _act(policy: TensorDictModule, observations: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
-    stacked = torch.from_numpy(np.stack(list(observations.values()))).float()
+    device = next((parameter.device for parameter in policy.parameters()), torch.device("cpu"))
+    stacked = torch.from_numpy(np.stack(list(observations.values()))).float().to(device)
     with torch.no_grad():
         actions = policy(TensorDict({"observation": stacked}, batch_size=[len(observations)]))["action"]
     return dict(zip(observations, actions.cpu().numpy(), strict=True))

@@ -261,6 +261,11 @@ NO_EFFECT = (
         "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
     ),
     NoEffect(
+        ("agent.temperature_learning_rate", "agent.target_entropy"),
+        lambda config: not getattr(config.agent, "learn_temperature", True),
+        "agent.learn_temperature is false, so the temperature stays at agent.initial_temperature",
+    ),
+    NoEffect(
         ("fabric.devices",),
         lambda config: not config.has("generator"),
         "only the generator uses more than one device; name one, such as generator.name=edm",

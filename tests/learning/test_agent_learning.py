@@ -58,10 +58,17 @@ def discounted_cost(policy, x):
 def test_the_learned_policy_is_close_to_the_optimal_regulator(ensemble_size):
     torch.manual_seed(0)
     config = RedqSacConfig(
-        hidden_width=32, ensemble_size=ensemble_size, critic_updates_per_actor_update=K, gamma=GAMMA,
-        critic_learning_rate=2e-3, actor_learning_rate=4e-3, temperature_learning_rate=3e-2, target_update_rate=0.02,
-        initial_temperature=0.1, target_entropy=-2.0,
-    )  # fmt: skip
+        hidden_width=32,
+        ensemble_size=ensemble_size,
+        critic_updates_per_actor_update=K,
+        gamma=GAMMA,
+        critic_learning_rate=2e-3,
+        actor_learning_rate=4e-3,
+        temperature_learning_rate=3e-2,
+        target_update_rate=0.02,
+        initial_temperature=0.1,
+        target_entropy=-2.0,
+    )
     agent = RedqSac(config, 1, 1, discount_period=PERIOD)
     start = torch.linspace(-1, 1, 21).unsqueeze(1)
     p, k = riccati()

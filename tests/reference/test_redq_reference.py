@@ -35,9 +35,13 @@ def plain_redq():
 def agent():
     torch.manual_seed(0)
     config = RedqSacConfig(
-        hidden_width=H, ensemble_size=N, critic_updates_per_actor_update=K, critic_learning_rate=1e-3,
-        actor_learning_rate=1e-3, temperature_learning_rate=1e-3,
-    )  # fmt: skip
+        hidden_width=H,
+        ensemble_size=N,
+        critic_updates_per_actor_update=K,
+        critic_learning_rate=1e-3,
+        actor_learning_rate=1e-3,
+        temperature_learning_rate=1e-3,
+    )
     return RedqSac(config, OBS, ACT, discount_period=1.0)
 
 
@@ -76,7 +80,7 @@ def copy_weights(stacked, i, network):
         for layer, hidden in zip(linears[:-1], stacked.hidden, strict=True):
             layer.weight.copy_(hidden.weight[i].T)
             layer.bias.copy_(hidden.bias[i, 0])
-        linears[-1].weight.copy_(stacked.value.weight[i])
+        linears[-1].weight.copy_(stacked.value.weight[i].T)
         linears[-1].bias.copy_(stacked.value.bias[i, 0])
 
 
@@ -103,7 +107,7 @@ def assert_same_networks(agent, twin):
             for hidden, layer in zip(stacked.hidden, linears[:-1], strict=True):
                 torch.testing.assert_close(hidden.weight[i], layer.weight.T, **tolerance)
                 torch.testing.assert_close(hidden.bias[i, 0], layer.bias, **tolerance)
-            torch.testing.assert_close(stacked.value.weight[i], linears[-1].weight, **tolerance)
+            torch.testing.assert_close(stacked.value.weight[i], linears[-1].weight.T, **tolerance)
             torch.testing.assert_close(stacked.value.bias[i, 0], linears[-1].bias, **tolerance)
     torch.testing.assert_close(agent.log_temperature, twin.log_alpha[0], **tolerance)
 
@@ -190,9 +194,15 @@ def theirs(agent):
     loss = REDQLoss(
         actor,
         [ValueOperator(critic, in_keys=["observation", "action"]) for critic in critics],
-        num_qvalue_nets=N, sub_sample_len=2, loss_function="l2", alpha_init=ALPHA, min_alpha=1e-6, max_alpha=1e6,
-        target_entropy=-float(ACT), delay_qvalue=True,
-    )  # fmt: skip
+        num_qvalue_nets=N,
+        sub_sample_len=2,
+        loss_function="l2",
+        alpha_init=ALPHA,
+        min_alpha=1e-6,
+        max_alpha=1e6,
+        target_entropy=-float(ACT),
+        delay_qvalue=True,
+    )
     loss.make_value_estimator(ValueEstimators.TD0, gamma=0.99)
     SoftUpdate(loss, eps=0.995)  # it makes the targets copies; they are set apart below
     for i in range(N):

@@ -269,6 +269,11 @@ def test_an_option_without_effect_warns(write, caplog: pytest.LogCaptureFixture)
     assert _warnings(caplog, path, "relevance.name=reward", "replay.synthetic_fraction=0") == [
         "x.yaml: generator.name: has no effect: replay.synthetic_fraction is 0, so the agent never sees a synthetic row"
     ]
+    fixed = ["agent.learn_temperature=false", "agent.target_entropy=-2.0"]
+    assert _warnings(caplog, path, "relevance.name=reward", *fixed) == [
+        "override 'agent.target_entropy=-2.0': agent.target_entropy: has no effect: agent.learn_temperature is false, "
+        "so the temperature stays at agent.initial_temperature"
+    ]
     empty = write("y.yaml", "")
     no_generator = "has no effect: there is no generator; name one, such as generator.name=edm"
     assert _warnings(caplog, empty, "loop.num_synthetic_rows=9") == [

@@ -1,4 +1,4 @@
-"""The agent: stacked critics, what a block changes and what it must not, policies, optimisers, resuming."""
+"""The agent: what a block changes and what it must not, policies, optimisers, resuming."""
 
 import copy
 import math
@@ -9,11 +9,9 @@ import torch
 from lightning import Trainer
 from omegaconf import OmegaConf
 from tensordict import TensorDict
-from torch import nn
 from torch.utils.data import DataLoader
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.critics import StackedCritics, move_targets
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.errors import FieldError
 
@@ -60,64 +58,6 @@ def assert_same_state(first, second):
             assert torch.equal(torch.as_tensor(value), torch.as_tensor(second[name])), name
 
 
-# Critics -------------------------------------------------------------------------------------------------------
-
-
-def separate(critics, i, use_layer_norm):
-    """Critic `i` as an ordinary network."""
-    layers = []
-    for j, hidden in enumerate(critics.hidden):
-        linear = nn.Linear(*hidden.weight.shape[1:])
-        linear.weight.data, linear.bias.data = hidden.weight[i].detach().T.contiguous(), hidden.bias[i, 0].detach()
-        layers.append(linear)
-        if use_layer_norm:
-            norm = nn.LayerNorm(hidden.weight.shape[2])
-            norm.weight.data = critics.norms[j].gain[i, 0].detach()
-            norm.bias.data = critics.norms[j].shift[i, 0].detach()
-            layers.append(norm)
-        layers.append(nn.ReLU())
-    head = nn.Linear(critics.value.weight.shape[2], 1)
-    head.weight.data, head.bias.data = critics.value.weight[i].detach(), critics.value.bias[i, 0].detach()
-    return nn.Sequential(*layers, head)
-
-
-@pytest.mark.parametrize("use_layer_norm", [False, True])
-def test_stacked_critics_are_separate_networks(use_layer_norm):
-    torch.manual_seed(0)
-    critics = StackedCritics(3, 7, 8, 2, use_layer_norm)
-    for norm in critics.norms:
-        nn.init.normal_(norm.gain), nn.init.normal_(norm.shift)
-    inputs = torch.randn(10, 7)
-    expected = torch.stack([separate(critics, i, use_layer_norm)(inputs) for i in range(3)])
-    assert expected.std(dim=0).min() > 0
-    torch.testing.assert_close(critics(inputs), expected)
-    torch.testing.assert_close(critics(inputs, torch.tensor([2, 0])), expected[[2, 0]])
-
-
-def test_critics_start_in_law_as_linear_layers_do():
-    torch.manual_seed(0)
-    critics = StackedCritics(8, 50, 256, 2)
-    for layer, in_width in [(critics.hidden[0], 50), (critics.hidden[1], 256), (critics.value, 256)]:
-        for parameter in (layer.weight, layer.bias):
-            bound, n = 1 / math.sqrt(in_width), parameter.numel()
-            assert parameter.abs().max() <= bound
-            assert parameter.mean().abs() < 4 * bound / math.sqrt(3 * n)
-            if n > 1000:
-                assert parameter.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.05)
-    reference = nn.Linear(256, 256).weight
-    assert critics.hidden[1].weight.std().item() == pytest.approx(reference.std().item(), rel=0.02)
-    assert not torch.equal(critics.hidden[1].weight[0], critics.hidden[1].weight[1])
-
-
-def test_targets_move_by_the_rate():
-    torch.manual_seed(0)
-    online, targets = StackedCritics(2, 3, 4, 1), StackedCritics(2, 3, 4, 1)
-    before = copy.deepcopy(targets)
-    move_targets(targets, online, 0.25)
-    for new, old, aim in zip(targets.parameters(), before.parameters(), online.parameters(), strict=True):
-        torch.testing.assert_close(new, 0.75 * old + 0.25 * aim)
-
-
 # A block -------------------------------------------------------------------------------------------------------
 
 
@@ -136,9 +76,15 @@ def test_a_block_changes_everything_that_learns(num_updates):
     metrics = step(agent, make_block(num_updates))
     assert [name for name, value in agent.state_dict().items() if torch.equal(value, before[name])] == []
     assert set(metrics) == {
-        "critic_loss", "critic_loss_real", "critic_loss_synthetic", "q_mean", "target_mean", "actor_loss",
-        "temperature", "entropy",
-    }  # fmt: skip
+        "critic_loss",
+        "critic_loss_real",
+        "critic_loss_synthetic",
+        "q_mean",
+        "target_mean",
+        "actor_loss",
+        "temperature",
+        "entropy",
+    }
     for value in metrics.values():
         assert value.shape == ()
         assert not value.requires_grad
@@ -153,6 +99,16 @@ def test_each_update_counts_once_in_adam():
         for name, adam in agent.optimizer_state_dict().items()
     }
     assert counts == {"critics": {3}, "actor": {1}, "temperature": {1}}
+
+
+def test_an_actor_update_at_full_width_leaves_the_critics_without_its_gradient():
+    agent = make_agent(hidden_width=64, critic_updates_per_actor_update=1)
+    step(agent, make_block(1, batch_size=256))
+    before = [p.grad.clone() for p in agent.critics.parameters()]
+    agent._update_actor(make_block(1, batch_size=256)[0], torch.zeros(256, ACT))
+    for parameter, gradient in zip(agent.critics.parameters(), before, strict=True):
+        assert parameter.requires_grad
+        assert torch.equal(parameter.grad, gradient)
 
 
 def test_is_synthetic_reaches_metrics_only():
@@ -344,9 +300,14 @@ def test_a_lightning_trainer_takes_the_same_steps(tmp_path):
     for block in blocks:
         direct.training_step(block)
     trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, default_root_dir=tmp_path,
-    )  # fmt: skip
+        max_epochs=1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
     # The order of the blocks must draw nothing from the stream that the agent draws from.
     loader = DataLoader(blocks, batch_size=None, collate_fn=lambda block: block, generator=torch.Generator())
     torch.manual_seed(7)

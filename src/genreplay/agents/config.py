@@ -57,22 +57,42 @@ class RedqSacConfig:
     hardware has them (faster; `medium` changes gradients by about 2 %)."""
 
     def __post_init__(self) -> None:
-        for field in ("hidden_width", "num_hidden_layers", "ensemble_size", "target_subset_size",
-                      "critic_updates_per_actor_update"):  # fmt: skip
+        for field in (
+            "hidden_width",
+            "num_hidden_layers",
+            "ensemble_size",
+            "target_subset_size",
+            "critic_updates_per_actor_update",
+        ):
             require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
-        for field in ("critic_learning_rate", "actor_learning_rate", "temperature_learning_rate",
-                      "initial_temperature"):  # fmt: skip
+        for field in (
+            "critic_learning_rate",
+            "actor_learning_rate",
+            "temperature_learning_rate",
+            "initial_temperature",
+        ):
             value = getattr(self, field)
             require(0 < value < math.inf, field, f"must be positive{' and finite' * (value > 0)}, not {value}")
         for field in ("gamma", "target_update_rate"):
             require(0 < getattr(self, field) <= 1, field, f"must lie in (0, 1], not {getattr(self, field)}")
-        require(self.target_subset_size <= self.ensemble_size, "target_subset_size",
-                f"must be at most ensemble_size ({self.ensemble_size}), not {self.target_subset_size}; "
-                "lower it or raise ensemble_size")  # fmt: skip
-        require(self.target_entropy is None or math.isfinite(self.target_entropy), "target_entropy",
-                f"must be a finite number of nats, or null for minus the action width, "
-                f"not {self.target_entropy}")  # fmt: skip
-        require(self.target_mode in TARGET_MODES, "target_mode",
-                f"must be one of {', '.join(TARGET_MODES)}, not {self.target_mode!r}")  # fmt: skip
-        require(self.matmul_precision in MATMUL_PRECISIONS, "matmul_precision",
-                f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}")  # fmt: skip
+        require(
+            self.target_subset_size <= self.ensemble_size,
+            "target_subset_size",
+            f"must be at most ensemble_size ({self.ensemble_size}), not {self.target_subset_size}; "
+            "lower it or raise ensemble_size",
+        )
+        require(
+            self.target_entropy is None or math.isfinite(self.target_entropy),
+            "target_entropy",
+            f"must be a finite number of nats, or null for minus the action width, not {self.target_entropy}",
+        )
+        require(
+            self.target_mode in TARGET_MODES,
+            "target_mode",
+            f"must be one of {', '.join(TARGET_MODES)}, not {self.target_mode!r}",
+        )
+        require(
+            self.matmul_precision in MATMUL_PRECISIONS,
+            "matmul_precision",
+            f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}",
+        )

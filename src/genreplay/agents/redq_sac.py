@@ -6,8 +6,6 @@ Shapes: K batches in a block, B rows in a batch, N rows to score, O observation,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NamedTuple, cast
 
@@ -21,6 +19,7 @@ from genreplay.agents import losses
 from genreplay.agents.actor import Actor, ActorPolicy
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.precision import matmul_precision
 from genreplay.transition import (
     ACTION,
     DURATION,
@@ -68,9 +67,12 @@ class RedqSac(LightningModule):
 
         self.actor = Actor(observation_width, action_width, config.hidden_width, config.num_hidden_layers)
         self.critics = StackedCritics(
-            config.ensemble_size, observation_width + action_width, config.hidden_width, config.num_hidden_layers,
+            config.ensemble_size,
+            observation_width + action_width,
+            config.hidden_width,
+            config.num_hidden_layers,
             config.critic_layer_norm,
-        )  # fmt: skip
+        )
         self.target_critics = deepcopy(self.critics).requires_grad_(False)
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(config.initial_temperature)), requires_grad=config.learn_temperature
@@ -99,7 +101,7 @@ class RedqSac(LightningModule):
             `critic_loss_real` and `critic_loss_synthetic` are NaN where the block has no such row.
         """
         self._check(block)
-        with _matmul_precision(self.config.matmul_precision):
+        with matmul_precision(self.config.matmul_precision):
             draws = self.draw(*block.shape)
             metrics = self._update_critics(block, draws)
             return metrics | self._update_actor(block[-1], draws.actor_noise)
@@ -146,11 +148,13 @@ class RedqSac(LightningModule):
         optimizers = self._stepped_optimizers()
         temperature = self.log_temperature.detach().exp()
         action, log_prob = self._act(batch[OBSERVATION], noise)
+        # No gradient of the critics' own, which nobody would use.
+        self.critics.requires_grad_(False)
         q = self.critics(torch.cat([batch[OBSERVATION], action], dim=-1))
+        self.critics.requires_grad_(True)
         loss = losses.actor_loss(q, log_prob, temperature)
         optimizers[1].zero_grad(set_to_none=True)
-        # `inputs` spares the critics' own gradients, which nobody would use.
-        loss.backward(inputs=list(self.actor.parameters()))
+        loss.backward()
         optimizers[1].step()
         if self.config.learn_temperature:
             optimizers[2].zero_grad(set_to_none=True)
@@ -236,14 +240,3 @@ def _critic_metrics(q: Tensor, target: Tensor, is_synthetic: Tensor) -> dict[str
         "q_mean": q.mean(),
         "target_mean": target.mean(),
     }
-
-
-@contextmanager
-def _matmul_precision(precision: str) -> Iterator[None]:
-    """Torch's setting is global: other parts of the process keep theirs."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(precision)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
