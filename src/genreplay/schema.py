@@ -138,8 +138,9 @@ class FabricConfig:
     """Processes that fit and sample the generator together, one on each GPU, or all on the CPU."""
     precision: str = "32-true"
     """Of the generator's arithmetic: `32-true` or `bf16-mixed`."""
-    num_threads: int | None = None
-    """CPU threads of each process; torch's own choice where it is null."""
+    num_threads: int | None = 1
+    """CPU threads of each process; null for torch's own choice. With networks this small a second thread makes
+    updates 1.3 times as fast on an idle machine, and several times slower where another process wants its core."""
 
     def __post_init__(self) -> None:
         _one_of(self, ACCELERATORS, "accelerator")
