@@ -61,6 +61,7 @@ DEFAULT_DEMAND = "default"
 """The demand of a world that has but one."""
 
 NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+NO_UNITS: Mapping[str, str] = MappingProxyType({})
 
 
 class World(ABC):
@@ -76,6 +77,8 @@ class World(ABC):
     layout: TransitionLayout
     baselines: tuple[str, ...] = ()
     """Names of the controllers that a policy can be judged beside."""
+    metric_units: Mapping[str, str] = NO_UNITS
+    """Units of the metrics to show, the headline first; empty for the headline alone."""
     episode_seconds: int = 0
     """Simulated length of an evaluation episode, s; 0 where time is not counted in seconds."""
 

@@ -9,6 +9,7 @@ import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,18 @@ MAX_FAILURES = 3
 """Failures of one worker in a row, without a decision between them, that end the run."""
 
 
+METRIC_UNITS = MappingProxyType(
+    {
+        "delay": "s",
+        "waiting_time": "s",
+        "travel_time": "s",
+        "mean_queue": "vehicles",
+        "throughput": "vehicles",
+        "teleports": "vehicles",
+    }
+)
+
+
 class SumoWorld(World):
     """One signalised intersection, with continuous green durations (a semi-Markov decision process).
 
@@ -46,6 +59,7 @@ class SumoWorld(World):
     minimise = True
     discount_period = 30.0
     baselines = tuple(BASELINES)
+    metric_units = METRIC_UNITS
 
     def __init__(self, config: SumoConfig):
         self.config = config
@@ -57,6 +71,7 @@ class SumoWorld(World):
         all_red_time = intersection.all_red_time if config.all_red_time is None else config.all_red_time
         timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
         self.view = View(intersection, timing, config.reward_scale)
+        self.intersection = intersection
         self.layout = build_layout(intersection, self.view)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
@@ -86,9 +101,9 @@ class SumoWorld(World):
         """The settings of a baseline that has to be searched for: the greens of the best constant plan."""
         if name != CONSTANT_PLAN:
             return None
-        intersection, timing = self.view.intersection, self.view.timing
+        timing = self.view.timing
         found = search_plan(
-            intersection.green_seconds,
+            self.intersection.green_seconds,
             timing.intergreen,
             timing.min_green,
             lambda plans: judge([{"greens": list(plan)} for plan in plans]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -29,7 +30,7 @@ def route_flows(root: Element, movements: Sequence[Movement], net_file: Path, be
     for element in root:
         if element.tag in ("trip", "vehicle", "flow"):
             edges = _edges(element, routes, net_file)
-            for pair in zip(edges, edges[1:], strict=False):
+            for pair in pairwise(edges):
                 if pair in crossing:
                     flows[crossing[pair]] += _vehicles(element, begin, end)
     return flows * 3600.0 / (end - begin)
@@ -43,7 +44,7 @@ def _edges(element: Element, routes: dict[str | None, list[str]], net_file: Path
         return routes.get(element.attrib["route"], [])
     if "from" in element.attrib and "to" in element.attrib:
         stops = (element.attrib["from"], *element.get("via", "").split(), element.attrib["to"])
-        return [edge for pair in zip(stops, stops[1:], strict=False) for edge in _way(str(net_file), *pair)]
+        return [edge for pair in pairwise(stops) for edge in _way(str(net_file), *pair)]
     return []
 
 

@@ -91,9 +91,7 @@ def delay_based(intersection: Intersection, changes: Changes, min_green: int, ma
     return Programme("delay_based", _with_changes(intersection, changes, bounds), DELAY_BASED_SETTINGS)
 
 
-def _with_changes(
-    intersection: Intersection, changes: Changes, bounds: Sequence[tuple[int, int]]
-) -> tuple[Phase, ...]:
+def _with_changes(intersection: Intersection, changes: Changes, bounds: Sequence[tuple[int, int]]) -> tuple[Phase, ...]:
     """The greens with the same yellow and all-red between them as a policy's (`Simulator.decide`)."""
     phases: list[Phase] = []
     greens = intersection.greens

@@ -1,7 +1,7 @@
 """Decision rules on what a simulator counts: max-pressure, longest queue, random.
 
-A rule is asked for the next phase again and again: after `min_green` where the phase changed, else after
-`RULE_SECONDS`. It knows no longest green: its own counts end a phase.
+A rule is asked for the next phase every few seconds, and never before `min_green`. It knows no longest green: its own
+counts end a phase.
 
 Shapes: P phases.
 """
@@ -16,8 +16,9 @@ import numpy as np
 
 from genreplay.envs.sumo.intersection import Intersection, Link
 
-RULE_SECONDS = 5
-"""From one question to the next while the phase stays, s."""
+RULE_SECONDS = 10
+"""From one question to the next, s. With 5 s, yellow eats the capacity of heavy traffic: max-pressure then had 51 s of
+delay instead of 28 at 2000 vehicles/h on the two-way intersection."""
 
 Count = Callable[[str], float]
 """Vehicles on the lane of that name."""

@@ -57,9 +57,7 @@ def flow_ratios(intersection: Intersection, flows: np.ndarray) -> list[float]:
     return [max(lanes.values(), default=0.0) / SATURATION_FLOW for lanes in of_phase]
 
 
-def webster_greens(
-    intersection: Intersection, flows: np.ndarray, intergreen: int, min_green: int
-) -> list[int]:
+def webster_greens(intersection: Intersection, flows: np.ndarray, intergreen: int, min_green: int) -> list[int]:
     """Whole seconds of green `[P]` for these flows.
 
     The time lost in a phase is taken as its intergreen: about what starting costs is won back by those who still pass
