@@ -75,7 +75,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     overrides = [*_scenario(arguments.scenario), *arguments.overrides]
     run_id, about = None, {}
-    uri = tracking.store_uri(_named_uri(arguments.overrides))
     if arguments.config is not None:
         from genreplay.build import build_world
 
@@ -84,8 +83,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     else:
         from genreplay.policy import load_policy
 
-        folder = Path(arguments.checkpoint) if arguments.checkpoint is not None else None
-        folder = folder or runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
+        if arguments.checkpoint is not None:
+            folder = Path(arguments.checkpoint)
+        else:
+            uri = tracking.store_uri(_named_uri(arguments.overrides))
+            folder = runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
         loaded = load_policy(folder, overrides)
         experiment, world, policy, run_id = loaded.config, loaded.world, loaded.policy, loaded.run_id
         about = {"run_id": run_id, "env_step": loaded.env_step}
@@ -98,7 +100,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.workers or os.cpu_count() or 1,
     )
     output = None if arguments.output is None else Path(arguments.output)
-    judge.evaluate(plan, judge.Target(output, run_id, uri), {**about, "config": config.to_yaml(experiment)})
+    target = judge.Target(output, run_id, tracking.store_uri(experiment.tracking.uri))
+    judge.evaluate(plan, target, {**about, "config": config.to_yaml(experiment)})
     return 0
 
 
@@ -219,7 +222,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         description=(
             "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and "
-            "keep tables and figures among the run's artifacts. See docs/traffic.md."
+            "keep tables and figures among the run's artifacts. See docs/evaluation.md."
         ),
     )
     evaluate.set_defaults(command=_evaluate)
