@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from lightning import Fabric
 
+from genreplay.agents.redq_sac import RedqSac
 from genreplay.collect import Collection
 from genreplay.envs.base import World
 from genreplay.evaluate import Evaluator
@@ -32,21 +33,23 @@ def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
     return part(config.generator, codec, conditional=config.relevance.name != "none")
 
 
+def build_agent(config: ExperimentConfig, world: World) -> RedqSac:
+    """The agent that `agent.name` stands for, untrained."""
+    widths = world.layout.widths()
+    torch.manual_seed(derive_seed(config.seed, "agent"))
+    part = entry("agent", config.agent.name).part
+    return part(config.agent, widths[OBSERVATION], widths[ACTION], world.discount_period)
+
+
 def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:
     """Everything rank 0 owns: simulators, buffers, agent, relevance."""
     device = fabric.device
-    widths = codec.layout.widths()
-    observation_width, action_width = widths[OBSERVATION], widths[ACTION]
-    torch.manual_seed(derive_seed(config.seed, "agent"))
-    agent = (
-        entry("agent", config.agent.name)
-        .part(config.agent, observation_width, action_width, world.discount_period)
-        .to(device)
-    )
+    agent = build_agent(config, world).to(device)
 
     relevance = None
     if (part := entry("relevance", config.relevance.name).part) is not None:
-        relevance = part(config.relevance, observation_width, action_width, agent.td_error).to(device)
+        widths = world.layout.widths()
+        relevance = part(config.relevance, widths[OBSERVATION], widths[ACTION], agent.td_error).to(device)
 
     env = world.make_env(
         config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)

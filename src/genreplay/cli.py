@@ -17,6 +17,7 @@ EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml                     train a traffic-signal controller
   genreplay fit --config conf/sumo_pgr.yaml seed=1 loop.utd_ratio=10
   genreplay fit --resume last                                   go on where the last run stopped
+  genreplay evaluate --run last                                 the last run's policy beside every baseline
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -69,6 +70,64 @@ def _config(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from genreplay import checkpoint, config, judge, runs, tracking
+
+    overrides = [*_scenario(arguments.scenario), *arguments.overrides]
+    run_id, about = None, {}
+    uri = tracking.store_uri(_named_uri(arguments.overrides))
+    if arguments.config is not None:
+        from genreplay.build import build_world
+
+        experiment = config.load(arguments.config, overrides)
+        world, policy = build_world(experiment), None
+    else:
+        from genreplay.policy import load_policy
+
+        folder = Path(arguments.checkpoint) if arguments.checkpoint is not None else None
+        folder = folder or runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
+        loaded = load_policy(folder, overrides)
+        experiment, world, policy, run_id = loaded.config, loaded.world, loaded.policy, loaded.run_id
+        about = {"run_id": run_id, "env_step": loaded.env_step}
+    plan = judge.Plan(
+        world,
+        policy,
+        world.demands(_words(arguments.demand)),
+        _seeds(arguments.seeds),
+        judge.select_baselines(world, [] if arguments.baselines == "none" else _words(arguments.baselines)),
+        arguments.workers or os.cpu_count() or 1,
+    )
+    output = None if arguments.output is None else Path(arguments.output)
+    judge.evaluate(plan, judge.Target(output, run_id, uri), {**about, "config": config.to_yaml(experiment)})
+    return 0
+
+
+def _scenario(name: str | None) -> list[str]:
+    """Overrides that put another map, with its own traffic and times, in the place of the config's."""
+    others = ("net_file", "route_file", "begin_time", "episode_seconds")
+    return [] if name is None else [f"env.scenario={name}", *(f"env.{key}=null" for key in others)]
+
+
+def _words(text: str | None) -> list[str] | None:
+    """The words of a list with commas, each once; None where there is no list."""
+    return None if text is None else list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def _seeds(text: str) -> list[int]:
+    """`1,5-7` as 1, 5, 6, 7."""
+    seeds: list[int] = []
+    for word in _words(text) or []:
+        first, _, last = word.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first) < 2**31):
+            raise UserError(
+                f"--seeds {text}: {word!r} is no seed and no range of seeds; write such as 101-105 or 1,2,3"
+            )
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds:
+        raise UserError("--seeds: names no seed; write such as 101-105 or 1,2,3")
+    return list(dict.fromkeys(seeds))
+
+
 def _ui(arguments: argparse.Namespace) -> NoReturn:
     from genreplay import config, tracking
 
@@ -115,6 +174,12 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
+def _count(text: str) -> int:
+    if not (text.isdecimal() and int(text) >= 1):
+        raise UserError(f"--workers {text}: must be a whole number from 1 on")
+    return int(text)
+
+
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments, rest = _parser().parse_known_args(argv)
     for text in rest:
@@ -148,6 +213,34 @@ def _parser() -> _Parser:
     fit.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
     fit.add_argument("--resume", metavar="RUN", help="go on from a checkpoint: `last`, a run's id or name, or a folder")
 
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="judge a policy beside baselines",
+        allow_abbrev=False,
+        description=(
+            "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and "
+            "keep tables and figures among the run's artifacts. See docs/traffic.md."
+        ),
+    )
+    evaluate.set_defaults(command=_evaluate)
+    whom = evaluate.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
+    whom.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
+    whom.add_argument("--config", metavar="FILE", help="no policy: the baselines alone, in this experiment's world")
+    evaluate.add_argument(
+        "--demand",
+        metavar="LIST",
+        help="such as 1000,1500,2600,tidal,surge,other_day (vehicles/h), or 0.75,1,1.25 (factors on a route file); "
+        "default: inside and outside the range of training",
+    )
+    evaluate.add_argument("--scenario", metavar="NAME", help="take this map instead of the experiment's")
+    evaluate.add_argument(
+        "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
+    )
+    evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
+    evaluate.add_argument("--workers", metavar="N", type=_count, help="simulators at a time; default: one a core")
+    evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
+
     show = commands.add_parser(
         "config",
         help="print the resolved config",
@@ -167,7 +260,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, show, ui):
+    for command in (fit, evaluate, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",

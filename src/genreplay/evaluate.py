@@ -69,7 +69,7 @@ class Evaluator:
                 running |= {worker: queue.pop(0) for worker in idle}
                 observations |= self.env.start({w: self.seeds[running[w][0]] for w in idle})
                 returns |= {worker: [] for worker in idle}
-            steps = self.env.advance(_act(policy, {w: observations[w] for w in running}))
+            steps = self.env.advance(act(policy, {w: observations[w] for w in running}))
             for worker, step in steps.items():
                 observations[worker] = step.observation
                 returns[worker].append(step.reward)
@@ -111,7 +111,8 @@ class Evaluator:
         self.env.close()
 
 
-def _act(policy: TensorDictModule, observations: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+def act(policy: TensorDictModule, observations: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """The policy's action in each worker, from its observation."""
     stacked = torch.from_numpy(np.stack(list(observations.values()))).float()
     with torch.no_grad():
         actions = policy(TensorDict({"observation": stacked}, batch_size=[len(observations)]))["action"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -82,3 +82,36 @@ def _marginals(axes: Axes, diagnosis: Diagnosis, column: int) -> None:
         f"{diagnosis.columns.names[column]}\nW1 {found:.2f} sd (real halves {yardstick:.2f})", fontsize="small"
     )
     axes.set_ylabel("share of rows")
+
+
+def by_demand(
+    demands: Sequence[str], values: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], labels: Mapping[str, str]
+) -> Figure:
+    """Each metric by demand: a point for every episode, a bar for the mean, a colour for each controller.
+
+    Args:
+        demands: names along the axis.
+        values: by metric, then controller: for each demand, one value a seed.
+        labels: of the metrics, with units.
+    """
+    num_columns = min(2, len(values))
+    num_rows = -(-len(values) // num_columns)
+    width = max(6.0, 1.3 * len(demands))
+    figure = Figure(figsize=(width * num_columns, 4.2 * num_rows), layout="constrained")
+    for place, (metric, of_controller) in enumerate(values.items(), start=1):
+        axes = figure.add_subplot(num_rows, num_columns, place)
+        slot = 0.85 / len(of_controller)
+        for i, (controller, of_demand) in enumerate(of_controller.items()):
+            centres = [x + (i - (len(of_controller) - 1) / 2) * slot for x in range(len(demands))]
+            means = [sum(group) / len(group) for group in of_demand]
+            axes.bar(centres, means, width=0.9 * slot, color=f"C{i}", alpha=0.6, label=controller)
+            points = [(x, value) for x, group in zip(centres, of_demand, strict=True) for value in group]
+            axes.plot(*zip(*points, strict=True), ".", color="0.2", markersize=2.5)
+        axes.set_xticks(range(len(demands)), demands)
+        axes.set_ylabel(labels[metric])
+        if all(value > 0 for of_demand in of_controller.values() for group in of_demand for value in group):
+            axes.set_yscale("log")
+        axes.grid(axis="y", alpha=0.3)
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5 * num_columns), frameon=False)
+    return figure

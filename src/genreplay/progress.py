@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
@@ -16,9 +18,10 @@ class Bars:
     Args:
         total_env_steps: length of the run's bar.
         console: where to draw; where it is no terminal, only `line` prints.
+        what: the run's bar counts.
     """
 
-    def __init__(self, total_env_steps: int, console: Console | None = None):
+    def __init__(self, total_env_steps: int, console: Console | None = None, what: str = "env steps"):
         self.console = console or Console(stderr=True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(),
@@ -33,7 +36,7 @@ class Bars:
             disable=not self.console.is_terminal,
             refresh_per_second=4,
         )
-        self._run = self._progress.add_task("env steps", total=total_env_steps, figures="")
+        self._run = self._progress.add_task(what, total=total_env_steps, figures="")
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -63,3 +66,17 @@ class Bars:
             )
         finally:
             self._progress.remove_task(task)
+
+
+@contextmanager
+def log_above(console: Console) -> Iterator[None]:
+    """Warnings as lines above the console's bars instead of through them."""
+    log = logging.getLogger("genreplay")
+    handler = RichHandler(console=console, show_time=False, show_path=False)
+    log.addHandler(handler)
+    propagate, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.propagate = propagate

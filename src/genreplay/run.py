@@ -9,13 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
-from rich.logging import RichHandler
 
 from genreplay import checkpoint, snapshot
 from genreplay.build import build_generator, build_parts, build_world
 from genreplay.config import to_yaml
 from genreplay.loop import Loop
-from genreplay.progress import Bars
+from genreplay.progress import Bars, log_above
 from genreplay.report import Report
 from genreplay.schema import ExperimentConfig
 from genreplay.seeding import derive_seed
@@ -53,7 +52,7 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
                 team.follow()
             return 0
         bars = stack.enter_context(Bars(config.loop.num_env_steps))
-        stack.enter_context(_log_above(bars))
+        stack.enter_context(log_above(bars.console))
         stop = stack.enter_context(_stop_on_interrupt())
         run_id = None if loaded is None else loaded.counters["run_id"]
         tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
@@ -103,16 +102,3 @@ def _stop_on_interrupt() -> Iterator:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _log_above(bars: Bars) -> Iterator[None]:
-    """Warnings as lines above the bars instead of through them."""
-    handler = RichHandler(console=bars.console, show_time=False, show_path=False)
-    log.addHandler(handler)
-    propagate, log.propagate = log.propagate, False
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.propagate = propagate

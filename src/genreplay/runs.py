@@ -27,13 +27,14 @@ HasCheckpoint = Callable[[Path], bool]
 """Whether a folder holds a checkpoint."""
 
 
-def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint) -> Path:
-    """The checkpoint folder that `--resume reference` means: a folder, `last`, a run's id or a run's name.
+def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint, option: str = "--resume") -> Path:
+    """The checkpoint folder that `option reference` means: a folder, `last`, a run's id or a run's name.
 
     Args:
         reference: `last` is the run of this store that began last among those with a checkpoint.
         uri: of the store, as `tracking.store_uri` gives it.
         has_checkpoint: tells a checkpoint from another folder.
+        option: what messages call it.
 
     Raises:
         UserError: there is no such folder or run, it has no checkpoint, or several runs have that name.
@@ -42,38 +43,41 @@ def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint) -> Path
     if folder.is_dir():
         found = [place for place in (folder, folder / CHECKPOINTS) if has_checkpoint(place)]
         if not found:
-            raise UserError(f"--resume {reference}: this folder holds no checkpoint; name one that genreplay wrote")
+            raise UserError(f"{option} {reference}: this folder holds no checkpoint; name one that genreplay wrote")
         return found[0]
     if local_root(uri) is not None and not Path(uri.removeprefix(SQLITE)).is_file():
         raise UserError(
-            f"--resume {reference}: there is no such folder, and no run in {uri} yet; begin one with --config FILE"
+            f"{option} {reference}: there is no such folder, and no run in {uri} yet; begin one with: "
+            "genreplay fit --config FILE"
         )
     with store_errors(uri):
         client = connect(uri)
         if reference == "last":
-            return _last(client, has_checkpoint)
-        return _named(reference, client, has_checkpoint)
+            return _last(client, has_checkpoint, option)
+        return _named(reference, client, has_checkpoint, option)
 
 
-def _last(client: MlflowClient, has_checkpoint: HasCheckpoint) -> Path:
+def _last(client: MlflowClient, has_checkpoint: HasCheckpoint, option: str) -> Path:
     for run in _runs(client):
         place = _fetch(client, run, has_checkpoint)
         if place is not None:
             return place
-    raise UserError("--resume last: no run in this store has a checkpoint; begin one with --config FILE")
+    raise UserError(
+        f"{option} last: no run in this store has a checkpoint; begin one with: genreplay fit --config FILE"
+    )
 
 
-def _named(reference: str, client: MlflowClient, has_checkpoint: HasCheckpoint) -> Path:
+def _named(reference: str, client: MlflowClient, has_checkpoint: HasCheckpoint, option: str) -> Path:
     of_id = find_run(client, reference)
     runs = [of_id] if of_id is not None else [run for run in _runs(client) if run.info.run_name == reference]
     if not runs:
-        raise UserError(f"--resume {reference}: there is no such run or folder; {_choices(client, has_checkpoint)}")
+        raise UserError(f"{option} {reference}: there is no such run or folder; {_choices(client, has_checkpoint)}")
     if len(runs) > 1:
         ids = ", ".join(run.info.run_id for run in runs[:MAX_LISTED_RUNS])
-        raise UserError(f"--resume {reference}: {len(runs)} runs have that name; give the id of one: {ids}")
+        raise UserError(f"{option} {reference}: {len(runs)} runs have that name; give the id of one: {ids}")
     place = _fetch(client, runs[0], has_checkpoint)
     if place is None:
-        raise UserError(f"--resume {reference}: this run has no checkpoint; {_choices(client, has_checkpoint)}")
+        raise UserError(f"{option} {reference}: this run has no checkpoint; {_choices(client, has_checkpoint)}")
     return place
 
 

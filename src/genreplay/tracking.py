@@ -209,6 +209,19 @@ def connect(uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
+def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
+    """Add the files of `folder` to a run's artifacts, in the folder `name`; False where the store knows no such run."""
+    root = local_root(uri)
+    if root is not None and not Path(uri.removeprefix(SQLITE)).is_file():
+        return False
+    with store_errors(uri):
+        client = connect(uri)
+        run = find_run(client, run_id)
+        if run is not None:
+            client.log_artifacts(run.info.run_id, str(folder), name)
+    return run is not None
+
+
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
     """The run of that id; None where the store has none, or it was deleted."""
     from mlflow.exceptions import MlflowException

@@ -75,12 +75,13 @@ MISTAKES = [
     (["fit", "--config", "x.yaml", "--fast"], "--fast: there is no such option; see genreplay fit --help"),
     (
         ["fit", "--resume", "last"],
-        "--resume last: there is no such folder, and no run in sqlite:///mlruns/mlflow.db yet; begin one with "
-        "--config FILE",
+        "--resume last: there is no such folder, and no run in sqlite:///mlruns/mlflow.db yet; begin one with: "
+        "genreplay fit --config FILE",
     ),
     (
         ["fit", "--resume", "last", "tracking.uri=sqlite:///other.db"],
-        "--resume last: there is no such folder, and no run in sqlite:///other.db yet; begin one with --config FILE",
+        "--resume last: there is no such folder, and no run in sqlite:///other.db yet; begin one with: "
+        "genreplay fit --config FILE",
     ),
     (["config"], "the following arguments are required: --config; see genreplay config --help"),
     (["fit", "--config"], "argument --config: expected one argument; see genreplay fit --help"),

@@ -224,14 +224,14 @@ def test_runs_are_found_by_id_by_name_as_last_and_as_a_folder(module_folder: Pat
     uri = f"sqlite:///{tmp_path}/found.db"
     trackers = {}
     assert _refused("last", uri) == (
-        f"--resume last: there is no such folder, and no run in {uri} yet; begin one with --config FILE"
+        f"--resume last: there is no such folder, and no run in {uri} yet; begin one with: genreplay fit --config FILE"
     )
     for name in ("early", "late", "twice", "twice", "empty"):
         with Tracker.start(TrackingConfig(uri=uri, run_name=name), CONFIG) as tracker:
             trackers[name] = tracker
             if name == "early":
                 assert _refused("last", uri) == (
-                    "--resume last: no run in this store has a checkpoint; begin one with --config FILE"
+                    "--resume last: no run in this store has a checkpoint; begin one with: genreplay fit --config FILE"
                 )
                 assert _refused("nobody", uri) == (
                     "--resume nobody: there is no such run or folder; no run in this store has a checkpoint on this "

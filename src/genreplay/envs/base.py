@@ -9,7 +9,8 @@ episode, `advance` it by one decision, tell its `metrics`. Seeds, resets, episod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
+from genreplay.errors import UserError
 from genreplay.transition import TransitionLayout
 
 EpisodeSeeds = Callable[[int, int], int]
@@ -40,6 +42,28 @@ class Step(NamedTuple):
     """The simulator broke down: the row is no experience and must not be stored; the episode ends."""
 
 
+class NamedDemand(NamedTuple):
+    """What a world is asked for in an episode, such as traffic."""
+
+    name: str
+    in_range: bool
+    """Whether training draws episodes like this."""
+
+
+class Found(NamedTuple):
+    """The end of a search for a baseline's settings."""
+
+    settings: dict[str, Any]
+    num_tried: int
+
+
+DEFAULT_DEMAND = "default"
+"""The demand of a world that has but one."""
+
+NO_SETTINGS: Mapping[str, Any] = MappingProxyType({})
+NO_UNITS: Mapping[str, str] = MappingProxyType({})
+
+
 class World(ABC):
     """One world to learn in. Built from its config dataclass alone."""
 
@@ -51,13 +75,38 @@ class World(ABC):
     discount_period: float = 1.0
     """Time over which the discount factor gamma applies once, in the unit of `Step.duration`."""
     layout: TransitionLayout
+    baselines: tuple[str, ...] = ()
+    """Names of the controllers that a policy can be judged beside."""
+    metric_units: Mapping[str, str] = NO_UNITS
+    """Units of the metrics to show, the headline first; empty for the headline alone."""
+    episode_seconds: int = 0
+    """Simulated length of an evaluation episode, s; 0 where time is not counted in seconds."""
 
     @abstractmethod
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
         """Parallel simulators. With `evaluation`, the episodes and demand that policies are judged on."""
 
-    def baseline(self, env: BatchedEnv, worker_seeds: dict[int, int]) -> dict[int, dict[str, float]] | None:
-        """Metrics by worker of what runs today (the fixed plan) on whole episodes of `env`; None if there is none."""
+    def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
+        """The named demands, or the world's own choice of what policies are judged on; UserError for an unknown one."""
+        if names is not None:
+            raise UserError("--demand: this environment has one demand only; leave --demand out")
+        return [NamedDemand(DEFAULT_DEMAND, True)]
+
+    def baseline(
+        self, env: BatchedEnv, worker_seeds: dict[int, int], name: str = "", settings: Mapping[str, Any] = NO_SETTINGS
+    ) -> dict[int, dict[str, float]] | None:
+        """Metrics by worker of a baseline on whole episodes of `env`, without a name of what runs today (the fixed
+        plan); None if there is none.
+        """
+        return None
+
+    def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
+        """Settings of a baseline that has to be searched for; None where there is nothing to search.
+
+        Args:
+            name: of the baseline.
+            judge: the mean headline metric of each of these settings, on validation episodes.
+        """
         return None
 
 
@@ -94,6 +143,8 @@ class BatchedEnv(EnvBase):
             {key: Binary(1, shape=shape, dtype=torch.bool) for key in ("done", "terminated", "truncated")},
             shape=[num_workers],
         )
+        self.demand: str | None = None
+        """Name of the demand of the episodes that `start` begins (see `World.demands`); None for the world's own."""
         self._episode_seeds = episode_seeds
         self._episode_index = [-1] * num_workers
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_workers)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +16,22 @@ from sumolib.miscutils import parseTime
 
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.intersection import Intersection, Movement
+from genreplay.envs.sumo.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
 from genreplay.envs.sumo.scenarios import Scenario
 from genreplay.errors import UserError
 from genreplay.seeding import derive_seed
 
 COPY_JITTER = 30.0
 """A vehicle added by scaling departs up to this much before or after the one it copies, s."""
+
+TIDAL_SHARE = 0.55
+"""Share of the total flow that the heavy approach of tidal traffic brings."""
+SURGE_FACTOR = 2.0
+"""The flow of a surge, as a multiple of the flow before and after it."""
+SURGE_WINDOW = (1 / 3, 1 / 2)
+"""When a surge begins and ends, as parts of the episode."""
+OTHER_DAY_MARGIN = 0.2
+"""How far beyond their training range the left-turning shares of another day lie."""
 
 _RATE_ATTRIBUTES = ("vehsPerHour", "perHour", "probability", "number")
 _LARGEST = {"probability": 1.0}
@@ -33,6 +44,28 @@ class Vehicle(NamedTuple):
     """s"""
     movement: int
     """Index in `Intersection.movements`."""
+
+
+class Segment(NamedTuple):
+    """A time during which random traffic has constant rates."""
+
+    begin: float
+    """s"""
+    end: float
+    """s"""
+    flows: np.ndarray
+    """vehicles/h by movement, `[M]`"""
+
+
+class Traffic(NamedTuple):
+    """One episode's traffic."""
+
+    root: Element
+    """The route file."""
+    level: dict[str, float]
+    """`demand_flow` (vehicles/h) or `demand_scale`."""
+    flows: np.ndarray | None
+    """Expected vehicles/h by movement over the whole episode, `[M]`; None with a route file."""
 
 
 class Demand:
@@ -48,21 +81,72 @@ class Demand:
         self.config, self.scenario, self.intersection = config, scenario, intersection
         self._template = None if scenario.route_file is None else _read(scenario.route_file)
 
-    def write(self, seed: int, evaluation: bool, path: Path) -> dict[str, float]:
-        """Write the episode's traffic to `path`; its level: `demand_flow` (vehicles/h) or `demand_scale`."""
+    def draw(self, seed: int, evaluation: bool, name: str | None = None) -> Traffic:
+        """The traffic of the episode of `seed`: the demand of that name, or what `evaluation` or training takes."""
         rng = np.random.default_rng(derive_seed(seed, "demand"))
         begin, end = self.scenario.begin_time, self.scenario.begin_time + self.scenario.episode_seconds
-        if self._template is None:
-            flow = _level(self.config.flow_range, self.config.evaluation_flows, seed, evaluation, rng)
-            shares = draw_shares(self.intersection.movements, self.config, rng)
-            root = vehicles_to_xml(self.intersection.movements, draw_vehicles(flow * shares, begin, end, rng))
-            level = {"demand_flow": flow}
-        else:
-            scale = _level(self.config.scale_range, self.config.evaluation_scales, seed, evaluation, rng)
-            root = scale_routes(self._template, scale, begin, end, rng)
-            level = {"demand_scale": scale}
-        ElementTree.ElementTree(root).write(path, encoding="unicode")
-        return level
+        has_routes = self._template is not None
+        drawn, fixed = (
+            (self.config.scale_range, self.config.evaluation_scales)
+            if has_routes
+            else (self.config.flow_range, self.config.evaluation_flows)
+        )
+        level = _level(drawn, fixed, seed, evaluation, rng)
+        profile = Profile(level) if name is None else parse_profile(name, self.config, has_routes)
+        if self._template is not None:
+            root = scale_routes(self._template, profile.level, begin, end, rng)
+            return Traffic(root, {"demand_scale": profile.level}, None)
+        movements = self.intersection.movements
+        segments = draw_segments(profile, movements, self.config, begin, end, rng)
+        vehicles = sorted(vehicle for segment in segments for vehicle in draw_vehicles(segment, rng))
+        flows = sum(((s.end - s.begin) * s.flows for s in segments), np.zeros(len(movements))) / (end - begin)
+        return Traffic(vehicles_to_xml(movements, vehicles), {"demand_flow": profile.level}, flows)
+
+
+def draw_segments(
+    profile: Profile,
+    movements: Sequence[Movement],
+    config: DemandConfig,
+    begin: float,
+    end: float,
+    rng: np.random.Generator,
+) -> list[Segment]:
+    """The rates of random traffic of this profile in [begin, end)."""
+    shares = draw_shares(movements, _other_day(config) if profile.shape == OTHER_DAY else config, rng)
+    length = end - begin
+    if profile.shape == TIDAL:
+        approaches = sorted({movement.approach for movement in movements})
+        first, second = rng.permutation(approaches)[:2] if len(approaches) > 1 else (approaches * 2)
+        middle = begin + length / 2
+        return [
+            Segment(begin, middle, profile.level * tilt(shares, movements, int(first))),
+            Segment(middle, end, profile.level * tilt(shares, movements, int(second))),
+        ]
+    flows = profile.level * shares
+    if profile.shape == SURGE:
+        rises, falls = (begin + part * length for part in SURGE_WINDOW)
+        return [Segment(begin, rises, flows), Segment(rises, falls, SURGE_FACTOR * flows), Segment(falls, end, flows)]
+    return [Segment(begin, end, flows)]
+
+
+def tilt(shares: np.ndarray, movements: Sequence[Movement], approach: int) -> np.ndarray:
+    """The shares `[M]` with `TIDAL_SHARE` of everything on one approach, and the rest as it was among itself."""
+    heavy = np.array([movement.approach == approach for movement in movements])
+    if heavy.all():
+        return shares
+    return np.where(
+        heavy, TIDAL_SHARE * shares / shares[heavy].sum(), (1 - TIDAL_SHARE) * shares / shares[~heavy].sum()
+    )
+
+
+def _other_day(config: DemandConfig) -> DemandConfig:
+    """More left turns than training shows, and fewer right turns."""
+    left, right = config.left_share_range[1], config.right_share_range[0]
+    return dataclasses.replace(
+        config,
+        left_share_range=[left, max(left, min(left + OTHER_DAY_MARGIN, 1.0 - right))],
+        right_share_range=[0.0, min(right, 1.0 - left)],
+    )
 
 
 def draw_shares(movements: Sequence[Movement], config: DemandConfig, rng: np.random.Generator) -> np.ndarray:
@@ -82,8 +166,9 @@ def draw_shares(movements: Sequence[Movement], config: DemandConfig, rng: np.ran
     return shares
 
 
-def draw_vehicles(flows: np.ndarray, begin: float, end: float, rng: np.random.Generator) -> list[Vehicle]:
-    """Poisson arrivals of `flows` `[M]` (vehicles/h) in [begin, end), by time of departure."""
+def draw_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
+    """Poisson arrivals of the segment's flows, by time of departure."""
+    begin, end, flows = segment
     counts = rng.poisson(flows * (end - begin) / 3600.0)
     vehicles = [
         Vehicle(math.floor(time * 100.0) / 100.0, movement)

@@ -51,12 +51,26 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A way from lane to lane over the intersection."""
+
+    index: int
+    """Place of its light in the signal states."""
+    from_lane: str
+    to_lane: str
+    movement: int
+    """Index in `Intersection.movements`."""
+
+
+@dataclass(frozen=True)
 class Intersection:
     """One signalised intersection."""
 
     light: str
     greens: tuple[str, ...]
     """Signal states of the P green phases, in the order of the map's plan."""
+    green_seconds: tuple[int, ...]
+    """How long the map's plan shows each of them in a cycle, s."""
     yellow_time: int
     """Longest yellow of the map's plan, s."""
     all_red_time: int
@@ -64,6 +78,7 @@ class Intersection:
     sections: tuple[Section, ...]
     approaches: tuple[Approach, ...]
     movements: tuple[Movement, ...]
+    links: tuple[Link, ...]
 
 
 def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
@@ -85,24 +100,32 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
         found = "no traffic light" if not lights else f"{len(lights)} traffic lights"
         raise UserError(f"env.net_file: {net_file} has {found}; use a map with exactly one")
     light = lights[0]
-    greens, yellow_time, all_red_time = _phases(light, net_file)
-    connections = [
-        connection
-        for in_lane, out_lane, _ in sorted(light.getConnections(), key=lambda link: link[2])
+    greens, green_seconds, yellow_time, all_red_time = _phases(light, net_file)
+    numbered = [
+        (index, connection)
+        for in_lane, out_lane, index in sorted(light.getConnections(), key=lambda link: link[2])
         for connection in in_lane.getOutgoing()
         if connection.getToLane() is out_lane
     ]
+    connections = [connection for _, connection in numbered]
     lanes = list(dict.fromkeys(connection.getFromLane() for connection in connections))
     edges = list(dict.fromkeys(lane.getEdge() for lane in lanes))
+    movements = [_movement(connection, edges) for connection in connections]
+    distinct = tuple(dict.fromkeys(movements))
     upstream = _upstream(edges, {connection.getTo() for connection in connections}, upstream_metres)
     return Intersection(
         light.getID(),
         greens,
+        green_seconds,
         yellow_time,
         all_red_time,
         _sections(lanes, edges, upstream),
         tuple(Approach(edge.getID(), tuple(e.getID() for e in (edge, *upstream[edge]))) for edge in edges),
-        _movements(connections, edges),
+        distinct,
+        tuple(
+            Link(index, connection.getFromLane().getID(), connection.getToLane().getID(), distinct.index(movement))
+            for (index, connection), movement in zip(numbered, movements, strict=True)
+        ),
     )
 
 
@@ -126,8 +149,8 @@ def cleared_state(yellow: str) -> str:
     return yellow.replace("y", "r")
 
 
-def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], int, int]:
-    """Green states and the longest yellow and all-red (s) of the programme that SUMO runs: the last one."""
+def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...], int, int]:
+    """Green states and their seconds, the longest yellow and all-red (s) of the programme that SUMO runs: the last."""
     phases = list(light.getPrograms().values())[-1].getPhases()
     greens = tuple(dict.fromkeys(phase.state for phase in phases if is_green(phase.state)))
     if len(greens) < 2:
@@ -137,7 +160,8 @@ def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], int, int]:
         )
     yellow = [phase.duration for phase in phases if "y" in phase.state.lower()]
     all_red = [phase.duration for phase in phases if is_all_red(phase.state)]
-    return greens, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0))
+    green_seconds = tuple(round(sum(phase.duration for phase in phases if phase.state == green)) for green in greens)
+    return greens, green_seconds, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0))
 
 
 def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, list[Any]]:
@@ -176,11 +200,7 @@ def _capacity(lanes: list[Any]) -> int:
     return max(1, sum(math.ceil(lane.getLength() / VEHICLE_SPACE) for lane in lanes))
 
 
-def _movements(connections: list[Any], edges: list[Any]) -> tuple[Movement, ...]:
+def _movement(connection: Any, edges: list[Any]) -> Movement:
     turns = {"l": "left", "L": "left", "r": "right", "R": "right", "s": "straight", "t": "turn"}
-    return tuple(
-        dict.fromkeys(
-            Movement(edges.index(c.getFrom()), c.getFrom().getID(), c.getTo().getID(), turns[c.getDirection()])
-            for c in connections
-        )
-    )
+    start, end = connection.getFrom(), connection.getTo()
+    return Movement(edges.index(start), start.getID(), end.getID(), turns[connection.getDirection()])

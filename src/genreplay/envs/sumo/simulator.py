@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import sumo
@@ -22,8 +24,12 @@ from sumo_rl.environment.env import SumoEnvironment
 from sumo_rl.environment.traffic_signal import TrafficSignal
 
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, plan, timing_of
+from genreplay.envs.sumo.baselines.flows import route_flows
+from genreplay.envs.sumo.baselines.programmes import Changes, Programme
+from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
+from genreplay.envs.sumo.baselines.table import BASELINES, Site
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.demand import Demand
+from genreplay.envs.sumo.demand import Demand, Traffic
 from genreplay.envs.sumo.intersection import cleared_state, read_intersection, yellow_state
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts, View
 from genreplay.envs.sumo.scenarios import resolve
@@ -80,6 +86,7 @@ class Simulator(SumoEnvironment):
         self.view = View(self.intersection, self.timing, config.reward_scale)
         self._demand = Demand(config.demand, scenario, self.intersection)
         self._tripinfo = folder / "tripinfo.xml"
+        self._programme_file = folder / "programme.add.xml"
         yellow_time, all_red_time = self.yellow_time, self.all_red_time
         super().__init__(
             str(scenario.net_file),
@@ -99,9 +106,83 @@ class Simulator(SumoEnvironment):
 
     # Episodes --------------------------------------------------------------------------------------------------
 
-    def start(self, seed: int, evaluation: bool) -> list[float]:
-        """Begin the episode of `seed`, with the first phase green on empty roads; the first observation."""
-        self._begin(seed, evaluation)
+    def start(self, seed: int, evaluation: bool, demand: str | None = None) -> list[float]:
+        """Begin the episode of `seed`, with the first phase green on empty roads; the first observation.
+
+        Args:
+            seed: of the traffic.
+            evaluation: take the fixed demand levels, and end after exactly `episode_seconds`.
+            demand: take this one instead (see `profiles`).
+        """
+        self._begin(seed, self._demand.draw(seed, evaluation, demand))
+        self._cuts = evaluation
+        self._take_light()
+        phase = np.eye(self.timing.num_phases)[:1]
+        self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
+        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        return self._observation.tolist()
+
+    def decide(self, action: np.ndarray) -> Decided:
+        """Carry out one decision `[A]`."""
+        decision = plan(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
+        before = self._elapsed
+        self._forget()
+        for number, green in zip(decision.order[0], decision.greens[0], strict=True):
+            self._switch(int(number))
+            self._run(int(green))
+        self.signal = decision.signal
+        self._episode_queue += self._queue_integral()
+        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        duration = float(self._elapsed - before)
+        reward = self.view.reward(self._observation[None].astype(np.float64), np.array([duration]), self.view.capacity)
+        truncated = self._elapsed >= self._num_seconds
+        metrics = self._finish() if truncated else {}
+        return Decided(self._observation.tolist(), float(reward[0]), duration, truncated, metrics)
+
+    def baseline(
+        self, name: str, settings: dict[str, Any], seed: int, evaluation: bool, demand: str | None = None
+    ) -> dict[str, float]:
+        """Figures of the same episode under the baseline of that name (see `baselines.table`)."""
+        traffic = self._demand.draw(seed, evaluation, demand)
+        site = Site(
+            self.intersection,
+            Changes(self.yellow_time, self.all_red_time),
+            self.min_green,
+            self.max_green,
+            partial(self._expected_flows, traffic),
+            seed,
+            settings,
+        )
+        controller = BASELINES[name](site)
+        self._begin(seed, traffic, controller if isinstance(controller, Programme) else None)
+        if controller is None or isinstance(controller, Programme):
+            self._run(self._num_seconds)
+        else:
+            self._follow(controller)
+        self._episode_queue = self._queue_integral()
+        return self._finish()
+
+    def _follow(self, rule: Rule) -> None:
+        """Let a rule decide to the end of the episode."""
+        self._cuts = True
+        self._take_light()
+        counts = LaneCounts(self.sumo.lane.getLastStepVehicleNumber, self.sumo.lane.getLastStepHaltingNumber)
+        self._run(self.min_green)
+        while self._elapsed < self._num_seconds:
+            choice = rule(counts, self._shown)
+            changes = choice.phase != self._shown
+            self._switch(choice.phase)
+            self._run(max(choice.seconds, self.min_green) if changes else choice.seconds)
+
+    def _expected_flows(self, traffic: Traffic) -> np.ndarray:
+        """Vehicles/h by movement over the episode, `[M]`."""
+        if traffic.flows is not None:
+            return traffic.flows
+        movements = self.intersection.movements
+        return route_flows(traffic.root, movements, Path(self._net), self.begin_time, self.sim_max_time)
+
+    def _take_light(self) -> None:
+        """Show the first phase, and whatever `_switch` says from then on."""
         self.light = GreenSignal(
             self,
             self.intersection.light,
@@ -113,45 +194,23 @@ class Simulator(SumoEnvironment):
             "queue",
             self.sumo,
         )
-        phase = np.eye(self.timing.num_phases)[:1]
-        self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
         self._shown = 0
-        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
-        return self._observation.tolist()
 
-    def decide(self, action: np.ndarray) -> Decided:
-        """Carry out one decision `[A]`."""
-        decision = plan(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
-        self._forget()
-        for number, green in zip(decision.order[0], decision.greens[0], strict=True):
-            self._switch(int(number))
-            self._run(int(green))
-        self.signal = decision.signal
-        self._episode_queue += self._queue_integral()
-        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
-        reward = self.view.reward(self._observation[None].astype(np.float64), decision.duration, self.view.capacity)
-        truncated = self._elapsed >= self._num_seconds
-        metrics = self._finish() if truncated else {}
-        return Decided(self._observation.tolist(), float(reward[0]), float(decision.duration[0]), truncated, metrics)
-
-    def fixed_plan(self, seed: int, evaluation: bool) -> dict[str, float]:
-        """Figures of the same episode under the map's own plan."""
-        self._begin(seed, evaluation)
-        self._run(self._num_seconds)
-        self._episode_queue = self._queue_integral()
-        return self._finish()
-
-    def _begin(self, seed: int, evaluation: bool) -> None:
+    def _begin(self, seed: int, traffic: Traffic, programme: Programme | None = None) -> None:
         self.close()
-        self._level = self._demand.write(seed, evaluation, Path(self._route))
+        self._level, self._cuts = traffic.level, False
+        ElementTree.ElementTree(traffic.root).write(self._route, encoding="unicode")
+        if programme is not None:
+            light = programme.to_xml(self.intersection.light)
+            ElementTree.ElementTree(light).write(self._programme_file, encoding="unicode")
         self.sumo_seed = derive_seed(seed, "sumo")
-        self._start_simulation()
+        self._start_simulation(has_programme=programme is not None)
         self._num_seconds = self.sim_max_time - self.begin_time
         self._elapsed, self._episode_queue = 0, 0.0
         self._prepare_reads()
         self._forget()
 
-    def _start_simulation(self) -> None:
+    def _start_simulation(self, has_programme: bool = False) -> None:
         """As sumo-rl's, quiet, with SUMO's record of every trip, and with paths that may hold spaces."""
         command = [
             self._sumo_binary,
@@ -175,6 +234,8 @@ class Simulator(SumoEnvironment):
             "--no-warnings",
             "--duration-log.disable",
         ]
+        if has_programme:
+            command += ["--additional-files", str(self._programme_file)]
         if self.use_gui:
             command += ["--start", "--quit-on-end"]
         traci = sumo_rl_env.traci
@@ -212,6 +273,8 @@ class Simulator(SumoEnvironment):
 
     def _run(self, seconds: int) -> None:
         """Let time pass, noting who stands and who waits to enter, second by second."""
+        if self._cuts:
+            seconds = min(seconds, self._num_seconds - self._elapsed)
         step, pending = self._sumo_step, self.sumo.edge.getPendingVehicles
         halting_reads, backlog_reads = self._halting_reads, self._backlog_reads
         for _ in range(seconds):

@@ -38,10 +38,11 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     """Do what one request says."""
     if request["command"] == "decide":
         return simulator.decide(np.asarray(request["action"], dtype=np.float32)).to_message()
+    episode = {key: request[key] for key in ("seed", "evaluation", "demand")}
     if request["command"] == "start":
-        return {"observation": simulator.start(request["seed"], request["evaluation"])}
-    if request["command"] == "fixed_plan":
-        return {"metrics": simulator.fixed_plan(request["seed"], request["evaluation"])}
+        return {"observation": simulator.start(**episode)}
+    if request["command"] == "baseline":
+        return {"metrics": simulator.baseline(request["name"], request["settings"], **episode)}
     raise ValueError(f"unknown command {request['command']!r}")
 
 

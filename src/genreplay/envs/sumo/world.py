@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
 from torchrl.data import Bounded
 
-from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step, World
+from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Step, World
 from genreplay.envs.sumo.actions import timing_of
+from genreplay.envs.sumo.baselines.search import search_plan
+from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.intersection import read_intersection
 from genreplay.envs.sumo.layout import build_layout
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.process import SimulatorError, SimulatorProcess
+from genreplay.envs.sumo.profiles import default_demands, is_in_range, parse_profile
 from genreplay.envs.sumo.scenarios import resolve
 from genreplay.errors import UserError
 
@@ -28,6 +33,18 @@ logger = logging.getLogger("genreplay")
 
 MAX_FAILURES = 3
 """Failures of one worker in a row, without a decision between them, that end the run."""
+
+
+METRIC_UNITS = MappingProxyType(
+    {
+        "delay": "s",
+        "waiting_time": "s",
+        "travel_time": "s",
+        "mean_queue": "vehicles",
+        "throughput": "vehicles",
+        "teleports": "vehicles",
+    }
+)
 
 
 class SumoWorld(World):
@@ -41,25 +58,57 @@ class SumoWorld(World):
     headline_unit = "s"
     minimise = True
     discount_period = 30.0
+    baselines = tuple(BASELINES)
+    metric_units = METRIC_UNITS
 
     def __init__(self, config: SumoConfig):
         self.config = config
         scenario = resolve(config)
+        self._has_routes = scenario.route_file is not None
+        self.episode_seconds = scenario.episode_seconds
         intersection = read_intersection(scenario.net_file, config.upstream_metres)
         yellow_time = intersection.yellow_time if config.yellow_time is None else config.yellow_time
         all_red_time = intersection.all_red_time if config.all_red_time is None else config.all_red_time
         timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
         self.view = View(intersection, timing, config.reward_scale)
+        self.intersection = intersection
         self.layout = build_layout(intersection, self.view)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
         """Simulators in processes of their own; with `evaluation`, at the fixed demand levels."""
         return SumoEnv(self.config, self.view, num_workers, episode_seeds, evaluation)
 
-    def baseline(self, env: BatchedEnv, worker_seeds: dict[int, int]) -> dict[int, dict[str, float]]:
-        """Metrics of the map's own fixed plan on the episodes of these seeds."""
+    def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
+        """The named demands (see `profiles`); those inside and outside the range of training where none is named."""
+        config = self.config.demand
+        if names is None:
+            names = default_demands(config, self._has_routes)
+        profiles = {name: parse_profile(name, config, self._has_routes) for name in names}
+        return [NamedDemand(name, is_in_range(profile, config, self._has_routes)) for name, profile in profiles.items()]
+
+    def baseline(
+        self,
+        env: BatchedEnv,
+        worker_seeds: dict[int, int],
+        name: str = FIXED_PLAN,
+        settings: Mapping[str, Any] = NO_SETTINGS,
+    ) -> dict[int, dict[str, float]]:
+        """Metrics of a baseline, without a name of the map's own fixed plan, on the episodes of these seeds."""
         assert isinstance(env, SumoEnv)
-        return env.fixed_plan(worker_seeds)
+        return env.baseline(name, settings, worker_seeds)
+
+    def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
+        """The settings of a baseline that has to be searched for: the greens of the best constant plan."""
+        if name != CONSTANT_PLAN:
+            return None
+        timing = self.view.timing
+        found = search_plan(
+            self.intersection.green_seconds,
+            timing.intergreen,
+            timing.min_green,
+            lambda plans: judge([{"greens": list(plan)} for plan in plans]),
+        )
+        return Found({"greens": list(found.plan)}, found.num_plans)
 
 
 class SumoEnv(BatchedEnv):
@@ -89,7 +138,7 @@ class SumoEnv(BatchedEnv):
 
     def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
         """Begin an episode in each named worker."""
-        answers = self._insist("start", seeds)
+        answers = self._insist({"command": "start"}, seeds)
         for worker, message in answers.items():
             self._observations[worker] = np.array(message["observation"], dtype=np.float32)
         return {worker: self._observations[worker] for worker in answers}
@@ -107,9 +156,10 @@ class SumoEnv(BatchedEnv):
         """
         return self._metrics[worker]
 
-    def fixed_plan(self, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
-        """Metrics of whole episodes under the map's own plan, all workers at the same time."""
-        return {worker: message["metrics"] for worker, message in self._insist("fixed_plan", seeds).items()}
+    def baseline(self, name: str, settings: Mapping[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, float]]:
+        """Metrics of whole episodes under a baseline, all workers at the same time."""
+        answers = self._insist({"command": "baseline", "name": name, "settings": dict(settings)}, seeds)
+        return {worker: message["metrics"] for worker, message in answers.items()}
 
     def close(self, *, raise_if_closed: bool = True) -> None:
         """End the workers and remove their files."""
@@ -139,12 +189,12 @@ class SumoEnv(BatchedEnv):
                 answers[worker] = error
         return answers
 
-    def _insist(self, command: str, seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
+    def _insist(self, command: dict[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
         """Ask until every worker has answered; `_recover` gives up where that is hopeless."""
         done: dict[int, dict[str, Any]] = {}
         while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
             requests = {
-                worker: {"command": command, "seed": seed, "evaluation": self._evaluation}
+                worker: {**command, "seed": seed, "evaluation": self._evaluation, "demand": self.demand}
                 for worker, seed in missing.items()
             }
             for worker, message in self._exchange(requests).items():

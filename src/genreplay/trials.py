@@ -1,0 +1,113 @@
+"""Plays episodes of many controllers, demands and seeds on all cores: whoever is free takes the next one.
+
+Each worker has a simulator of its own. An episode depends on its controller, its demand and its seed alone, so the
+figures are the same however many workers there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+from tensordict.nn import TensorDictModule
+
+from genreplay.envs.base import NO_SETTINGS, BatchedEnv, World
+from genreplay.errors import UserError
+from genreplay.evaluate import MAX_ATTEMPTS, Episode, act
+
+POLICY = "policy"
+"""The controller that was learned; all others are names in `World.baselines`."""
+
+
+class Trial(NamedTuple):
+    """One episode to play."""
+
+    controller: str
+    demand: str
+    seed: int
+    settings: Mapping[str, Any] = NO_SETTINGS
+    """Of a baseline that has some."""
+
+
+class Crew:
+    """W simulators, each with a thread that drives it.
+
+    Args:
+        world: to play in.
+        policy: what the controller `POLICY` is; None where there is none.
+        num_workers: W.
+    """
+
+    def __init__(self, world: World, policy: TensorDictModule | None, num_workers: int):
+        self._world, self._policy = world, policy
+        self._envs = [world.make_env(1, _unused_seeds, evaluation=True) for _ in range(num_workers)]
+        self._idle: SimpleQueue[BatchedEnv] = SimpleQueue()
+        for env in self._envs:
+            self._idle.put(env)
+        self._threads = ThreadPoolExecutor(num_workers)
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        for env in self._envs:
+            env.close()
+
+    def play(self, trials: Sequence[Trial], on_episode: Callable[[], None] = lambda: None) -> list[Episode]:
+        """Figures of every trial, in their order. May be called from several threads at once.
+
+        Raises:
+            UserError: the simulator cannot run an episode.
+        """
+        futures = [self._threads.submit(self._play_one, trial) for trial in trials]
+        try:
+            for future in as_completed(futures):
+                future.result()
+                on_episode()
+        except BaseException:
+            _cancel(futures)
+            raise
+        return [future.result() for future in futures]
+
+    def _play_one(self, trial: Trial) -> Episode:
+        env = self._idle.get()
+        try:
+            env.demand = trial.demand
+            if trial.controller == POLICY:
+                assert self._policy is not None
+                return play_policy(env, self._policy, trial.seed)
+            metrics = self._world.baseline(env, {0: trial.seed}, trial.controller, trial.settings)
+            assert metrics is not None
+            return metrics[0]
+        finally:
+            self._idle.put(env)
+
+
+def play_policy(env: BatchedEnv, policy: TensorDictModule, seed: int) -> Episode:
+    """Figures of one episode in an environment of one worker; a failing simulator is tried `MAX_ATTEMPTS` times."""
+    for _ in range(MAX_ATTEMPTS):
+        observations, rewards = env.start({0: seed}), []
+        while True:
+            step = env.advance(act(policy, observations))[0]
+            observations = {0: step.observation}
+            rewards.append(step.reward)
+            if step.failed:
+                break
+            if step.terminated or step.truncated:
+                return {"return": float(sum(rewards)), "num_decisions": float(len(rewards)), **env.metrics(0)}
+    raise UserError(
+        f"evaluation: the episode of seed {seed} failed {MAX_ATTEMPTS} times in the simulator; see the warnings above "
+        "for its message"
+    )
+
+
+def _cancel(futures: Sequence[Future]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def _unused_seeds(worker: int, index: int) -> int:
+    raise RuntimeError("a crew names its seeds itself")

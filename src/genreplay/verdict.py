@@ -1,0 +1,157 @@
+"""What an evaluation found: statistics over seeds, as tables on the screen and as CSV files."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from genreplay.envs.base import NamedDemand
+from genreplay.evaluate import Episode
+from genreplay.trials import POLICY, Trial
+
+
+def interquartile_mean(values: Sequence[float]) -> float:
+    """Mean of what is left without the lowest and the highest quarter (rounded down to whole values).
+
+    Agarwal et al. (2021), "Deep Reinforcement Learning at the Edge of the Statistical Precipice", section 4.3: steadier
+    than the median, and unmoved by a gridlocked episode where the mean is not.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
+    "mean": lambda values: float(np.mean(values)),
+    "median": lambda values: float(np.median(values)),
+    "interquartile_mean": interquartile_mean,
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Episodes of several controllers on the same demands and seeds."""
+
+    trials: Sequence[Trial]
+    episodes: Sequence[Episode]
+    """Of each trial."""
+    demands: Sequence[NamedDemand]
+    controllers: Sequence[str]
+    headline: str
+    """The metric that counts most."""
+    minimise: bool
+    units: Mapping[str, str]
+    """Of the metrics to show, the headline first."""
+
+    def values(self, controller: str, demand: str, metric: str) -> list[float]:
+        """One for each seed."""
+        return [
+            episode[metric]
+            for trial, episode in zip(self.trials, self.episodes, strict=True)
+            if (trial.controller, trial.demand) == (controller, demand)
+        ]
+
+    def statistic(self, name: str, controller: str, demands: Iterable[str], metric: str) -> float:
+        """A statistic over seeds; its mean over the demands where there are several."""
+        return float(np.mean([STATISTICS[name](self.values(controller, demand, metric)) for demand in demands]))
+
+    def headline_table(self, name: str) -> Table:
+        """The headline metric by controller and demand, what is best in bold, the policy beside every baseline."""
+        title = f"{name.replace('_', ' ').capitalize()} {self.headline} over seeds ({self.units[self.headline]})"
+        groups = self._groups()
+        columns = {header: self._column(name, demands) for header, demands in groups.items()}
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column("controller", no_wrap=True)
+        for header in columns:
+            table.add_column(header, justify="right")
+        compares = POLICY in self.controllers and len(self.controllers) > 1
+        summary = next((header for header in ("in range", "unseen") if header in groups), None)
+        if compares and summary:
+            table.add_column(f"policy saves\n{summary}", justify="right")
+        best = min if self.minimise else max
+        for row, controller in enumerate(self.controllers):
+            cells = [_marked(values[row], best(values)) for values in columns.values()]
+            if compares and summary:
+                own = columns[summary][self.controllers.index(POLICY)]
+                cells.append("" if controller == POLICY else _saved(own, columns[summary][row]))
+            table.add_row(controller, *cells, end_section=controller == POLICY)
+        return table
+
+    def metrics_table(self) -> Table:
+        """Every metric by controller: means over all episodes."""
+        names = [demand.name for demand in self.demands]
+        title = "All figures, means over demands and seeds"
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column("controller", no_wrap=True)
+        for metric, unit in self.units.items():
+            table.add_column(f"{metric.replace('_', ' ')}\n({unit})", justify="right")
+        for controller in self.controllers:
+            means = [self.statistic("mean", controller, names, metric) for metric in self.units]
+            table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
+        return table
+
+    def write_episodes(self, path: Path) -> None:
+        """One row for each episode, with all its figures."""
+        in_range = {demand.name: demand.in_range for demand in self.demands}
+        rows = [
+            {
+                "controller": trial.controller,
+                "demand": trial.demand,
+                "in_range": int(in_range[trial.demand]),
+                "seed": trial.seed,
+                **episode,
+            }
+            for trial, episode in zip(self.trials, self.episodes, strict=True)
+        ]
+        _write(path, rows)
+
+    def write_summary(self, path: Path) -> None:
+        """One row for each controller, demand and metric, with its statistics over seeds."""
+        rows = [
+            {
+                "controller": controller,
+                "demand": demand.name,
+                "in_range": int(demand.in_range),
+                "metric": metric,
+                **{name: self.statistic(name, controller, [demand.name], metric) for name in STATISTICS},
+            }
+            for controller in self.controllers
+            for demand in self.demands
+            for metric in self.units
+        ]
+        _write(path, rows)
+
+    def _groups(self) -> dict[str, list[str]]:
+        """The demands of each column: one each, then those inside and outside the range of training together."""
+        groups = {demand.name if demand.in_range else f"{demand.name}*": [demand.name] for demand in self.demands}
+        for header, wanted in (("in range", True), ("unseen", False)):
+            names = [demand.name for demand in self.demands if demand.in_range == wanted]
+            if names:
+                groups[header] = names
+        return groups
+
+    def _column(self, name: str, demands: Sequence[str]) -> list[float]:
+        return [self.statistic(name, controller, demands, self.headline) for controller in self.controllers]
+
+
+def _marked(value: float, best: float) -> str:
+    return f"[bold]{value:.1f}[/bold]" if value == best else f"{value:.1f}"
+
+
+def _saved(own: float, other: float) -> str:
+    return "" if other == 0 else f"{100 * (1 - own / other):+.0f} %"
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV file with the columns of all rows, in the order of their first appearance."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
