@@ -18,6 +18,7 @@ EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml seed=1 loop.utd_ratio=10
   genreplay fit --resume last                                   go on where the last run stopped
   genreplay evaluate --run last                                 the last run's policy beside every baseline
+  genreplay export --run last                                   the last run's policy as one ONNX file
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -100,6 +101,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     output = None if arguments.output is None else Path(arguments.output)
     judge.evaluate(plan, judge.Target(output, run_id, uri), {**about, "config": config.to_yaml(experiment)})
     return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from genreplay.export import export
+
+    print(export(_policy_folder(arguments), Path(arguments.output)))
+    return 0
+
+
+def _policy_folder(arguments: argparse.Namespace) -> Path:
+    """The checkpoint that `--run` or `--checkpoint` means."""
+    from genreplay import checkpoint, runs, tracking
+
+    for text in arguments.overrides:
+        if not text.startswith("tracking.uri="):
+            raise UserError(f"{text}: has no effect here, where the checkpoint's own config counts; leave it out")
+    if arguments.checkpoint is not None:
+        return checkpoint.newest(Path(arguments.checkpoint))
+    uri = tracking.store_uri(_named_uri(arguments.overrides))
+    return checkpoint.newest(runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
 
 
 def _scenario(name: str | None) -> list[str]:
@@ -241,6 +262,19 @@ def _parser() -> _Parser:
     evaluate.add_argument("--workers", metavar="N", type=_count, help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
+    export = commands.add_parser(
+        "export",
+        help="write a policy as ONNX, to use without genreplay",
+        allow_abbrev=False,
+        description=(
+            "Write a trained policy as policy.onnx, with policy.json, a card of its inputs, outputs, units and bounds. "
+            "See docs/deploy.md."
+        ),
+    )
+    export.set_defaults(command=_export)
+    _add_policy(export)
+    export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
+
     show = commands.add_parser(
         "config",
         help="print the resolved config",
@@ -260,7 +294,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, show, ui):
+    for command in (fit, evaluate, export, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",
@@ -268,3 +302,9 @@ def _parser() -> _Parser:
             help=("options that win over the file's, such as loop.utd_ratio=10"),
         )
     return parser
+
+
+def _add_policy(command: argparse.ArgumentParser) -> None:
+    whose = command.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
+    whose.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")

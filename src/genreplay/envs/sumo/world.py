@@ -20,6 +20,7 @@ from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, Na
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
+from genreplay.envs.sumo.card import describe
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.intersection import read_intersection
 from genreplay.envs.sumo.layout import build_layout
@@ -72,11 +73,16 @@ class SumoWorld(World):
         timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
         self.view = View(intersection, timing, config.reward_scale)
         self.intersection = intersection
+        self._changes = yellow_time, all_red_time
         self.layout = build_layout(intersection, self.view)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
         """Simulators in processes of their own; with `evaluation`, at the fixed demand levels."""
         return SumoEnv(self.config, self.view, num_workers, episode_seeds, evaluation)
+
+    def card(self) -> dict[str, Any]:
+        """Inputs, outputs and signal, for a controller outside of genreplay."""
+        return describe(self.config, self.intersection, self.view, *self._changes)
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); those inside and outside the range of training where none is named."""
