@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, ScalarFormatter
+
+LOG_FROM = 8.0
+"""An axis is logarithmic where its largest value is this many times the smallest."""
 
 from genreplay.diagnostics import Diagnosis
 
@@ -87,7 +91,7 @@ def _marginals(axes: Axes, diagnosis: Diagnosis, column: int) -> None:
 def by_demand(
     demands: Sequence[str], values: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], labels: Mapping[str, str]
 ) -> Figure:
-    """Each metric by demand: a point for every episode, a bar for the mean, a colour for each controller.
+    """Each metric by demand: a small point for every episode, a large one for the mean, a colour for each controller.
 
     Args:
         demands: names along the axis.
@@ -104,14 +108,17 @@ def by_demand(
         for i, (controller, of_demand) in enumerate(of_controller.items()):
             centres = [x + (i - (len(of_controller) - 1) / 2) * slot for x in range(len(demands))]
             means = [sum(group) / len(group) for group in of_demand]
-            axes.bar(centres, means, width=0.9 * slot, color=f"C{i}", alpha=0.6, label=controller)
             points = [(x, value) for x, group in zip(centres, of_demand, strict=True) for value in group]
-            axes.plot(*zip(*points, strict=True), ".", color="0.2", markersize=2.5)
+            axes.plot(*zip(*points, strict=True), ".", color=f"C{i}", alpha=0.6, markersize=4)
+            axes.plot(centres, means, "D", color=f"C{i}", markersize=6, label=controller)
         axes.set_xticks(range(len(demands)), demands)
         axes.set_ylabel(labels[metric])
-        if all(value > 0 for of_demand in of_controller.values() for group in of_demand for value in group):
+        flat = [value for of_demand in of_controller.values() for group in of_demand for value in group]
+        if min(flat) > 0 and max(flat) > LOG_FROM * min(flat):
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
         axes.grid(axis="y", alpha=0.3)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5 * num_columns), frameon=False)
+    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5), frameon=False)
     return figure

@@ -16,13 +16,12 @@ from genreplay.envs.sumo.intersection import Intersection, cleared_state, yellow
 PROGRAMME_ID = "baseline"
 
 ACTUATED_SETTINGS = {
-    "max-gap": "3.0",  # s without a vehicle on a detector, after which a green ends
-    "detector-gap": "2.0",  # s of driving between a detector and the stop line
+    "max-gap": "2.0",  # s without a vehicle on a detector, after which a green ends
+    "detector-gap": "1.0",  # s of driving between a detector and the stop line
     "jam-threshold": "30",  # s of standing on a detector, after which it counts as broken: a jam beyond would hold it
 }
 DELAY_BASED_SETTINGS = {
-    "detectorRange": "100",  # m before the stop line in which vehicles are seen
-    "minTimeLoss": "1.0",  # s of delay, from which a vehicle asks for a longer green
+    "detectorRange": "200",  # m before the stop line in which vehicles are seen
 }
 
 

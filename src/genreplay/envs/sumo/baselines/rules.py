@@ -43,8 +43,9 @@ Rule = Callable[[LaneCounts, int], Choice]
 """(counts, the phase shown now) -> what is shown next."""
 
 
-def pressures(intersection: Intersection, vehicles: Count) -> list[float]:
-    """The pressure that each phase relieves, `[P]`: over the ways it opens, vehicles before minus vehicles behind.
+def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
+    """The pressure that each phase relieves, `[P]`: over the ways it opens, who is before the light minus who stands
+    behind it. Whoever drives off behind it is in nobody's way.
 
     Varaiya (2013), "Max pressure control of a network of signalized intersections", eq. 7, with equal saturation
     flows. A lane from which several ways lead counts for each in equal parts, since a queue on it belongs to all.
@@ -52,7 +53,7 @@ def pressures(intersection: Intersection, vehicles: Count) -> list[float]:
     ways = Counter(link.from_lane for link in intersection.links)
     return [
         sum(
-            (vehicles(link.from_lane) - vehicles(link.to_lane)) / ways[link.from_lane]
+            (counts.vehicles(link.from_lane) - counts.halting(link.to_lane)) / ways[link.from_lane]
             for link in _served(intersection, phase)
         )
         for phase in range(len(intersection.greens))
@@ -69,7 +70,7 @@ def queues(intersection: Intersection, halting: Count) -> list[float]:
 
 def max_pressure(intersection: Intersection) -> Rule:
     """Show the phase with the largest pressure."""
-    return lambda counts, shown: Choice(_largest(pressures(intersection, counts.vehicles), shown), RULE_SECONDS)
+    return lambda counts, shown: Choice(_largest(pressures(intersection, counts), shown), RULE_SECONDS)
 
 
 def longest_queue(intersection: Intersection) -> Rule:

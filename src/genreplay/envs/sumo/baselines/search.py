@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-CYCLES = (35, 50, 70, 95, 125)
+CYCLES = (40, 60, 85, 120)
 """Cycles that the search begins with, s."""
-STEPS = (8, 4, 2)
+STEPS = (8, 3)
 """By how much greens are changed, coarse to fine, s."""
-MAX_PLANS = 80
+MAX_PLANS = 48
 """Plans that are tried at most."""
 LONGEST_GREEN = 120
 """s; a plan is not bound by a policy's longest green."""

@@ -1,0 +1,126 @@
+"""Each baseline in the simulator, where what it ought to do is known: all traffic comes from the west and goes east."""
+
+import itertools
+import os
+
+import numpy as np
+import pytest
+
+from genreplay.envs.sumo.baselines.table import BASELINES
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
+
+SECONDS = 600
+WE = 2
+"""The phase that lets the west go straight, of ns, ns left, we, we left."""
+ROUTES = '<routes><route id="we" edges="w_t t_e"/><flow id="f" route="we" begin="0" end="9999" period="5"/></routes>'
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory):
+    """Plays an episode under a baseline; its figures, and the states shown as [phase, or its yellow], seconds."""
+    os.environ["LIBSUMO_AS_TRACI"] = "1"
+    from genreplay.envs.sumo.simulator import Simulator
+
+    class Recording(Simulator):
+        def _sumo_step(self):
+            super()._sumo_step()
+            self.states.append(self.sumo.trafficlight.getRedYellowGreenState(self.intersection.light))
+
+    folder = tmp_path_factory.mktemp("baselines")
+    (folder / "west.rou.xml").write_text(ROUTES)
+    config = SumoConfig(
+        net_file=str(resolve(SumoConfig()).net_file),
+        route_file=str(folder / "west.rou.xml"),
+        episode_seconds=SECONDS,
+        min_green=5,
+        max_green=40,
+    )
+    simulator = Recording(config, folder)
+
+    def run(name, settings=None, demand="1"):
+        simulator.states = []
+        figures = simulator.baseline(name, settings or {}, 3, True, demand)
+        greens = simulator.intersection.greens
+        shown = [greens.index(s) if s in greens else "y" for s in simulator.states]
+        return figures, [(phase, len(list(group))) for phase, group in itertools.groupby(shown)]
+
+    return run
+
+
+def greens(runs):
+    """Lengths by phase, without the first and the last, which the episode cuts."""
+    of_phase = {phase: [] for phase in range(4)}
+    for phase, length in runs[1:-1]:
+        if phase != "y":
+            of_phase[phase].append(length)
+    return of_phase
+
+
+@pytest.mark.parametrize("name", [name for name in BASELINES if name != "constant_plan"])
+def test_every_episode_has_the_same_length_and_traffic(play, name):
+    figures, runs = play(name)
+    assert sum(length for _, length in runs) == SECONDS
+    assert figures["num_vehicles"] == SECONDS / 5
+    assert figures["demand_scale"] == 1.0
+    assert all(length == 2 for phase, length in runs if phase == "y")
+    assert all(length >= 5 for phase, length in runs[1:-1] if phase != "y")
+
+
+def test_the_fixed_plan_is_the_maps(play):
+    _, runs = play("fixed_plan")
+    assert runs[:9] == [(0, 33), ("y", 2), (1, 6), ("y", 2), (2, 33), ("y", 2), (3, 6), ("y", 2), (0, 33)]
+
+
+def test_a_constant_plan_is_shown_as_it_is(play):
+    _, runs = play("constant_plan", {"greens": [7, 5, 21, 6]})
+    assert runs[:9] == [(0, 7), ("y", 2), (1, 5), ("y", 2), (2, 21), ("y", 2), (3, 6), ("y", 2), (0, 7)]
+
+
+def test_webster_gives_the_only_flow_all_but_the_least_greens(play):
+    """720 vehicles/h: Y = 0.4, lost 4 * 2 s, C = 17 / 0.6 = 28.3 s, all 20.3 s of green for the west."""
+    _, runs = play("webster")
+    assert {phase: set(lengths) for phase, lengths in greens(runs).items()} == {0: {5}, 1: {5}, 2: {20}, 3: {5}}
+
+
+@pytest.mark.parametrize("name", ["actuated", "delay_based"])
+def test_actuated_programmes_prolong_the_only_green_that_is_used(play, name):
+    figures, runs = play(name, demand="2")
+    of_phase = greens(runs)
+    assert all(5 <= length <= 40 for lengths in of_phase.values() for length in lengths)
+    assert np.mean(of_phase[WE]) > 10
+    assert all(np.mean(of_phase[phase]) < 8 for phase in (0, 1, 3))
+    assert figures["delay"] < play("fixed_plan", demand="2")[0]["delay"]
+
+
+@pytest.mark.parametrize("name", ["max_pressure", "longest_queue"])
+def test_rules_go_to_the_only_queue_and_stay(play, name):
+    figures, runs = play(name)
+    assert [phase for phase, _ in runs] == [0, "y", WE]
+    assert figures["delay"] < 0.2 * play("fixed_plan")[0]["delay"]
+
+
+def test_random_phases_are_drawn_by_the_episodes_seed(play):
+    first, again = play("random"), play("random")
+    assert first == again
+    assert {phase for phase, _ in first[1]} == {0, 1, 2, 3, "y"}
+    assert first[0]["delay"] > play("max_pressure")[0]["delay"]
+
+
+def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
+    os.environ["LIBSUMO_AS_TRACI"] = "1"
+    from genreplay.envs.sumo.simulator import Simulator
+
+    simulator = Simulator(SumoConfig(episode_seconds=200), tmp_path)
+    seconds = {}
+    for evaluation in (True, False):
+        simulator.start(3, evaluation)
+        seconds[evaluation], over = 0.0, False
+        while not over:
+            decided = simulator.decide(np.array([0.7, 0.1, 0.5, 0.2, 0.4]))
+            seconds[evaluation], over = seconds[evaluation] + decided.duration, decided.truncated
+    assert seconds[True] == 200
+    assert seconds[False] > 200
+    with pytest.raises(UserError, match=r"^--demand 0: there is no such demand; "):
+        simulator.start(3, True, "0")

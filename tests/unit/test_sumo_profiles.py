@@ -1,0 +1,67 @@
+import re
+
+import pytest
+
+from genreplay.envs.sumo.config import DemandConfig
+from genreplay.envs.sumo.profiles import Profile, default_demands, is_in_range, parse_profile
+from genreplay.errors import UserError
+
+CONFIG = DemandConfig(flow_range=[1000.0, 2000.0], scale_range=[0.75, 1.1])
+
+
+@pytest.mark.parametrize(
+    ("name", "has_routes", "profile", "in_range"),
+    [
+        ("1500", False, Profile(1500.0), True),
+        ("2600", False, Profile(2600.0), False),
+        ("tidal", False, Profile(1500.0, "tidal"), False),
+        ("surge:1200", False, Profile(1200.0, "surge"), False),
+        ("1.1", True, Profile(1.1), True),
+        ("1.25", True, Profile(1.25), False),
+    ],
+)
+def test_names(name, has_routes, profile, in_range):
+    assert parse_profile(name, CONFIG, has_routes) == profile
+    assert is_in_range(profile, CONFIG, has_routes) == in_range
+
+
+def test_defaults_lie_inside_and_outside_the_range():
+    assert default_demands(CONFIG, False) == ["1000", "1500", "2000", "2600", "tidal", "surge", "other_day"]
+    assert default_demands(CONFIG, True) == ["0.75", "1", "1.1", "1.26"]
+    for has_routes in (False, True):
+        for name in default_demands(CONFIG, has_routes):
+            parse_profile(name, CONFIG, has_routes)
+
+
+@pytest.mark.parametrize(
+    ("name", "has_routes", "message"),
+    [
+        (
+            "1.25",
+            False,
+            "--demand 1.25: there is no such demand; give a flow in [10, 20000] vehicles/h, such as 1500, or one of "
+            "tidal, surge, other_day",
+        ),
+        (
+            "surge:x",
+            False,
+            "--demand surge:x: there is no such demand; give a flow in [10, 20000] vehicles/h, such as 1500, or one "
+            "of tidal, surge, other_day",
+        ),
+        (
+            "1000",
+            True,
+            "--demand 1000: there is no such demand; this map has a route file, so give factors on its vehicles in "
+            "[0.01, 10], such as 1.25",
+        ),
+        (
+            "tidal",
+            True,
+            "--demand tidal: tidal is a shape of random traffic, and this map has a route file; give factors on its "
+            "vehicles, such as 0.75,1,1.25",
+        ),
+    ],
+)
+def test_a_demand_that_is_none_here(name, has_routes, message):
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        parse_profile(name, CONFIG, has_routes)

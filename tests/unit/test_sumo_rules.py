@@ -1,0 +1,67 @@
+"""Decision rules by hand, on the two-way intersection: lane 0 of each road goes straight and right, lane 1 left."""
+
+import pytest
+
+from genreplay.envs.sumo.baselines.rules import (
+    RULE_SECONDS,
+    LaneCounts,
+    longest_queue,
+    max_pressure,
+    pressures,
+    queues,
+    random_phase,
+)
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.intersection import read_intersection
+from genreplay.envs.sumo.scenarios import resolve
+
+NS, NS_LEFT, WE, WE_LEFT = range(4)
+
+
+@pytest.fixture(scope="module")
+def junction():
+    return read_intersection(resolve(SumoConfig()).net_file, 0.0)
+
+
+def counts(**lanes):
+    def read(lane):
+        return lanes.get(lane, 0)
+
+    return LaneCounts(read, read)
+
+
+def test_pressure_by_hand(junction):
+    """North 6 on lane 0: 3 belong to the way straight (to t_s_0, where 2 are) and 3 to the way right (to t_w_0)."""
+    assert pressures(junction, counts(n_t_0=6, t_s_0=2)) == pytest.approx([3 - 1 + 3, 0, -1, 0])
+    assert pressures(junction, counts(w_t_1=4, t_n_1=5)) == pytest.approx([0, 0, 0, -1])
+
+
+def test_only_who_stands_behind_the_light_counts(junction):
+    driving = LaneCounts(lambda lane: {"n_t_0": 2, "t_s_0": 5}.get(lane, 0), lambda lane: 0)
+    assert pressures(junction, driving) == pytest.approx([2, 0, 0, 0])
+
+
+def test_max_pressure_does_not_send_vehicles_into_a_jam(junction):
+    """West's lane is the longest, but where it leads is full; the left turners from the north can go."""
+    here = counts(w_t_0=9, t_e_0=12, t_s_0=12, n_t_1=2)
+    assert max_pressure(junction)(here, NS) == (NS_LEFT, RULE_SECONDS)
+    assert longest_queue(junction)(here, NS) == (WE, RULE_SECONDS)
+
+
+def test_queues_count_each_lane_once(junction):
+    assert queues(junction, counts(n_t_0=6, s_t_0=1, e_t_1=3).halting) == [7, 0, 0, 3]
+
+
+@pytest.mark.parametrize("rule", [max_pressure, longest_queue])
+def test_a_tie_keeps_the_phase(junction, rule):
+    for shown in range(4):
+        assert rule(junction)(counts(), shown).phase == shown
+    assert rule(junction)(counts(n_t_0=4, w_t_0=4), WE).phase == WE
+
+
+def test_random_choices_follow_the_seed_and_the_bounds(junction):
+    rules = [random_phase(junction, 5, 45, seed) for seed in (1, 1, 2)]
+    first, again, other = ([rule(counts(), 0) for _ in range(200)] for rule in rules)
+    assert first == again != other
+    assert {choice.phase for choice in first} == {0, 1, 2, 3}
+    assert {min(c.seconds for c in first), max(c.seconds for c in first)} == {5, 45}

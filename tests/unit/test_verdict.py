@@ -1,0 +1,93 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+from scipy import stats
+
+from genreplay.envs.base import NamedDemand
+from genreplay.trials import POLICY, Trial
+from genreplay.verdict import Verdict, interquartile_mean
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])
+def test_interquartile_mean_is_scipys_trimmed_mean(num):
+    values = np.random.default_rng(num).exponential(size=num).tolist()
+    assert interquartile_mean(values) == pytest.approx(stats.trim_mean(values, 0.25))
+
+
+def test_interquartile_mean_does_not_see_one_gridlock():
+    assert interquartile_mean([10.0, 11.0, 12.0, 13.0, 900.0]) == 12.0
+
+
+@pytest.fixture
+def verdict():
+    """Two controllers, one demand inside and one outside the range, four seeds, of which one gridlocks."""
+    delays = {
+        (POLICY, "1500"): [10.0, 12.0, 14.0, 16.0],
+        (POLICY, "2600"): [20.0, 20.0, 20.0, 500.0],
+        ("fixed_plan", "1500"): [26.0, 26.0, 26.0, 26.0],
+        ("fixed_plan", "2600"): [30.0, 30.0, 30.0, 30.0],
+    }
+    trials = [Trial(c, d, seed) for (c, d), values in delays.items() for seed in range(len(values))]
+    episodes = [{"delay": value, "throughput": 100.0} for values in delays.values() for value in values]
+    episodes[0]["return"] = -3.0  # what only a policy has
+    demands = [NamedDemand("1500", True), NamedDemand("2600", False)]
+    units = {"delay": "s", "throughput": "vehicles"}
+    return Verdict(trials, episodes, demands, [POLICY, "fixed_plan"], "delay", True, units)
+
+
+def printed(table):
+    file = io.StringIO()
+    Console(file=file, width=200, force_terminal=True, color_system=None).print(table)
+    return file.getvalue()
+
+
+def cells(text, row):
+    line = next(line for line in text.splitlines() if f"│ {row}" in line)
+    return [cell.strip() for cell in line.split("│")[1:-1]]
+
+
+def test_statistics(verdict):
+    assert verdict.values(POLICY, "1500", "delay") == [10, 12, 14, 16]
+    assert verdict.statistic("mean", POLICY, ["2600"], "delay") == 140
+    assert verdict.statistic("median", POLICY, ["2600"], "delay") == 20
+    assert verdict.statistic("interquartile_mean", POLICY, ["1500", "2600"], "delay") == (13 + 20) / 2
+
+
+def test_the_table_has_the_policy_beside_each_baseline(verdict):
+    text = printed(verdict.headline_table("mean"))
+    assert "Mean delay over seeds (s)" in text
+    assert "2600*" in text
+    assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", ""]
+    assert cells(text, "fixed_plan") == ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %"]
+
+
+def test_the_best_of_each_column_is_bold(verdict):
+    table = verdict.headline_table("mean")
+    columns = [list(column.cells) for column in table.columns]
+    assert columns[1] == ["[bold]13.0[/bold]", "26.0"]
+    assert columns[2] == ["140.0", "[bold]30.0[/bold]"]
+
+
+def test_csv_files_hold_every_episode_and_every_statistic(verdict, tmp_path):
+    verdict.write_episodes(tmp_path / "episodes.csv")
+    verdict.write_summary(tmp_path / "summary.csv")
+    with (tmp_path / "episodes.csv").open() as file:
+        episodes = list(csv.DictReader(file))
+    assert len(episodes) == 16
+    assert episodes[0] == {
+        "controller": POLICY,
+        "demand": "1500",
+        "in_range": "1",
+        "seed": "0",
+        "delay": "10.0",
+        "throughput": "100.0",
+        "return": "-3.0",
+    }
+    with (tmp_path / "summary.csv").open() as file:
+        summary = list(csv.DictReader(file))
+    assert len(summary) == 2 * 2 * 2
+    row = next(r for r in summary if (r["controller"], r["demand"], r["metric"]) == (POLICY, "2600", "delay"))
+    assert [float(row[name]) for name in ("mean", "median", "interquartile_mean")] == [140, 20, 20]
