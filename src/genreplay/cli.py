@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,6 +19,7 @@ EPILOG = """examples:
   genreplay fit --resume last                                   go on where the last run stopped
   genreplay evaluate --run last                                 the last run's policy beside every baseline
   genreplay export --run last                                   the last run's policy as one ONNX file
+  genreplay render --run last --baseline                        watch it beside the map's fixed plan
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -107,6 +108,18 @@ def _export(arguments: argparse.Namespace) -> int:
     from genreplay.export import export
 
     print(export(_policy_folder(arguments), Path(arguments.output)))
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    folder = _policy_folder(arguments)
+    from genreplay.envs.base import Shot
+    from genreplay.render import render
+
+    shot = Shot(
+        arguments.demand, arguments.seed, arguments.begin, arguments.seconds, arguments.stride, arguments.baseline
+    )
+    print(render(folder, shot, Path(arguments.output)))
     return 0
 
 
@@ -201,6 +214,17 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _number(low: int) -> Callable[[str], int]:
+    """Reads a whole number of at least `low`."""
+
+    def read(text: str) -> int:
+        if not (text.isdecimal() and low <= int(text) < 2**31):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} on, not {text!r}")
+        return int(text)
+
+    return read
+
+
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     arguments, rest = _parser().parse_known_args(argv)
     for text in rest:
@@ -275,6 +299,34 @@ def _parser() -> _Parser:
     _add_policy(export)
     export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
 
+    render = commands.add_parser(
+        "render",
+        help="make a GIF of a policy at work",
+        allow_abbrev=False,
+        description="Draw the intersection under a trained policy, as a GIF. See docs/pictures.md.",
+    )
+    render.set_defaults(command=_render)
+    _add_policy(render)
+    render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
+    render.add_argument(
+        "--baseline",
+        metavar="NAME",
+        nargs="?",
+        const="fixed_plan",
+        help="show this controller beside it, on the same traffic; without a name the map's fixed plan",
+    )
+    render.add_argument(
+        "--seed", metavar="N", type=_number(0), default=101, help="of the episode; default: %(default)s"
+    )
+    render.add_argument(
+        "--begin", metavar="S", type=_number(0), default=600, help="second of the episode; default: %(default)s"
+    )
+    render.add_argument("--seconds", metavar="S", type=_number(1), default=240, help="how long; default: %(default)s")
+    render.add_argument(
+        "--stride", metavar="S", type=_number(1), default=2, help="seconds between pictures; default: %(default)s"
+    )
+    render.add_argument("--output", metavar="FILE", default="render.gif", help="where to; default: %(default)s")
+
     show = commands.add_parser(
         "config",
         help="print the resolved config",
@@ -294,7 +346,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, show, ui):
+    for command in (fit, evaluate, export, render, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
+from genreplay.diagnostics import Diagnosis
+
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times the smallest."""
-
-from genreplay.diagnostics import Diagnosis
 
 NUM_MARGINALS = 6
 """Columns drawn: those whose marginals differ most."""

@@ -9,7 +9,7 @@ episode, `advance` it by one decision, tell its `metrics`. Seeds, resets, episod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from tensordict import TensorDict, TensorDictBase
+from tensordict.nn import TensorDictModule
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
@@ -56,6 +57,22 @@ class Found(NamedTuple):
 
     settings: dict[str, Any]
     num_tried: int
+
+
+class Shot(NamedTuple):
+    """What of an episode to make pictures of."""
+
+    demand: str | None
+    """Name of its demand (see `World.demands`); None for the world's own."""
+    seed: int
+    begin: int
+    """First second to show."""
+    seconds: int
+    """How long to show it, s."""
+    stride: int
+    """Time from one picture to the next, s."""
+    baseline: str | None
+    """Name of the controller to show beside the policy; None for none."""
 
 
 DEFAULT_DEMAND = "default"
@@ -112,6 +129,10 @@ class World(ABC):
             ]
 
         return {"inputs": entries(OBSERVATION), "outputs": entries(ACTION)}
+
+    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+        """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
+        raise UserError("render: this environment draws no pictures; traffic signals (env.name=sumo) do")
 
     def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
         """Settings of a baseline that has to be searched for; None where there is nothing to search.
