@@ -116,9 +116,7 @@ def _render(arguments: argparse.Namespace) -> int:
     from genreplay.envs.base import Shot
     from genreplay.render import render
 
-    shot = Shot(
-        arguments.demand, arguments.seed, arguments.begin, arguments.seconds, arguments.stride, arguments.baseline
-    )
+    shot = Shot(**{name: getattr(arguments, name) for name in Shot._fields})
     print(render(folder, shot, Path(arguments.output)))
     return 0
 
@@ -286,46 +284,7 @@ def _parser() -> _Parser:
     evaluate.add_argument("--workers", metavar="N", type=_count, help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
-    export = commands.add_parser(
-        "export",
-        help="write a policy as ONNX, to use without genreplay",
-        allow_abbrev=False,
-        description=(
-            "Write a trained policy as policy.onnx, with policy.json, a card of its inputs, outputs, units and bounds. "
-            "See docs/deploy.md."
-        ),
-    )
-    export.set_defaults(command=_export)
-    _add_policy(export)
-    export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
-
-    render = commands.add_parser(
-        "render",
-        help="make a GIF of a policy at work",
-        allow_abbrev=False,
-        description="Draw the intersection under a trained policy, as a GIF. See docs/pictures.md.",
-    )
-    render.set_defaults(command=_render)
-    _add_policy(render)
-    render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
-    render.add_argument(
-        "--baseline",
-        metavar="NAME",
-        nargs="?",
-        const="fixed_plan",
-        help="show this controller beside it, on the same traffic; without a name the map's fixed plan",
-    )
-    render.add_argument(
-        "--seed", metavar="N", type=_number(0), default=101, help="of the episode; default: %(default)s"
-    )
-    render.add_argument(
-        "--begin", metavar="S", type=_number(0), default=600, help="second of the episode; default: %(default)s"
-    )
-    render.add_argument("--seconds", metavar="S", type=_number(1), default=240, help="how long; default: %(default)s")
-    render.add_argument(
-        "--stride", metavar="S", type=_number(1), default=2, help="seconds between pictures; default: %(default)s"
-    )
-    render.add_argument("--output", metavar="FILE", default="render.gif", help="where to; default: %(default)s")
+    export, render = _add_export(commands), _add_render(commands)
 
     show = commands.add_parser(
         "config",
@@ -354,6 +313,45 @@ def _parser() -> _Parser:
             help=("options that win over the file's, such as loop.utd_ratio=10"),
         )
     return parser
+
+
+def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    export = commands.add_parser(
+        "export",
+        help="write a policy as ONNX, to use without genreplay",
+        allow_abbrev=False,
+        description="Write a trained policy as policy.onnx, and policy.json, a card of its inputs, outputs, units and "
+        "bounds. See docs/deploy.md.",
+    )
+    export.set_defaults(command=_export)
+    _add_policy(export)
+    export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
+    return export
+
+
+def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    render = commands.add_parser(
+        "render",
+        help="make a GIF of a policy at work",
+        allow_abbrev=False,
+        description="Draw the intersection under a trained policy, as a GIF. See docs/pictures.md.",
+    )
+    render.set_defaults(command=_render)
+    _add_policy(render)
+    render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
+    beside = "show this controller beside it, on the same traffic; without a name the map's fixed plan"
+    render.add_argument("--baseline", metavar="NAME", nargs="?", const="fixed_plan", help=beside)
+    for option, low, default, text in (
+        ("--seed", 0, 101, "of the episode's traffic"),
+        ("--begin", 0, 600, "show what comes after this second of the episode"),
+        ("--seconds", 1, 240, "how long to show it"),
+        ("--stride", 1, 2, "seconds from one picture to the next"),
+    ):
+        render.add_argument(
+            option, metavar="N", type=_number(low), default=default, help=f"{text}; default: %(default)s"
+        )
+    render.add_argument("--output", metavar="FILE", default="render.gif", help="where to; default: %(default)s")
+    return render
 
 
 def _add_policy(command: argparse.ArgumentParser) -> None:
