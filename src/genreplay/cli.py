@@ -77,7 +77,6 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     overrides = [*_scenario(arguments.scenario), *arguments.overrides]
     run_id, about = None, {}
-    uri = tracking.store_uri(_named_uri(arguments.overrides))
     if arguments.config is not None:
         from genreplay.build import build_world
 
@@ -86,8 +85,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     else:
         from genreplay.policy import load_policy
 
-        folder = Path(arguments.checkpoint) if arguments.checkpoint is not None else None
-        folder = folder or runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
+        if arguments.checkpoint is not None:
+            folder = Path(arguments.checkpoint)
+        else:
+            uri = tracking.store_uri(_named_uri(arguments.overrides))
+            folder = runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
         loaded = load_policy(folder, overrides)
         experiment, world, policy, run_id = loaded.config, loaded.world, loaded.policy, loaded.run_id
         about = {"run_id": run_id, "env_step": loaded.env_step}
@@ -100,7 +102,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         arguments.workers or os.cpu_count() or 1,
     )
     output = None if arguments.output is None else Path(arguments.output)
-    judge.evaluate(plan, judge.Target(output, run_id, uri), {**about, "config": config.to_yaml(experiment)})
+    target = judge.Target(output, run_id, tracking.store_uri(experiment.tracking.uri))
+    judge.evaluate(plan, target, {**about, "config": config.to_yaml(experiment)})
     return 0
 
 
@@ -206,12 +209,6 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text) >= 1):
-        raise UserError(f"--workers {text}: must be a whole number from 1 on")
-    return int(text)
-
-
 def _number(low: int) -> Callable[[str], int]:
     """Reads a whole number of at least `low`."""
 
@@ -262,7 +259,7 @@ def _parser() -> _Parser:
         allow_abbrev=False,
         description=(
             "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and "
-            "keep tables and figures among the run's artifacts. See docs/traffic.md."
+            "keep tables and figures among the run's artifacts. See docs/evaluation.md."
         ),
     )
     evaluate.set_defaults(command=_evaluate)
@@ -281,7 +278,7 @@ def _parser() -> _Parser:
         "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
     )
     evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
-    evaluate.add_argument("--workers", metavar="N", type=_count, help="simulators at a time; default: one a core")
+    evaluate.add_argument("--workers", metavar="N", type=_number(1), help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
     export, render = _add_export(commands), _add_render(commands)
@@ -316,12 +313,9 @@ def _parser() -> _Parser:
 
 
 def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Write a policy as policy.onnx, and a card of its inputs and outputs as policy.json. See docs/deploy.md."
     export = commands.add_parser(
-        "export",
-        help="write a policy as ONNX, to use without genreplay",
-        allow_abbrev=False,
-        description="Write a trained policy as policy.onnx, and policy.json, a card of its inputs, outputs, units and "
-        "bounds. See docs/deploy.md.",
+        "export", help="write a policy as ONNX, to use without genreplay", allow_abbrev=False, description=about
     )
     export.set_defaults(command=_export)
     _add_policy(export)
@@ -330,12 +324,8 @@ def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
 
 
 def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    render = commands.add_parser(
-        "render",
-        help="make a GIF of a policy at work",
-        allow_abbrev=False,
-        description="Draw the intersection under a trained policy, as a GIF. See docs/pictures.md.",
-    )
+    about = "Draw the intersection under a trained policy, as a GIF. See docs/pictures.md."
+    render = commands.add_parser("render", help="make a GIF of a policy at work", allow_abbrev=False, description=about)
     render.set_defaults(command=_render)
     _add_policy(render)
     render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")

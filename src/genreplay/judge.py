@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from genreplay.seeding import derive_seed
 from genreplay.trials import POLICY, Crew, Trial
 from genreplay.verdict import STATISTICS, Verdict
 
-NUM_SEARCH_EPISODES = 3
+NUM_SEARCH_EPISODES = 5
 """Validation episodes on which a search judges each of its settings, for each demand."""
 FOLDER = "evaluation"
 """Where results lie among a run's artifacts."""
@@ -127,7 +126,11 @@ def _search(plan: Plan, crew: Crew, bars: Bars) -> Searched:
 
     jobs = [(baseline, demand) for baseline in plan.baselines for demand in plan.demands]
     with bars.passing("search") as update, ThreadPoolExecutor(max(1, len(jobs))) as searchers:
-        results = list(searchers.map(lambda job: search(*job), jobs))
+        try:
+            results = list(searchers.map(lambda job: search(*job), jobs))
+        except BaseException:
+            crew.abandon()  # or the other searches would go on to their ends
+            raise
     return {(baseline, demand.name): found for (baseline, demand), found in zip(jobs, results, strict=True) if found}
 
 
@@ -220,7 +223,6 @@ def _keep(folder: Path, target: Target) -> None:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError), tempfile.TemporaryFile(dir=folder):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UserError(f"--output {folder}: cannot be written to ({error.strerror}); name another folder") from None

@@ -51,6 +51,10 @@ class Crew:
     def __enter__(self) -> Crew:
         return self
 
+    def abandon(self) -> None:
+        """Drop what is not begun; `play` fails from here on, in every thread."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
     def __exit__(self, *exc_info: object) -> None:
         self._threads.shutdown(cancel_futures=True)
         for env in self._envs:

@@ -11,6 +11,7 @@ from tensordict import TensorDict
 from genreplay import checkpoint, cli, config
 from genreplay.build import build_agent, build_world
 from genreplay.errors import UserError
+from genreplay.judge import NUM_SEARCH_EPISODES
 from genreplay.policy import load_policy
 from genreplay.tracking import Tracker
 from genreplay.transition import ACTION, OBSERVATION
@@ -72,6 +73,7 @@ def test_a_policy_of_another_junction_is_refused(trained: Path) -> None:
     assert "evaluate it on the junction and with the action_mode it was trained on" in str(error.value)
 
 
+@pytest.mark.slow
 def test_every_controller_on_the_same_episodes(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,7 +120,7 @@ def test_the_best_constant_plan_is_searched_for_and_beats_the_maps(tmp_path: Pat
     of = {row["controller"]: float(row["mean"]) for row in rows(Path("out/summary.csv")) if row["metric"] == "delay"}
     assert of["constant_plan"] < 0.8 * of["fixed_plan"]
     search = json.loads(Path("out/evaluation.json").read_text())["searches"]["constant_plan"]
-    assert search["num_episodes"] == 3 * search["num_tried"]
+    assert search["num_episodes"] == NUM_SEARCH_EPISODES * search["num_tried"]
     assert search["simulated_seconds"] == 600 * search["num_episodes"]
     assert len(search["settings"]["1000"]["greens"]) == 4
     assert f"{search['simulated_seconds']:,} simulated seconds" in capsys.readouterr().out

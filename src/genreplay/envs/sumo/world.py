@@ -179,6 +179,8 @@ class SumoEnv(BatchedEnv):
     def baseline(self, name: str, settings: Mapping[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, all workers at the same time."""
         answers = self._insist({"command": "baseline", "name": name, "settings": dict(settings)}, seeds)
+        for worker in answers:
+            self._has_worked, self._num_failures[worker] = True, 0
         return {worker: message["metrics"] for worker, message in answers.items()}
 
     def frames(self, worker: int) -> list[dict[str, Any]]:
