@@ -130,6 +130,7 @@ def _require_packages() -> None:
 
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
+        names = ", ".join(missing)
         raise UserError(
-            f"export: needs {', '.join(missing)}, which is not installed; run: pip install 'genreplay[export]'"
+            f"export: needs packages that are not installed ({names}); run: pip install 'genreplay[export]'"
         )

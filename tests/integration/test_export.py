@@ -1,6 +1,7 @@
 """The exported policy decides as the original, on observations and in a live SUMO, without genreplay or torch."""
 
 import csv
+import importlib.util
 import json
 import os
 import subprocess
@@ -18,6 +19,7 @@ from genreplay import cli
 from genreplay.envs.sumo.actions import plan
 from genreplay.envs.sumo.demand import Demand
 from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
 from genreplay.export import CARD, MODEL, export, observations
 from genreplay.policy import load_policy
 from genreplay.seeding import derive_seed
@@ -153,3 +155,10 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture, mo
         out, err = capsys.readouterr()
         assert (out, err.count("\n")) == ("", 1)
         assert message in err
+
+
+def test_without_the_extra_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxscript" else real(name))
+    with pytest.raises(UserError, match=r"not installed \(onnxscript\); run: pip install 'genreplay\[export\]'"):
+        export(tmp_path, tmp_path / "exported")
