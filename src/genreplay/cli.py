@@ -6,7 +6,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +18,8 @@ EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml seed=1 loop.utd_ratio=10
   genreplay fit --resume last                                   go on where the last run stopped
   genreplay evaluate --run last                                 the last run's policy beside every baseline
+  genreplay export --run last                                   the last run's policy as one ONNX file
+  genreplay render --run last --baseline                        watch it beside the map's fixed plan
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -105,6 +107,36 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from genreplay.export import export
+
+    print(export(_policy_folder(arguments), Path(arguments.output)))
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    folder = _policy_folder(arguments)
+    from genreplay.envs.base import Shot
+    from genreplay.render import render
+
+    shot = Shot(**{name: getattr(arguments, name) for name in Shot._fields})
+    print(render(folder, shot, Path(arguments.output)))
+    return 0
+
+
+def _policy_folder(arguments: argparse.Namespace) -> Path:
+    """The checkpoint that `--run` or `--checkpoint` means."""
+    from genreplay import checkpoint, runs, tracking
+
+    for text in arguments.overrides:
+        if not text.startswith("tracking.uri="):
+            raise UserError(f"{text}: has no effect here, where the checkpoint's own config counts; leave it out")
+    if arguments.checkpoint is not None:
+        return checkpoint.newest(Path(arguments.checkpoint))
+    uri = tracking.store_uri(_named_uri(arguments.overrides))
+    return checkpoint.newest(runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
+
+
 def _scenario(name: str | None) -> list[str]:
     """Overrides that put another map, with its own traffic and times, in the place of the config's."""
     others = ("net_file", "route_file", "begin_time", "episode_seconds")
@@ -177,10 +209,15 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}; see {self.prog} --help")
 
 
-def _count(text: str) -> int:
-    if not (text.isdecimal() and int(text) >= 1):
-        raise UserError(f"--workers {text}: must be a whole number from 1 on")
-    return int(text)
+def _number(low: int) -> Callable[[str], int]:
+    """Reads a whole number of at least `low`."""
+
+    def read(text: str) -> int:
+        if not (text.isdecimal() and low <= int(text) < 2**31):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} on, not {text!r}")
+        return int(text)
+
+    return read
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -241,8 +278,10 @@ def _parser() -> _Parser:
         "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
     )
     evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
-    evaluate.add_argument("--workers", metavar="N", type=_count, help="simulators at a time; default: one a core")
+    evaluate.add_argument("--workers", metavar="N", type=_number(1), help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
+
+    export, render = _add_export(commands), _add_render(commands)
 
     show = commands.add_parser(
         "config",
@@ -263,7 +302,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, show, ui):
+    for command in (fit, evaluate, export, render, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",
@@ -271,3 +310,41 @@ def _parser() -> _Parser:
             help=("options that win over the file's, such as loop.utd_ratio=10"),
         )
     return parser
+
+
+def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Write a policy as policy.onnx, and a card of its inputs and outputs as policy.json. See docs/deploy.md."
+    export = commands.add_parser(
+        "export", help="write a policy as ONNX, to use without genreplay", allow_abbrev=False, description=about
+    )
+    export.set_defaults(command=_export)
+    _add_policy(export)
+    export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
+    return export
+
+
+def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Draw the intersection under a trained policy, as a GIF. See docs/pictures.md."
+    render = commands.add_parser("render", help="make a GIF of a policy at work", allow_abbrev=False, description=about)
+    render.set_defaults(command=_render)
+    _add_policy(render)
+    render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
+    beside = "show this controller beside it, on the same traffic; without a name the map's fixed plan"
+    render.add_argument("--baseline", metavar="NAME", nargs="?", const="fixed_plan", help=beside)
+    for option, low, default, text in (
+        ("--seed", 0, 101, "of the episode's traffic"),
+        ("--begin", 0, 600, "show what comes after this second of the episode"),
+        ("--seconds", 1, 240, "how long to show it"),
+        ("--stride", 1, 2, "seconds from one picture to the next"),
+    ):
+        render.add_argument(
+            option, metavar="N", type=_number(low), default=default, help=f"{text}; default: %(default)s"
+        )
+    render.add_argument("--output", metavar="FILE", default="render.gif", help="where to; default: %(default)s")
+    return render
+
+
+def _add_policy(command: argparse.ArgumentParser) -> None:
+    whose = command.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
+    whose.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")

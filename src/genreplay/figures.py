@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
+from genreplay.diagnostics import Diagnosis
+
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times the smallest."""
+
+NUM_MARGINALS = 6
+"""Columns drawn: those whose marginals differ most."""
 
 
 def learning_curve(
@@ -32,6 +39,53 @@ def learning_curve(
     axes.set_ylim(bottom=min(0.0, *low) if low else None)
     axes.legend(frameon=False)
     return figure
+
+
+def synthetic_beside_real(diagnosis: Diagnosis, title: str) -> Figure:
+    """Marginals of the columns that differ most, and the correlations of all columns, real beside synthetic."""
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.add_gridspec(3, 6, height_ratios=(1, 1, 1.7))
+    worst = np.argsort(-diagnosis.columns.wasserstein)[:NUM_MARGINALS]
+    for place, column in enumerate(worst):
+        axes = figure.add_subplot(grid[place // 3, 2 * (place % 3) : 2 * (place % 3) + 2])
+        _marginals(axes, diagnosis, int(column))
+        if place == 0:
+            axes.legend(frameon=False, fontsize="small")
+    shown = (diagnosis.real.std(axis=0) > 1e-9) & (diagnosis.synthetic.std(axis=0) > 1e-9)
+    if shown.sum() < 2:
+        return figure
+    real, synthetic = (np.corrcoef(rows[:, shown], rowvar=False) for rows in (diagnosis.real, diagnosis.synthetic))
+    panels = (("real", real), ("synthetic", synthetic), ("synthetic - real", synthetic - real))
+    for place, (name, values) in enumerate(panels):
+        axes = figure.add_subplot(grid[2, 2 * place : 2 * place + 2])
+        image = axes.imshow(values, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest")
+        axes.set_title(f"correlation, {name}", fontsize="medium")
+        axes.set_xlabel("column of the transition")
+    figure.colorbar(image, ax=figure.axes[-3:], shrink=0.8)
+    return figure
+
+
+def _marginals(axes: Axes, diagnosis: Diagnosis, column: int) -> None:
+    """Two histograms on the same bins."""
+    real, synthetic = diagnosis.real[:, column], diagnosis.synthetic[:, column]
+    low, high = min(real.min(), synthetic.min()), max(real.max(), synthetic.max())
+    bins = np.linspace(low, high if high > low else low + 1.0, 21)
+    axes.hist(real, bins.tolist(), weights=np.full(len(real), 1.0 / len(real)), color="0.55", alpha=0.6, label="real")
+    axes.hist(
+        synthetic,
+        bins.tolist(),
+        weights=np.full(len(synthetic), 1.0 / len(synthetic)),
+        histtype="step",
+        linewidth=1.6,
+        color="C1",
+        label="synthetic",
+    )
+    found, yardstick = diagnosis.columns.wasserstein[column], diagnosis.columns.wasserstein_yardstick[column]
+    axes.set_title(
+        f"{diagnosis.columns.names[column]}\nW1 {found:.2f} sd (real halves {yardstick:.2f})", fontsize="small"
+    )
+    axes.set_ylabel("share of rows")
 
 
 def by_demand(

@@ -17,6 +17,7 @@ import torch
 
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.collect import Collection
+from genreplay.diagnostics import MIN_ROWS, diagnose
 from genreplay.evaluate import Evaluator
 from genreplay.relevance.base import Relevance
 from genreplay.replay import MixedReplay
@@ -133,9 +134,13 @@ class Loop:
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
             prompts = None if condition is None else draw_prompts(condition, num_rows, team.prompt_top_fraction, seed)
-            synthetic = self.parts.codec.decode(team.sample(num_rows, prompts, seed))
+            rows = team.sample(num_rows, prompts, seed)
+            synthetic = self.parts.codec.decode(rows)
         self.parts.replay.replace_synthetic(synthetic)
-        self.report.refitted(metrics, synthetic, real, self.counters)
+        with self.report.diagnosing():
+            enough = min(len(real), num_rows) >= MIN_ROWS
+            diagnosis = diagnose(self.parts.codec, real, rows, seed) if enough else None
+        self.report.refitted(metrics, diagnosis, synthetic, real, self.counters)
 
     def update(self, num_new: int) -> None:
         """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""

@@ -18,6 +18,7 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 from genreplay import figures
+from genreplay.diagnostics import Diagnosis
 from genreplay.envs.base import World
 from genreplay.errors import UserError
 from genreplay.evaluate import Evaluation
@@ -146,16 +147,30 @@ class Report:
         with self._timed("sampling"), self.bars.passing("sample", num_rows):
             yield
 
+    @contextmanager
+    def diagnosing(self) -> Iterator[None]:
+        """Time and show the comparison of synthetic and real rows."""
+        with self._timed("diagnostics"), self.bars.passing("diagnose"):
+            yield
+
     def refitted(
-        self, metrics: Mapping[str, float], synthetic: TensorDictBase, real: TensorDictBase, counters: Counters
+        self,
+        metrics: Mapping[str, float],
+        diagnosis: Diagnosis | None,
+        synthetic: TensorDictBase,
+        real: TensorDictBase,
+        counters: Counters,
     ) -> None:
-        """A generator fit ended and its samples are in the synthetic buffer."""
+        """A generator fit ended and its samples are in the synthetic buffer; `diagnosis` tells how good they are."""
         logged = {f"generator/{name}": float(value) for name, value in metrics.items()}
         for source, rows in (("synthetic", synthetic), ("real", real)):
             for key, name in ((REWARD, "reward"), (DURATION, "duration")):
                 values = rows.get(key).float()
                 logged[f"{source}/{name}_mean"] = values.mean().item()
                 logged[f"{source}/{name}_std"] = values.std().item() if values.numel() > 1 else 0.0
+        if diagnosis is not None:
+            logged |= {f"diagnostics/{name}": value for name, value in diagnosis.metrics.items()}
+            self._keep(diagnosis, counters)
         self.tracker.metrics(logged, counters.env_step)
         self.bars.line(
             f"env step {counters.env_step}: generator fitted to {len(real)} transitions, "
@@ -163,6 +178,14 @@ class Report:
             f"± {logged['synthetic/reward_std']:.3g} (real {logged['real/reward_mean']:.3g} "
             f"± {logged['real/reward_std']:.3g})"
         )
+
+    def _keep(self, diagnosis: Diagnosis, counters: Counters) -> None:
+        """A figure and a table of every refit, among the run's artifacts."""
+        name = f"diagnostics/env_step_{counters.env_step:07d}"
+        with self.diagnosing():
+            title = f"Synthetic transitions at env step {counters.env_step}, beside {len(diagnosis.real)} real ones"
+            self.tracker.figure(figures.synthetic_beside_real(diagnosis, title), f"{name}.png")
+            self.tracker.text(diagnosis.columns.to_csv(), f"{name}.csv")
 
     # Evaluating ------------------------------------------------------------------------------------------------
 

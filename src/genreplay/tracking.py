@@ -156,6 +156,11 @@ class Tracker:
         with self._reporting(name):
             self._client.log_figure(self.run_id, figure, name)
 
+    def text(self, text: str, name: str) -> None:
+        """Keep a text file with the run; one of the same name is replaced."""
+        with self._reporting(name):
+            self._client.log_text(self.run_id, text, name)
+
     @contextmanager
     def _reporting(self, what: str) -> Iterator[None]:
         """A store that fails in the middle of a run costs what could not be written, told in a warning, not the run."""

@@ -120,8 +120,9 @@ class Codec:
             names += [column.name] if width == 1 else [f"{column.name}[{i}]" for i in range(width)]
         self.names = tuple(names)
         """One name for each of the D columns."""
-        self._resolution = torch.tensor(resolution)
-        self._low, self._high = _bounds_on_grid(torch.tensor(low), torch.tensor(high), self._resolution)
+        self.resolution = torch.tensor(resolution)
+        """Grid of each of the D columns; 0 where there is none. Entries of one-hots lie on 0 and 1."""
+        self._low, self._high = _bounds_on_grid(torch.tensor(low), torch.tensor(high), self.resolution)
 
     def encode(self, transitions: TensorDictBase) -> Tensor:
         """Rows `[N, D]` (float32) of transitions `[N]`."""
@@ -130,7 +131,7 @@ class Codec:
 
     def project(self, rows: Tensor) -> Tensor:
         """The nearest valid rows `[N, D]`: in range, on the grid, one-hots with exactly one 1."""
-        low, high, grid = (t.to(rows.device) for t in (self._low, self._high, self._resolution))
+        low, high, grid = (t.to(rows.device) for t in (self._low, self._high, self.resolution))
         on_grid = torch.where(grid > 0, torch.round(rows / grid.clamp_min(1e-12)) * grid, rows)
         projected = torch.minimum(torch.maximum(on_grid, low), high)
         for here in self._categorical:

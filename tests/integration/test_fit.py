@@ -113,6 +113,8 @@ def test_a_run_leaves_its_record_in_mlflow(whole: Path) -> None:
         "generator/loss_last",
         "training/return",
         "synthetic/reward_mean",
+        "diagnostics/wasserstein_mean",
+        "diagnostics/one_step_error_yardstick",
         "speed/gradient_steps_per_second",
     ):
         history = client.get_metric_history(run.info.run_id, name)
@@ -122,6 +124,8 @@ def test_a_run_leaves_its_record_in_mlflow(whole: Path) -> None:
     assert run.data.metrics["counters/generator_step"] == 3 * 30  # refits at 50, 90 and 130
     names = {file.path for file in client.list_artifacts(run.info.run_id)}
     assert {"config.yaml", "learning_curve.png", "checkpoints"} <= names
+    kept = {file.path for file in client.list_artifacts(run.info.run_id, "diagnostics")}
+    assert kept == {f"diagnostics/env_step_{step:07d}.{kind}" for step in (50, 90, 130) for kind in ("png", "csv")}
 
 
 @pytest.mark.slow

@@ -214,7 +214,7 @@ def test_one_rank_warns_for_all() -> None:
     assert (second.returncode, second.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["fit", "config", "ui"])
+@pytest.mark.parametrize("command", ["fit", "export", "render", "config", "ui"])
 def test_every_command_has_help(capsys: pytest.CaptureFixture, command: str) -> None:
     with pytest.raises(SystemExit) as end:
         cli.main([command, "--help"])

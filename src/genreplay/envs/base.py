@@ -9,18 +9,20 @@ episode, `advance` it by one decision, tell its `metrics`. Seeds, resets, episod
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from tensordict import TensorDict, TensorDictBase
+from tensordict.nn import TensorDictModule
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
 from genreplay.errors import UserError
-from genreplay.transition import TransitionLayout
+from genreplay.transition import ACTION, OBSERVATION, Column, Key, TransitionLayout
 
 EpisodeSeeds = Callable[[int, int], int]
 """`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""
@@ -55,6 +57,22 @@ class Found(NamedTuple):
 
     settings: dict[str, Any]
     num_tried: int
+
+
+class Shot(NamedTuple):
+    """What of an episode to make pictures of."""
+
+    demand: str | None
+    """Name of its demand (see `World.demands`); None for the world's own."""
+    seed: int
+    begin: int
+    """First second to show."""
+    seconds: int
+    """How long to show it, s."""
+    stride: int
+    """Time from one picture to the next, s."""
+    baseline: str | None
+    """Name of the controller to show beside the policy; None for none."""
 
 
 DEFAULT_DEMAND = "default"
@@ -100,6 +118,22 @@ class World(ABC):
         """
         return None
 
+    def card(self) -> dict[str, Any]:
+        """What a controller outside of genreplay must know of its inputs and outputs; plain JSON."""
+
+        def entries(key: Key) -> list[dict[str, Any]]:
+            columns = sorted((c for c in self.layout.columns if c.key == key), key=lambda c: c.start)
+            return [
+                {"name": c.name, "width": c.width, **{k: v if isfinite(v) else None for k, v in _bounds(c).items()}}
+                for c in columns
+            ]
+
+        return {"inputs": entries(OBSERVATION), "outputs": entries(ACTION)}
+
+    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+        """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
+        raise UserError("render: this environment draws no pictures; traffic signals (env.name=sumo) do")
+
     def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
         """Settings of a baseline that has to be searched for; None where there is nothing to search.
 
@@ -108,6 +142,11 @@ class World(ABC):
             judge: the mean headline metric of each of these settings, on validation episodes.
         """
         return None
+
+
+def _bounds(column: Column) -> dict[str, float]:
+    low, high = (column.low, column.high) if column.kind == "continuous" else (0.0, 1.0)
+    return {"low": low, "high": high}
 
 
 class BatchedEnv(EnvBase):

@@ -28,6 +28,7 @@ from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.baselines.programmes import Changes, Programme
 from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
 from genreplay.envs.sumo.baselines.table import BASELINES, Site
+from genreplay.envs.sumo.camera import Camera
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.demand import Demand, Traffic
 from genreplay.envs.sumo.intersection import cleared_state, read_intersection, yellow_state
@@ -86,6 +87,8 @@ class Simulator(SumoEnvironment):
         self.view = View(self.intersection, self.timing, config.reward_scale)
         self._demand = Demand(config.demand, scenario, self.intersection)
         self._tripinfo = folder / "tripinfo.xml"
+        self.film: tuple[int, int] | None = None
+        """Film what lies between these two seconds, in the next episodes; None for none."""
         self._programme_file = folder / "programme.add.xml"
         yellow_time, all_red_time = self.yellow_time, self.all_red_time
         super().__init__(
@@ -205,6 +208,8 @@ class Simulator(SumoEnvironment):
             ElementTree.ElementTree(light).write(self._programme_file, encoding="unicode")
         self.sumo_seed = derive_seed(seed, "sumo")
         self._start_simulation(has_programme=programme is not None)
+        self.camera = None if self.film is None else Camera(self.sumo, self.intersection, *self.film)
+        self._step = self._sumo_step if self.camera is None else self.camera.after(self._sumo_step)
         self._num_seconds = self.sim_max_time - self.begin_time
         self._elapsed, self._episode_queue = 0, 0.0
         self._prepare_reads()
@@ -275,7 +280,7 @@ class Simulator(SumoEnvironment):
         """Let time pass, noting who stands and who waits to enter, second by second."""
         if self._cuts:
             seconds = min(seconds, self._num_seconds - self._elapsed)
-        step, pending = self._sumo_step, self.sumo.edge.getPendingVehicles
+        step, pending = self._step, self.sumo.edge.getPendingVehicles
         halting_reads, backlog_reads = self._halting_reads, self._backlog_reads
         for _ in range(seconds):
             step()

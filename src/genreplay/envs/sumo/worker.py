@@ -29,6 +29,9 @@ from genreplay.errors import UserError
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator import Simulator
 
+WITHIN_EPISODE = ("decide", "frames")
+"""Commands about the episode that runs, or that just ended; any other one begins the next."""
+
 
 def config_from_tree(tree: dict[str, Any]) -> SumoConfig:
     """The config that `dataclasses.asdict` made a tree of."""
@@ -39,7 +42,10 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     """Do what one request says."""
     if request["command"] == "decide":
         return simulator.decide(np.asarray(request["action"], dtype=np.float32)).to_message()
+    if request["command"] == "frames":
+        return {"frames": [] if simulator.camera is None else simulator.camera.frames}
     episode = {key: request[key] for key in ("seed", "evaluation", "demand")}
+    simulator.film = request["film"]
     if request["command"] == "start":
         return {"observation": simulator.start(**episode)}
     if request["command"] == "baseline":
@@ -83,7 +89,7 @@ class Server:
             status = self._guard(respond)
             if status != 0 or not line:
                 return "", status
-            if json.loads(line)["command"] != "decide":
+            if json.loads(line)["command"] not in WITHIN_EPISODE:
                 return line, 0
 
     def _in_fork(self, first_line: str) -> tuple[str, int]:

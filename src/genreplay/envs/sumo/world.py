@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import torch
+from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded
 
-from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Step, World
+from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Shot, Step, World
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
+from genreplay.envs.sumo.card import describe
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.film import film
 from genreplay.envs.sumo.intersection import read_intersection
 from genreplay.envs.sumo.layout import build_layout
 from genreplay.envs.sumo.observation import View
@@ -64,6 +67,7 @@ class SumoWorld(World):
     def __init__(self, config: SumoConfig):
         self.config = config
         scenario = resolve(config)
+        self.net_file = scenario.net_file
         self._has_routes = scenario.route_file is not None
         self.episode_seconds = scenario.episode_seconds
         intersection = read_intersection(scenario.net_file, config.upstream_metres)
@@ -72,11 +76,25 @@ class SumoWorld(World):
         timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
         self.view = View(intersection, timing, config.reward_scale)
         self.intersection = intersection
+        self._changes = yellow_time, all_red_time
         self.layout = build_layout(intersection, self.view)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
         """Simulators in processes of their own; with `evaluation`, at the fixed demand levels."""
         return SumoEnv(self.config, self.view, num_workers, episode_seeds, evaluation)
+
+    def card(self) -> dict[str, Any]:
+        """Inputs, outputs and signal, for a controller outside of genreplay."""
+        return describe(self.config, self.intersection, self.view, *self._changes)
+
+    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+        """Pictures of the intersection, with a baseline beside it where the shot asks for one."""
+        if shot.demand is not None:
+            self.demands([shot.demand])
+        choices = [name for name in BASELINES if name != CONSTANT_PLAN]
+        if shot.baseline is not None and shot.baseline not in choices:
+            raise UserError(f"--baseline {shot.baseline}: cannot be filmed; choose one of {', '.join(choices)}")
+        return film(self, policy, shot)
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); those inside and outside the range of training where none is named."""
@@ -133,6 +151,8 @@ class SumoEnv(BatchedEnv):
         self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
         self._has_worked = False
         self._num_failures = [0] * num_workers
+        self.film: tuple[int, int] | None = None
+        """Film what lies between these two seconds, in the episodes that begin from now on; None for none."""
         self._observations: list[np.ndarray] = [np.zeros(view.width, dtype=np.float32)] * num_workers
         self._metrics: list[dict[str, float]] = [{} for _ in range(num_workers)]
 
@@ -162,6 +182,11 @@ class SumoEnv(BatchedEnv):
         for worker in answers:
             self._has_worked, self._num_failures[worker] = True, 0
         return {worker: message["metrics"] for worker, message in answers.items()}
+
+    def frames(self, worker: int) -> list[dict[str, Any]]:
+        """What was filmed of the episode in `worker`, so far or to its end (see `camera.Camera`)."""
+        self.workers[worker].send({"command": "frames"})
+        return self.workers[worker].receive()["frames"]
 
     def close(self, *, raise_if_closed: bool = True) -> None:
         """End the workers and remove their files."""
@@ -194,11 +219,9 @@ class SumoEnv(BatchedEnv):
     def _insist(self, command: dict[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
         """Ask until every worker has answered; `_recover` gives up where that is hopeless."""
         done: dict[int, dict[str, Any]] = {}
+        episode = {"evaluation": self._evaluation, "demand": self.demand, "film": self.film}
         while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
-            requests = {
-                worker: {**command, "seed": seed, "evaluation": self._evaluation, "demand": self.demand}
-                for worker, seed in missing.items()
-            }
+            requests = {worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()}
             for worker, message in self._exchange(requests).items():
                 if isinstance(message, SimulatorError):
                     self._recover(worker, message)

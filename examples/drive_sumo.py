@@ -1,0 +1,168 @@
+"""Drive a traffic light in a live SUMO with an exported policy: NumPy, ONNX Runtime and TraCI, nothing else.
+
+    genreplay export --run last --output export
+    python examples/drive_sumo.py export --seconds 1800 -- -n my.net.xml -r my.rou.xml --seed 7
+
+What stands after `--` goes to SUMO; `--sumo sumo-gui` shows it. `--log FILE` writes one line a decision.
+"""
+
+import argparse
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import traci
+
+
+class Light:
+    """What the controller knows of its signal."""
+
+    def __init__(self, signal):
+        self.name, self.states = signal["light"], signal["phases"]
+        self.min_green, self.max_green = signal["min_green"], signal["max_green"]
+        self.yellow_time, self.all_red_time = signal["yellow_time"], signal["all_red_time"]
+        count = len(self.states)
+        self.phase = signal["first_phase"]
+        self.since_green = [0.0 if p == self.phase else 300.0 for p in range(count)]
+        self.last_green = [0.0] * count
+
+    def plan(self, mode, action):
+        """(phase, green in s) of everything that one action shows, in order."""
+        count = len(self.states)
+        if mode == "cycle":
+            order = [(self.phase + 1 + k) % count for k in range(count)]
+            return [(p, self.seconds(action[p])) for p in order]
+        if mode == "duration":
+            return [((self.phase + 1) % count, self.seconds(action[0]))]
+        so_far = self.last_green[self.phase]
+        is_exhausted = so_far + self.min_green > self.max_green
+        choices = [p for p in range(count) if not (p == self.phase and is_exhausted)]
+        chosen = max(choices, key=lambda p: (action[1 + p] - p * 1e-9, -p))
+        room = self.max_green - (so_far if chosen == self.phase else 0.0)
+        return [(chosen, min(self.seconds(action[0]), room))]
+
+    def seconds(self, entry):
+        """[-1, 1] -> whole seconds of green."""
+        entry = min(max(float(entry), -1.0), 1.0)
+        return (self.min_green + (entry + 1.0) / 2.0 * (self.max_green - self.min_green) + 0.5) // 1.0
+
+    def show(self, phase, green, run):
+        """Change to `phase` and keep it for `green` s; `run(seconds)` lets time pass."""
+        passed = green
+        if phase != self.phase:
+            now, following = self.states[self.phase], self.states[phase]
+            pairs = zip(now, following, strict=True)
+            yellow = "".join("y" if old in "Gg" and new in "rs" else old for old, new in pairs)
+            self.turn(yellow, self.yellow_time, run)
+            self.turn(yellow.replace("y", "r"), self.all_red_time, run)
+            passed += self.yellow_time + self.all_red_time
+        self.turn(self.states[phase], green, run)
+        self.last_green[phase] = green + (self.last_green[phase] if phase == self.phase else 0.0)
+        self.since_green = [0.0 if p == phase else t + passed for p, t in enumerate(self.since_green)]
+        self.phase = phase
+
+    def turn(self, state, seconds, run):
+        """Show `state` for so long."""
+        if seconds > 0:
+            traci.trafficlight.setRedYellowGreenState(self.name, state)
+            run(int(seconds))
+
+
+class Counter:
+    """Vehicles by section and approach, now and as means over the seconds since `forget`."""
+
+    def __init__(self, card):
+        self.places = [
+            (section["name"], domain, name)
+            for section in card["sections"]
+            for domain, names in ((traci.lane, section["lanes"]), (traci.edge, section["edges"]))
+            for name in names
+        ]
+        self.entries = [(approach["name"], edge) for approach in card["approaches"] for edge in approach["edges"]]
+        self.forget()
+
+    def forget(self):
+        """Begin new means."""
+        self.halting, self.waiting = [], []
+
+    def run(self, seconds):
+        """Let SUMO simulate, counting every second."""
+        for _ in range(seconds):
+            traci.simulationStep()
+            self.halting.append([domain.getLastStepHaltingNumber(name) for _, domain, name in self.places])
+            self.waiting.append([len(traci.edge.getPendingVehicles(edge)) for _, edge in self.entries])
+
+    def values(self):
+        """`{(quantity, of): vehicles}`."""
+        found = {}
+
+        def add(quantity, of, value):
+            found[quantity, of] = found.get((quantity, of), 0.0) + value
+
+        for i, (section, domain, name) in enumerate(self.places):
+            column = [second[i] for second in self.halting] or [0]
+            add("density", section, domain.getLastStepVehicleNumber(name))
+            add("queue", section, column[-1])
+            add("mean_queue", section, sum(column) / len(column))
+        for i, (approach, _) in enumerate(self.entries):
+            column = [second[i] for second in self.waiting] or [0]
+            add("backlog", approach, column[-1])
+            add("mean_backlog", approach, sum(column) / len(column))
+        return found
+
+
+def observe(card, counter, light):
+    """The policy's input `[1, O]`, entry by entry as the card says."""
+    values = counter.values()
+    for phase in range(len(light.states)):
+        values["phase", str(phase)] = float(phase == light.phase)
+        values["since_green", str(phase)] = light.since_green[phase]
+        values["last_green", str(phase)] = light.last_green[phase]
+    entries = []
+    for about in card["inputs"]:
+        entry = min(values[about["quantity"], about["of"]], about["limit"]) / about["scale"]
+        entries.append(entry**0.5 if about["transform"] == "sqrt" else entry)
+    return np.array([entries], dtype=np.float32)
+
+
+def drive(folder, seconds, sumo, options, log):
+    """Control the light for `seconds` of simulated time; returns the number of decisions."""
+    card = json.loads((folder / "policy.json").read_text())
+    policy = onnxruntime.InferenceSession(str(folder / card["model"]["file"]), providers=["CPUExecutionProvider"])
+    writer = None if log is None else csv.writer(log)
+    traci.start([sumo, *options])
+    light, counter, decisions = Light(card["signal"]), Counter(card), 0
+    traci.trafficlight.setRedYellowGreenState(light.name, light.states[light.phase])
+    begin = traci.simulation.getTime()
+    while traci.simulation.getTime() - begin < seconds:
+        (action,) = policy.run(None, {"observation": observe(card, counter, light)})
+        shown = light.plan(card["signal"]["action_mode"], action[0].astype(float))
+        if writer is not None:
+            writer.writerow([traci.simulation.getTime() - begin, *(int(part) for pair in shown for part in pair)])
+        counter.forget()
+        for phase, green in shown:
+            light.show(phase, green, counter.run)
+        decisions += 1
+    traci.close()
+    return decisions
+
+
+def main():
+    """Read the command line and drive."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="what `genreplay export` wrote")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="simulated time to control, s")
+    parser.add_argument("--sumo", default="sumo", help="the program, such as sumo-gui")
+    parser.add_argument("--log", type=Path, help="CSV: time, then phase and green (s) of each decision")
+    parser.add_argument("options", nargs="+", help="SUMO's own, after --")
+    arguments = parser.parse_args()
+    with open(arguments.log or os.devnull, "w", newline="") as log:
+        decisions = drive(arguments.folder, arguments.seconds, arguments.sumo, arguments.options, log)
+    print(f"{decisions} decisions in {arguments.seconds:g} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,290 @@
+"""How good are the synthetic transitions? Distances to the real ones, beside what real ones have among themselves.
+
+Shapes: N real rows, n synthetic rows, h rows of a half, D columns, C input columns (state, action), T target columns
+(what followed).
+
+The real rows are split at random in two halves. Every distance is taken twice, with equally many rows: from the first
+half to synthetic rows, and from the first half to the second, the *yardstick* that perfect samples would reach. Where
+relevance steers the generator toward some transitions, its marginals differ from the real ones by intent; consistency,
+novelty and validity hold all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+from scipy.stats import ks_2samp, wasserstein_distance
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from genreplay.transition import Codec
+
+MIN_ROWS = 20
+"""Rows of either kind below which a comparison says nothing."""
+MAX_ROWS = 4_000
+"""Real rows that are compared, drawn at random, so that the cost does not grow with the buffer."""
+NUM_QUERIES = 1_000
+"""Rows whose nearest neighbour is looked for."""
+NUM_NEIGHBOURS = 5
+"""Neighbours that span the ball around a real row, for coverage (Naeem et al., 2020, section 3.3)."""
+VALID_TOLERANCE = 0.1
+"""A row counts as invalid where the codec moves a value this far beyond rounding it, in real standard deviations."""
+ENSEMBLE_SIZE, NUM_FEATURES, RIDGE = 4, 256, 0.05
+"""Of the one-step models: members, random features of each, and ridge penalty for each training row."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """One entry for each of the D columns of a transition."""
+
+    names: tuple[str, ...]
+    real_mean: np.ndarray
+    synthetic_mean: np.ndarray
+    scale: np.ndarray
+    """Standard deviation of the real rows; 1 where they are all alike."""
+    wasserstein: np.ndarray
+    """1-Wasserstein distance of real and synthetic marginal, in units of `scale`."""
+    wasserstein_yardstick: np.ndarray
+    ks: np.ndarray
+    """Kolmogorov-Smirnov distance of the marginals, in [0, 1]."""
+    ks_yardstick: np.ndarray
+    invalid: np.ndarray
+    """Share of generated rows whose value the codec has to move further than `VALID_TOLERANCE`; 0 where derived."""
+
+    def to_csv(self) -> str:
+        """A table with a header, one line a column."""
+        names = [field.name for field in fields(self) if field.name != "names"]
+        lines = [",".join(("column", *names))]
+        for i, name in enumerate(self.names):
+            quoted = '"' + name.replace('"', '""') + '"'
+            lines.append(",".join((quoted, *(f"{getattr(self, field)[i]:.6g}" for field in names))))
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found."""
+
+    metrics: dict[str, float]
+    """See docs/diagnostics.md for each one's meaning."""
+    columns: Columns
+    real: np.ndarray
+    """The real rows that were compared, `[N, D]`."""
+    synthetic: np.ndarray
+    """As many synthetic rows at most, `[n, D]`."""
+
+
+def diagnose(codec: Codec, real: TensorDictBase, rows: Tensor, seed: int) -> Diagnosis:
+    """Compare generated rows with the real transitions that the generator was fitted to.
+
+    Moves no global random stream.
+
+    Args:
+        codec: that the generator was fitted through.
+        real: transitions `[N]`, N at least `MIN_ROWS`.
+        rows: what the generator drew, before the codec projects it, `[n, codec.width]`, n at least `MIN_ROWS`.
+        seed: of the split and of the one-step models.
+    """
+    rng = np.random.default_rng(seed)
+    whole = Codec(codec.layout, derive=False)
+    rows = rows.detach().cpu().float()
+    real = real[torch.from_numpy(_choice(len(real), MAX_ROWS, rng))].cpu()
+    drawn = torch.from_numpy(_choice(len(rows), len(real), rng))
+    x, y = _table(whole, real), _table(whole, codec.decode(rows[drawn]))
+    excess = projection_excess(codec, rows) / _scale(_table(codec, real))
+    invalid = excess > VALID_TOLERANCE
+
+    # The same number of rows on each side of every comparison.
+    half = min(len(x) // 2, len(y))
+    reference, held_out, beside, scale = x[:half], x[half : 2 * half], y[:half], _scale(x)
+    is_input, is_target, is_generated = _roles(codec, whole)
+    columns = _compare_columns(whole.names, x, y, half, invalid, is_generated)
+    error_yardstick, error = one_step_errors(reference, held_out, beside, is_input, is_target, seed)
+    metrics = {
+        "wasserstein_mean": columns.wasserstein.mean(),
+        "wasserstein_max": columns.wasserstein.max(),
+        "wasserstein_yardstick": columns.wasserstein_yardstick.mean(),
+        "ks_mean": columns.ks.mean(),
+        "ks_max": columns.ks.max(),
+        "ks_yardstick": columns.ks_yardstick.mean(),
+        "correlation_gap": correlation_gap(reference, beside),
+        "correlation_gap_yardstick": correlation_gap(reference, held_out),
+        "one_step_error": error,
+        "one_step_error_yardstick": error_yardstick,
+        "novelty": novelty(x / scale, y / scale),
+        "coverage": coverage(reference / scale, beside / scale),
+        "coverage_yardstick": coverage(reference / scale, held_out / scale),
+        "invalid_rows": invalid.any(axis=1).mean(),
+        "projection_distance": excess.mean(),
+    }
+    return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y)
+
+
+# Marginals and correlations ------------------------------------------------------------------------------------------
+
+
+def marginal_distances(one: np.ndarray, other: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """1-Wasserstein distances in units of `scale` and Kolmogorov-Smirnov distances, each `[D]`, of rows `[*, D]`."""
+    pairs = list(zip(one.T, other.T, strict=True))
+    wasserstein = np.array([wasserstein_distance(a, b) for a, b in pairs]) / scale
+    # The p-value is not used, and its exact form is slow.
+    return wasserstein, np.array([ks_2samp(a, b, method="asymp").statistic for a, b in pairs])
+
+
+def correlation_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean absolute difference of the correlations of all pairs of columns that vary in both; 0 with less than two."""
+    vary = (one.std(axis=0) > 1e-9) & (other.std(axis=0) > 1e-9)
+    if vary.sum() < 2:
+        return 0.0
+    above = np.triu_indices(int(vary.sum()), k=1)
+    gap = np.corrcoef(one[:, vary], rowvar=False) - np.corrcoef(other[:, vary], rowvar=False)
+    return float(np.abs(gap[above]).mean())
+
+
+# Neighbours ----------------------------------------------------------------------------------------------------------
+
+
+def novelty(real: np.ndarray, synthetic: np.ndarray) -> float:
+    """How far synthetic rows lie from the nearest real one, over how far real rows lie from the nearest other one.
+
+    A ratio of medians: 0 for copies of real rows, about 1 for fresh rows of the same distribution, above 1 for rows
+    that lie apart. Every real row was seen in the fit, so all are searched, for the first `NUM_QUERIES` of either kind.
+    """
+    synthetic = synthetic[:NUM_QUERIES]
+    apart = _squared_distances(real[:NUM_QUERIES], real)
+    np.fill_diagonal(apart, np.inf)
+    usual = float(np.sqrt(np.median(apart.min(axis=1))))
+    found = float(np.sqrt(np.median(_squared_distances(synthetic, real).min(axis=1))))
+    return found / usual if usual > 0 else float(found > 0)
+
+
+def coverage(real: np.ndarray, synthetic: np.ndarray, num_neighbours: int = NUM_NEIGHBOURS) -> float:
+    """Share of real rows with a synthetic one within the distance of their k-th real neighbour.
+
+    Naeem et al. (2020), "Reliable Fidelity and Diversity Metrics for Generative Models", equation 9. Where both have
+    equally many rows of one distribution, it is about 1 - 2 ** -k.
+    """
+    rank = min(num_neighbours, len(real) - 1)  # rank 0 is the row itself
+    radius = np.partition(_squared_distances(real, real), rank, axis=1)[:, rank]
+    return float((_squared_distances(real, synthetic).min(axis=1) <= radius).mean())
+
+
+def _squared_distances(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances `[*, *]` of rows `[*, D]`; float64, so that those of copies are 0 up to 1e-12."""
+    squared = one @ (-2.0 * other.T)
+    squared += np.square(one).sum(axis=1)[:, None]
+    squared += np.square(other).sum(axis=1)
+    return np.maximum(squared, 0.0, out=squared)
+
+
+# One step ------------------------------------------------------------------------------------------------------------
+
+
+def one_step_errors(
+    reference: np.ndarray,
+    held_out: np.ndarray,
+    synthetic: np.ndarray,
+    is_input: np.ndarray,
+    is_target: np.ndarray,
+    seed: int,
+) -> tuple[float, float]:
+    """How much of what follows models of the real dynamics fail to explain: in held-out real, and in synthetic rows.
+
+    An ensemble predicts the targets (next state, reward) from state and action, fitted to `reference` alone. Its mean
+    squared error, over the real variance of each target, is 0 for a world without chance that it knows and 1 for rows
+    whose ending has nothing to do with their beginning. Synthetic rows that obey the real dynamics have the error of
+    the held-out ones; far less than it means that the generator has lost the world's chance.
+    """
+    is_target = is_target & (reference.std(axis=0) > 1e-9)
+    if not is_target.any():
+        return 0.0, 0.0
+    center, scale = reference.mean(axis=0), _scale(reference)
+    reference, held_out, synthetic = ((part - center) / scale for part in (reference, held_out, synthetic))
+    rng = np.random.default_rng(seed)
+    others = [held_out, synthetic]
+    predictions = [np.zeros((len(part), int(is_target.sum()))) for part in others]
+    for _ in range(ENSEMBLE_SIZE):
+        sample = reference[rng.integers(len(reference), size=len(reference))]
+        found = _fit_and_predict(sample, others, is_input, is_target, rng)
+        for prediction, more in zip(predictions, found, strict=True):
+            prediction += more / ENSEMBLE_SIZE
+    errors = [float(np.square(p - part[:, is_target]).mean()) for p, part in zip(predictions, others, strict=True)]
+    return errors[0], errors[1]
+
+
+def _fit_and_predict(
+    rows: np.ndarray, others: list[np.ndarray], is_input: np.ndarray, is_target: np.ndarray, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Ridge regression on the inputs and random ReLU features of them: as exact here as a small network, and at once.
+
+    (Rahimi and Recht, 2008, "Weighted Sums of Random Kitchen Sinks".)
+    """
+    num_inputs = int(is_input.sum())
+    weights = rng.normal(size=(num_inputs, NUM_FEATURES)) / np.sqrt(num_inputs)
+    bias = rng.normal(size=NUM_FEATURES)
+
+    def features(part: np.ndarray) -> np.ndarray:
+        inputs = part[:, is_input]
+        return np.concatenate([np.ones((len(part), 1)), inputs, np.maximum(inputs @ weights + bias, 0.0)], axis=1)
+
+    known = features(rows)
+    normal = known.T @ known + RIDGE * len(rows) * np.eye(known.shape[1])
+    solution = np.linalg.solve(normal, known.T @ rows[:, is_target])
+    return [features(part) @ solution for part in others]
+
+
+# Validity ------------------------------------------------------------------------------------------------------------
+
+
+def projection_excess(codec: Codec, rows: Tensor) -> np.ndarray:
+    """How far the codec has to move each generated value beyond rounding it, `[n, D]`.
+
+    Rounding to the nearest multiple or to the nearest of 0 and 1 is what the codec is for, and counts as 0.
+    """
+    moved = (codec.project(rows) - rows).abs() - codec.resolution / 2.0
+    return moved.clamp_min(0.0).double().numpy()
+
+
+# Tables --------------------------------------------------------------------------------------------------------------
+
+
+def _compare_columns(
+    names: tuple[str, ...],
+    real: np.ndarray,
+    synthetic: np.ndarray,
+    half: int,
+    invalid: np.ndarray,
+    is_generated: np.ndarray,
+) -> Columns:
+    """Every column's figures; `invalid` `[n, codec.width]` tells which generated values were."""
+    scale = _scale(real)
+    wasserstein, ks = marginal_distances(real[:half], synthetic[:half], scale)
+    wasserstein_yardstick, ks_yardstick = marginal_distances(real[:half], real[half : 2 * half], scale)
+    share = np.zeros(len(names))
+    share[is_generated] = invalid.mean(axis=0)
+    means = real.mean(axis=0), synthetic.mean(axis=0)
+    return Columns(names, *means, scale, wasserstein, wasserstein_yardstick, ks, ks_yardstick, share)
+
+
+def _roles(codec: Codec, whole: Codec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which of `whole`'s columns are state and action, which follow from them by chance, and which were generated."""
+    columns = [column for column in whole.columns for _ in range(column.width)]
+    follows = np.array([isinstance(column.key, tuple) for column in columns])
+    generated = np.array([not (codec.derive and column.derived) for column in columns])
+    return ~follows, follows & generated, generated
+
+
+def _table(codec: Codec, transitions: TensorDictBase) -> np.ndarray:
+    return codec.encode(transitions).double().numpy()
+
+
+def _scale(rows: np.ndarray) -> np.ndarray:
+    scale = rows.std(axis=0)
+    return np.where(scale > 1e-9, scale, 1.0)
+
+
+def _choice(num_rows: int, at_most: int, rng: np.random.Generator) -> np.ndarray:
+    """All row numbers in random order, or `at_most` of them."""
+    return rng.permutation(num_rows)[:at_most]

@@ -1,0 +1,68 @@
+"""Notes where everybody is, second by second, for pictures. Runs in the worker, in filmed episodes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from genreplay.envs.sumo.intersection import Intersection
+
+
+class Camera:
+    """Frames of one episode, as plain JSON.
+
+    A frame has `second` (since the episode began), `clock` (SUMO's time, s), `state` of the light and how long it has
+    been `held` (s), `vehicles` as `[x, y, angle, speed, length, width]` (m, degrees clockwise from north, m/s) with the
+    middle of the front bumper at x, y, and by approach the vehicles that are `halting` and that wait to enter
+    (`backlog`).
+
+    Args:
+        sumo: the connection.
+        intersection: its light and approaches.
+        begin: keep what comes after this second of the episode.
+        end: last second to keep.
+    """
+
+    def __init__(self, sumo: Any, intersection: Intersection, begin: int, end: int):
+        self._sumo, self._intersection, self._begin, self._end = sumo, intersection, begin, end
+        self._second, self._held, self._state = 0, 0, ""
+        self.frames: list[dict[str, Any]] = []
+
+    def after(self, step: Callable[[], None]) -> Callable[[], None]:
+        """`step`, with a frame after it."""
+
+        def step_and_shoot() -> None:
+            step()
+            self._shoot()
+
+        return step_and_shoot
+
+    def _shoot(self) -> None:
+        self._second += 1
+        state = self._sumo.trafficlight.getRedYellowGreenState(self._intersection.light)
+        self._held = self._held + 1 if state == self._state else 1
+        self._state = state
+        if not self._begin < self._second <= self._end:
+            return
+        vehicle, edge = self._sumo.vehicle, self._sumo.edge
+        approaches = [approach.edges for approach in self._intersection.approaches]
+        self.frames.append(
+            {
+                "second": self._second,
+                "clock": self._sumo.simulation.getTime(),
+                "state": state,
+                "held": self._held,
+                "vehicles": [
+                    [
+                        *(round(value, 2) for value in vehicle.getPosition(name)),
+                        round(vehicle.getAngle(name), 1),
+                        round(vehicle.getSpeed(name), 2),
+                        vehicle.getLength(name),
+                        vehicle.getWidth(name),
+                    ]
+                    for name in vehicle.getIDList()
+                ],
+                "halting": [sum(edge.getLastStepHaltingNumber(e) for e in edges) for edges in approaches],
+                "backlog": [sum(len(edge.getPendingVehicles(e)) for e in edges) for edges in approaches],
+            }
+        )

@@ -1,0 +1,136 @@
+"""Hands a trained policy out of genreplay: one ONNX file and a JSON card that says how to use it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genreplay import __version__, checkpoint
+from genreplay.errors import UserError
+from genreplay.policy import LoadedPolicy, load_policy
+from genreplay.transition import OBSERVATION, TransitionLayout
+
+FORMAT = 1
+MODEL, CARD = "policy.onnx", "policy.json"
+NUM_CHECKED = 1_000
+TOLERANCE = 1e-5
+"""Largest difference of an action entry, in [-1, 1], that rounding explains."""
+
+
+def export(folder: Path, output: Path) -> str:
+    """Write the policy of a checkpoint to `output`; a line that says what was written.
+
+    The file is run and compared with the policy before this returns.
+
+    Raises:
+        UserError: there is no such checkpoint, the extra packages are missing, or `output` cannot be written to.
+    """
+    _require_packages()
+    loaded = load_policy(folder)
+    saved = checkpoint.load(folder)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        write_onnx(loaded.policy.module, observations(loaded.world.layout, 2), output / MODEL)
+        card = make_card(loaded, saved)
+        (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"--output {output}: cannot be written to ({error.strerror or error}); name another folder"
+        ) from error
+    difference = _largest_difference(loaded, output / MODEL)
+    if difference > TOLERANCE:
+        raise RuntimeError(f"{output / MODEL}: its actions differ from the policy's by {difference:.3g}")
+    return (
+        f"{output / MODEL} and {output / CARD}: the policy of run {saved.counters['run_id']} at env step "
+        f"{saved.counters['counters']['env_step']}; largest difference to it on {NUM_CHECKED} random observations "
+        f"{difference:.1e}"
+    )
+
+
+def make_card(loaded: LoadedPolicy, saved: checkpoint.Checkpoint) -> dict[str, Any]:
+    """All that a controller needs beside the ONNX file, and where that came from; plain JSON."""
+    config, world = loaded.config, loaded.world
+    curve = saved.counters["report"]["curve"]
+    return {
+        "format": FORMAT,
+        "genreplay": __version__,
+        "model": {"file": MODEL, "input": "observation", "output": "action", "type": "float32", "shape": "[batch, n]"},
+        **world.card(),
+        "discount": {"gamma": config.agent.gamma, "period": world.discount_period},
+        "checkpoint": {
+            "run_id": saved.counters["run_id"],
+            "number": saved.folder.name,
+            "env_step": saved.counters["counters"]["env_step"],
+            "seed": config.seed,
+        },
+        "metrics": {
+            "name": world.headline,
+            "unit": world.headline_unit,
+            "evaluation_seeds": list(config.evaluation.seeds),
+            "last_evaluation": curve[-1] if curve else None,
+        },
+    }
+
+
+def write_onnx(policy: nn.Module, example: Tensor, path: Path) -> None:
+    """One ONNX file of `policy` (observation `[batch, O]` -> action `[batch, A]`), weights included."""
+    registration = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registration.level
+    registration.setLevel(logging.ERROR)  # it tells that torchvision, which nothing here uses, is not installed
+    try:
+        with warnings.catch_warnings():
+            # torch 2.13 copies its own deprecated class.
+            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            torch.onnx.export(
+                policy.eval(),
+                (example,),
+                path,
+                dynamo=True,
+                verbose=False,
+                input_names=["observation"],
+                output_names=["action"],
+                dynamic_shapes={"observation": {0: torch.export.Dim("batch")}},
+                external_data=False,
+            )
+    finally:
+        registration.setLevel(level)
+
+
+def observations(layout: TransitionLayout, count: int) -> Tensor:
+    """Random observations `[count, O]` in the layout's range (standard normal where that is endless); repeats."""
+    rng = np.random.default_rng(0)
+    columns = [column for column in layout.columns if column.key == OBSERVATION]
+    values = np.zeros((count, sum(column.width for column in columns)), dtype=np.float32)
+    for column in columns:
+        for i in range(column.start, column.start + column.width):
+            bounded = column.kind != "continuous" or np.isfinite([column.low, column.high]).all()
+            low, high = (column.low, column.high) if column.kind == "continuous" else (0.0, 1.0)
+            values[:, i] = rng.uniform(low, high, count) if bounded else rng.normal(size=count)
+    return torch.from_numpy(values)
+
+
+def _largest_difference(loaded: LoadedPolicy, path: Path) -> float:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs = observations(loaded.world.layout, NUM_CHECKED)
+    (actions,) = session.run(None, {"observation": inputs.numpy()})
+    return float(np.abs(actions - loaded.policy.module(inputs).numpy()).max())
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        names = ", ".join(missing)
+        raise UserError(
+            f"export: needs packages that are not installed ({names}); run: pip install 'genreplay[export]'"
+        )

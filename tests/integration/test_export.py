@@ -1,0 +1,164 @@
+"""The exported policy decides as the original, on observations and in a live SUMO, without genreplay or torch."""
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import sumo
+import torch
+from saved import save_untrained
+
+from genreplay import cli
+from genreplay.envs.sumo.actions import plan
+from genreplay.envs.sumo.demand import Demand
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
+from genreplay.export import CARD, MODEL, export, observations
+from genreplay.policy import load_policy
+from genreplay.seeding import derive_seed
+
+pytest.importorskip("onnxscript", reason="needs genreplay[export]")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]")
+
+REPOSITORY = Path(__file__).parents[2]
+SEED, SECONDS = 3, 900
+CONFIG = """
+env: {{name: sumo, scenario: 2way, episode_seconds: 900, action_mode: {mode}, all_red_time: {all_red}}}
+agent: {{hidden_width: 32}}
+"""
+
+
+def exported(folder: Path, mode: str = "phase_duration", all_red: int = 0) -> tuple[Path, Path]:
+    """Folders of a checkpoint and of what was exported from it."""
+    saved = save_untrained(folder / "saved", CONFIG.format(mode=mode, all_red=all_red))
+    export(saved, folder / "exported")
+    return saved, folder / "exported"
+
+
+def test_the_same_actions_on_a_thousand_observations(tmp_path: Path) -> None:
+    saved, folder = exported(tmp_path)
+    loaded = load_policy(saved)
+    inputs = observations(loaded.world.layout, 1000)
+    session = onnxruntime.InferenceSession(str(folder / MODEL), providers=["CPUExecutionProvider"])
+    (actions,) = session.run(["action"], {"observation": inputs.numpy()})
+    expected = loaded.policy.module(inputs).numpy()
+    assert actions.shape == (1000, 5)
+    assert np.abs(actions - expected).max() < 1e-5
+    assert expected.std(axis=0).min() > 0.02, "a policy that always says the same would prove nothing"
+    (one,) = session.run(["action"], {"observation": inputs[:1].numpy()})
+    assert np.abs(one - expected[:1]).max() < 1e-5
+    assert sorted(path.name for path in folder.iterdir()) == [CARD, MODEL], "one portable file and its card"
+
+
+def test_the_card_describes_every_entry(tmp_path: Path) -> None:
+    saved, folder = exported(tmp_path)
+    card, world = json.loads((folder / CARD).read_text()), load_policy(saved).world
+    names = [c.name for c in world.layout.columns if c.key == "observation" and c.kind == "continuous"]
+    assert [entry["name"] for entry in card["inputs"] if entry["quantity"] != "phase"] == names
+    assert [entry["high"] for entry in card["inputs"]] == pytest.approx(world.view.high.tolist())
+    assert [entry["name"] for entry in card["outputs"]] == ["green", *(f"preference {p}" for p in range(4))]
+    assert (card["outputs"][0]["low_value"], card["outputs"][0]["high_value"]) == (5, 45)
+    assert card["signal"]["phases"] == list(world.intersection.greens)
+    assert card["checkpoint"]["run_id"] == "abc123"
+    assert card["metrics"]["last_evaluation"]["mean"] == 20.5
+    assert card["training"]["demand"]["flow_range"] == [1000.0, 2000.0]
+
+
+def test_any_world_has_a_card(tmp_path: Path) -> None:
+    saved = save_untrained(tmp_path / "saved", "env: {name: gymnasium, id: Pendulum-v1}\nagent: {hidden_width: 16}\n")
+    export(saved, tmp_path / "exported")
+    card = json.loads((tmp_path / "exported" / CARD).read_text())
+    assert len(card["inputs"]) == 3
+    assert card["outputs"][0]["low"] == -1.0
+
+
+def original_decisions(saved: Path) -> list[list[int]]:
+    """Time, then phase and green of every decision of an episode in genreplay."""
+    loaded = load_policy(saved)
+    env = loaded.world.make_env(1, lambda worker, index: 0, evaluation=True)
+    decisions, seconds, over = [], 0.0, False
+    try:
+        observation = env.start({0: SEED})[0]
+        while not over:
+            action = loaded.policy.module(torch.from_numpy(observation)[None]).numpy()
+            view = loaded.world.view
+            signal = view.signal(observation[None].astype(np.float64))
+            shown = plan(view.timing, signal, action.astype(np.float64))
+            pairs = zip(shown.order[0], shown.greens[0], strict=True)
+            decisions.append([int(seconds), *(int(part) for pair in pairs for part in pair)])
+            step = env.advance({0: action[0]})[0]
+            observation, seconds, over = step.observation, seconds + step.duration, step.truncated
+            assert not step.failed
+    finally:
+        env.close()
+    return decisions
+
+
+def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
+    """The same, of the example in a live SUMO on the same traffic, where torch and genreplay cannot be imported."""
+    loaded = load_policy(saved)
+    scenario, env = resolve(loaded.config.env), loaded.config.env
+    routes, log = scratch / "demand.rou.xml", scratch / "decisions.csv"
+    traffic = Demand(env.demand, scenario, loaded.world.intersection).draw(SEED, True, None)
+    ElementTree.ElementTree(traffic.root).write(routes, encoding="unicode")
+    program = (
+        "import runpy, sys\nfor name in ('torch', 'genreplay', 'sumo_rl', 'libsumo'): sys.modules[name] = None\n"
+        "sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    options = ["-n", scenario.net_file, "-r", routes, "--seed", derive_seed(SEED, "sumo"), "--time-to-teleport", -1]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", program, str(REPOSITORY / "examples/drive_sumo.py"), str(folder)),
+            *("--seconds", str(SECONDS), "--log", str(log), "--sumo", str(Path(sumo.SUMO_HOME, "bin", "sumo")), "--"),
+            *(str(option) for option in options),
+            *("--no-warnings", "--no-step-log"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={key: value for key, value in os.environ.items() if key != "LIBSUMO_AS_TRACI"},
+    )
+    assert done.returncode == 0, done.stderr
+    with log.open() as lines:
+        return [[int(float(field)) for field in row] for row in csv.reader(lines)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("mode", "all_red"), [("phase_duration", 0), ("phase_duration", 2), ("duration", 0), ("cycle", 1)]
+)
+def test_the_example_drives_a_live_sumo_as_the_original(tmp_path: Path, mode: str, all_red: int) -> None:
+    saved, folder = exported(tmp_path, mode, all_red)
+    expected = original_decisions(saved)
+    assert len({tuple(row[1:]) for row in expected}) > 4, "a policy that always says the same would prove nothing"
+    assert drive(saved, folder, tmp_path) == expected
+
+
+def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = save_untrained(tmp_path / "saved", CONFIG.format(mode="duration", all_red=0))
+    (tmp_path / "file").write_text("")
+    for argv, message in (
+        (["--checkpoint", "nowhere"], "nowhere: holds no checkpoint"),
+        (["--checkpoint", str(saved), "agent.gamma=0.5"], "agent.gamma=0.5: has no effect here"),
+        (["--checkpoint", str(saved), "--output", "file"], "--output file: cannot be written to"),
+        ([], "one of the arguments --run --checkpoint is required"),
+    ):
+        assert cli.main(["export", *argv]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1)
+        assert message in err
+
+
+def test_without_the_extra_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "onnxscript" else real(name))
+    with pytest.raises(UserError, match=r"not installed \(onnxscript\); run: pip install 'genreplay\[export\]'"):
+        export(tmp_path, tmp_path / "exported")

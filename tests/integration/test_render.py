@@ -1,0 +1,129 @@
+"""Films of a policy: what the camera notes is what SUMO says, pictures differ and contain vehicles."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from PIL import Image
+from saved import save_untrained
+
+from genreplay import cli
+from genreplay.envs.base import Shot
+from genreplay.envs.sumo.film import play
+from genreplay.envs.sumo.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
+from genreplay.errors import UserError
+from genreplay.policy import load_policy
+
+CONFIG = "env: {name: sumo, scenario: 2way, episode_seconds: 300}\nagent: {hidden_width: 16}\n"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_untrained(tmp_path_factory.mktemp("saved"), CONFIG)
+
+
+def num_pixels(picture: np.ndarray, color: str) -> int:
+    wanted = np.array(to_rgb(color)) * 255
+    return int((np.abs(picture.astype(float) - wanted).max(axis=-1) < 12).sum())
+
+
+def test_the_gif_moves_and_contains_vehicles(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    gif = tmp_path / "pictures" / "film.gif"
+    command = ["render", "--checkpoint", str(saved), "--demand", "1800", "--begin", "120", "--seconds", "40"]
+    assert cli.main([*command, "--stride", "5", "--baseline", "--output", str(gif)]) == 0
+    assert capsys.readouterr().out.startswith(f"{gif}: 8 pictures, ")
+    with Image.open(gif) as film:
+        assert film.n_frames == 8
+        frames = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            frames.append(np.asarray(film.convert("RGB")))
+    for before, after in itertools.pairwise(frames):
+        assert (before != after).any(axis=-1).sum() > 200, "vehicles and clock move from picture to picture"
+    half = frames[0].shape[1] // 2
+    map_rows = slice(70, 460)  # below title and key, above the bars
+    for side in (slice(0, half), slice(half, None)):
+        vehicles = [
+            sum(num_pixels(frame[map_rows, side], color) for color in (STANDING, SLOW, MOVING)) for frame in frames
+        ]
+        assert min(vehicles) > 300, "in the policy's panel and in the baseline's"
+
+
+def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:
+    loaded = load_policy(saved)
+    env = loaded.world.make_env(1, lambda worker, index: 0, evaluation=True)
+    try:
+        env.film = (100, 160)
+        frames = play(env, loaded.policy, 3, 160)
+        again = play(env, loaded.policy, 3, 160)
+        env.film = None
+        assert play(env, loaded.policy, 3, 160) == []
+    finally:
+        env.close()
+    assert [frame["second"] for frame in frames] == list(range(101, 161))
+    assert [frame["clock"] for frame in frames] == list(range(101, 161))
+    assert again == frames
+    greens = loaded.world.intersection.greens
+    assert {frame["state"] for frame in frames} & set(greens)
+    for before, after in itertools.pairwise(frames):
+        assert after["held"] == (before["held"] + 1 if after["state"] == before["state"] else 1)
+    for frame in frames:
+        # Who stands on an approach is among those who stand anywhere (SUMO's threshold: 0.1 m/s).
+        assert sum(frame["halting"]) <= sum(vehicle[3] < 0.1 for vehicle in frame["vehicles"])
+    assert max(sum(frame["halting"]) for frame in frames) > 0
+
+
+def test_filming_changes_nothing(saved: Path) -> None:
+    world = load_policy(saved).world
+    episodes = []
+    for window in (None, (0, 300)):
+        env = world.make_env(1, lambda worker, index: 0, evaluation=True)
+        env.film = window
+        episodes.append(world.baseline(env, {0: 3})[0])
+        env.close()
+    assert episodes[0] == episodes[1]
+
+
+def test_outlines_by_hand() -> None:
+    """A car 5 m long and 2 m wide, its bumper at (10, 20), heading east (90 degrees from north), then north."""
+    east, north = outlines(np.array([[10.0, 20.0, 90.0, 3.0, 5.0, 2.0], [10.0, 20.0, 0.0, 3.0, 5.0, 2.0]]))
+    assert sorted(map(tuple, east.round(6).tolist())) == [(5, 19), (5, 21), (10, 19), (10, 21)]
+    assert sorted(map(tuple, north.round(6).tolist())) == [(9, 15), (9, 20), (11, 15), (11, 20)]
+
+
+def test_compass_names() -> None:
+    """Roads that end at the origin are called by where they begin."""
+    begins = [(0, 9), (9, 0), (-5, -5), (0.5, 9), (0, -9)]
+    assert compass_names([[(0, 99), begin, (0, 0)] for begin in begins]) == ["N", "E", "SW", "N 2", "S"]
+
+
+def test_phase_names() -> None:
+    assert phase_name("Gr", ["Gr", "rG"]) == "phase 1 of 2"
+    assert phase_name("yr", ["Gr", "rG"]) == "yellow"
+    assert phase_name("rr", ["Gr", "rG"]) == "change"
+
+
+def test_mistakes_are_one_line(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    checkpoint = ["--checkpoint", str(saved)]
+    for argv, message in (
+        ([*checkpoint, "--begin", "300"], "--begin 300: the episode has 300 s; begin before its end"),
+        ([*checkpoint, "--demand", "rainy"], "--demand rainy: there is no such demand"),
+        ([*checkpoint, "--baseline", "constant_plan"], "--baseline constant_plan: cannot be filmed; choose one of"),
+        ([*checkpoint, "--stride", "0"], "argument --stride: must be a whole number from 1 on, not '0'"),
+        ([*checkpoint, "env.min_green=6"], "env.min_green=6: has no effect here"),
+        (["--checkpoint", str(tmp_path)], "holds no checkpoint"),
+    ):
+        assert cli.main(["render", *argv]) == 2
+        out, err = capsys.readouterr()
+        assert (out, err.count("\n")) == ("", 1), err
+        assert message in err
+
+
+def test_a_world_without_pictures_says_so(tmp_path: Path) -> None:
+    loaded = load_policy(
+        save_untrained(tmp_path / "saved", "env: {name: gymnasium, id: Pendulum-v1}\nagent: {hidden_width: 16}\n")
+    )
+    with pytest.raises(UserError, match="render: this environment draws no pictures"):
+        loaded.world.film(loaded.policy, Shot(None, 1, 0, 10, 1, None))
