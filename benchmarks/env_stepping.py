@@ -29,6 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -60,7 +61,8 @@ def write_traffic(folder: Path, seconds: int):
     config = scenario_config(seconds)
     scenario = resolve(config)
     intersection = read_intersection(scenario.net_file, config.upstream_metres)
-    Demand(config.demand, scenario, intersection).write(SEED, False, folder / "demand.rou.xml")
+    traffic = Demand(config.demand, scenario, intersection).draw(SEED, evaluation=False)
+    ElementTree.ElementTree(traffic.root).write(folder / "demand.rou.xml", encoding="unicode")
     return str(scenario.net_file), str(folder / "demand.rou.xml"), intersection
 
 

@@ -1,0 +1,34 @@
+"""The benchmarks run, for a moment each; how fast anything is, no test says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(tmp_path: Path, name: str, *options: str):
+    file = tmp_path / "figures.json"
+    command = [sys.executable, str(BENCHMARKS / name), *options, "--json", str(file)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(file.read_text()), done.stdout
+
+
+@pytest.mark.slow
+def test_critic_updates(tmp_path: Path) -> None:
+    figures, printed = run(tmp_path, "critic_updates.py", "--seconds", "1", "--threads", "1")
+    assert figures
+    for contender in ("plain loop", "genreplay fp32", "TorchRL REDQLoss"):
+        assert contender in printed
+
+
+@pytest.mark.slow
+def test_env_stepping(tmp_path: Path) -> None:
+    figures, printed = run(tmp_path, "env_stepping.py", "--seconds", "60", "--repeats", "1")
+    assert figures
+    for contender in ("bare", "simulator", "env_2", "sumo_rl_traci"):
+        assert contender in printed
