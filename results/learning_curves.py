@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from mlflow import MlflowClient
 
 FIELDS = ("run_name", "seed", "env_step", "value", "baseline")
@@ -52,6 +53,9 @@ def draw(rows: list[dict[str, str | int | float]], metric: str) -> Figure:
     axes.set(
         xlabel="environment steps (decisions)", ylabel=f"mean {metric} on the evaluation episodes (s)", yscale="log"
     )
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.legend(frameon=False)
     return figure
 
