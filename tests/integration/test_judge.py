@@ -141,7 +141,10 @@ def test_an_environment_without_baselines(tmp_path: Path, capsys, monkeypatch) -
 MISTAKES = [
     (["--seeds", "3-1"], "--seeds 3-1: '3-1' is no seed and no range of seeds; write such as 101-105 or 1,2,3"),
     (["--seeds", ","], "--seeds: names no seed; write such as 101-105 or 1,2,3"),
-    (["--workers", "0"], "--workers 0: must be a whole number from 1 on"),
+    (
+        ["--workers", "0"],
+        "argument --workers: must be a whole number from 1 on, not '0'; see genreplay evaluate --help",
+    ),
     (
         ["--baselines", "fixed_plan,websterr"],
         "--baselines websterr: there is no such baseline; choose among fixed_plan, webster, constant_plan, actuated, "
