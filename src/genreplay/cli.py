@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__
+from genreplay import __version__, junction
 from genreplay.errors import UserError
 
 EPILOG = """examples:
@@ -20,6 +20,7 @@ EPILOG = """examples:
   genreplay evaluate --run last                                 the last run's policy beside every baseline
   genreplay export --run last                                   the last run's policy as one ONNX file
   genreplay render --run last --baseline                        watch it beside the map's fixed plan
+  genreplay junction --net my.net.xml --counts my.csv           does my map fit, and what can its light carry?
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -139,7 +140,7 @@ def _policy_folder(arguments: argparse.Namespace) -> Path:
 
 def _scenario(name: str | None) -> list[str]:
     """Overrides that put another map, with its own traffic and times, in the place of the config's."""
-    others = ("net_file", "route_file", "begin_time", "episode_seconds")
+    others = ("net_file", "route_file", "count_file", "begin_time", "episode_seconds")
     return [] if name is None else [f"env.scenario={name}", *(f"env.{key}=null" for key in others)]
 
 
@@ -173,20 +174,8 @@ def _ui(arguments: argparse.Namespace) -> NoReturn:
         raise UserError(f"ui: {uri} is an MLflow server with a UI of its own; open it in the browser")
     if root is not None and not Path(uri.removeprefix(tracking.SQLITE)).is_file():
         raise UserError(f"ui: there is no run in {uri} yet; begin one with: genreplay fit --config FILE")
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "ui",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(arguments.port),
-        "--workers",
-        "1",
-    ]
+    where = ["--host", "127.0.0.1", "--port", str(arguments.port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, *where, "--workers", "1"]
     if root is not None:
         command += ["--default-artifact-root", (root / "artifacts").resolve().as_uri()]
     print(f"MLflow shows {uri} at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
@@ -281,7 +270,7 @@ def _parser() -> _Parser:
     evaluate.add_argument("--workers", metavar="N", type=_number(1), help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
-    export, render = _add_export(commands), _add_render(commands)
+    export, render, check = _add_export(commands), _add_render(commands), junction.add_parser(commands)
 
     show = commands.add_parser(
         "config",
@@ -302,7 +291,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, render, show, ui):
+    for command in (fit, evaluate, export, render, check, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",

@@ -146,7 +146,7 @@ def test_the_worker_dies_with_its_parent():
 ROUTES = """<routes>
 <vehicle id="good" depart="0"><route edges="w_t t_e"/></vehicle>
 {middle}
-<vehicle id="lost" depart="{depart}"><route edges="w_t n_t"/></vehicle></routes>"""
+<vehicle id="lost" depart="{depart}" departLane="9"><route edges="w_t t_e"/></vehicle></routes>"""
 
 
 def own_map(tmp_path, depart):
@@ -164,13 +164,13 @@ def test_a_scenario_that_cannot_start_gives_sumos_message_at_once(tmp_path):
         with pytest.raises(UserError) as error:
             env.rand_step(env.reset())
         assert str(error.value).startswith("env: SUMO cannot run this scenario: ")
-        assert "Vehicle 'lost' has no valid route" in str(error.value)
+        assert "Invalid departLane definition for vehicle 'lost'" in str(error.value)
         assert "\n" not in str(error.value)
     finally:
         env.close()
 
 
-def test_a_vehicle_without_route_ends_the_episode_and_is_named(tmp_path, caplog):
+def test_a_vehicle_that_cannot_depart_ends_the_episode_and_is_named(tmp_path, caplog):
     env = SumoWorld(own_map(tmp_path, depart=600)).make_env(1, lambda worker, index: index)
     try:
         torch.manual_seed(0)
@@ -179,7 +179,7 @@ def test_a_vehicle_without_route_ends_the_episode_and_is_named(tmp_path, caplog)
         failed = real["next", "failed"].view(-1)
         assert 1 <= failed.sum() < 20
         assert len(caplog.messages) == failed.sum()
-        assert "Vehicle 'lost' has no valid route" in caplog.messages[0]
+        assert "Invalid departLane definition for vehicle 'lost'" in caplog.messages[0]
         assert env.pop_finished() == []
     finally:
         env.close()

@@ -78,24 +78,6 @@ def test_default_scenario_and_overridden_times():
     assert (scenario.begin_time, scenario.episode_seconds, scenario.route_file) == (7, 90, None)
 
 
-@pytest.mark.parametrize(("name", "num_lights"), [("2x2grid/2x2", 4), ("double/network", 2)])
-def test_maps_with_several_lights_are_refused(name, num_lights):
-    net_file = resolve(SumoConfig()).net_file.parents[1] / f"{name}.net.xml"
-    with pytest.raises(UserError) as error:
-        read_intersection(net_file, 0.0)
-    assert str(error.value) == (f"env.net_file: {net_file} has {num_lights} traffic lights; use a map with exactly one")
-
-
-def test_maps_without_a_light_and_files_that_are_no_maps_are_refused(tmp_path):
-    net_file = resolve(SumoConfig()).net_file.parents[1] / "simple/simple.net.xml"
-    with pytest.raises(UserError, match=r"simple\.net\.xml has no traffic light; use a map with exactly one$"):
-        read_intersection(net_file, 0.0)
-    broken = tmp_path / "broken.net.xml"
-    broken.write_text("<net><edge")
-    with pytest.raises(UserError, match=r"broken\.net\.xml is no SUMO network \(.*\); make one with netconvert$"):
-        read_intersection(broken, 0.0)
-
-
 @pytest.mark.parametrize(
     ("name", "num_greens", "num_lanes", "upstream", "yellow"),
     [

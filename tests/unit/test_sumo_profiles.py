@@ -10,7 +10,7 @@ CONFIG = DemandConfig(flow_range=[1000.0, 2000.0], scale_range=[0.75, 1.1])
 
 
 @pytest.mark.parametrize(
-    ("name", "has_routes", "profile", "in_range"),
+    ("name", "is_given", "profile", "in_range"),
     [
         ("1500", False, Profile(1500.0), True),
         ("2600", False, Profile(2600.0), False),
@@ -20,21 +20,21 @@ CONFIG = DemandConfig(flow_range=[1000.0, 2000.0], scale_range=[0.75, 1.1])
         ("1.25", True, Profile(1.25), False),
     ],
 )
-def test_names(name, has_routes, profile, in_range):
-    assert parse_profile(name, CONFIG, has_routes) == profile
-    assert is_in_range(profile, CONFIG, has_routes) == in_range
+def test_names(name, is_given, profile, in_range):
+    assert parse_profile(name, CONFIG, is_given) == profile
+    assert is_in_range(profile, CONFIG, is_given) == in_range
 
 
 def test_defaults_lie_inside_and_outside_the_range():
     assert default_demands(CONFIG, False) == ["1000", "1500", "2000", "2600", "tidal", "surge", "other_day"]
     assert default_demands(CONFIG, True) == ["0.75", "1", "1.1", "1.26"]
-    for has_routes in (False, True):
-        for name in default_demands(CONFIG, has_routes):
-            parse_profile(name, CONFIG, has_routes)
+    for is_given in (False, True):
+        for name in default_demands(CONFIG, is_given):
+            parse_profile(name, CONFIG, is_given)
 
 
 @pytest.mark.parametrize(
-    ("name", "has_routes", "message"),
+    ("name", "is_given", "message"),
     [
         (
             "1.25",
@@ -62,6 +62,6 @@ def test_defaults_lie_inside_and_outside_the_range():
         ),
     ],
 )
-def test_a_demand_that_is_none_here(name, has_routes, message):
+def test_a_demand_that_is_none_here(name, is_given, message):
     with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
-        parse_profile(name, CONFIG, has_routes)
+        parse_profile(name, CONFIG, is_given)

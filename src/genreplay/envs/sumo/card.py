@@ -61,6 +61,7 @@ def describe(config: SumoConfig, intersection: Intersection, view: View, yellow_
             "scenario": config.scenario,
             "net_file": None if config.net_file is None else Path(config.net_file).name,
             "route_file": None if config.route_file is None else Path(config.route_file).name,
+            "count_file": None if config.count_file is None else Path(config.count_file).name,
             "demand": asdict(config.demand),
         },
     }

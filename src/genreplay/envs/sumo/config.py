@@ -20,8 +20,10 @@ def _require_range(value: list[float], name: str, low: float, high: float = floa
 class DemandConfig:
     """The traffic of an episode: a function of the episode's seed alone, the same for every controller.
 
-    A map without a route file gets random traffic: total flow, shares of the approaches and turning shares are drawn
-    anew for each episode. Where there is a route file, its traffic is scaled by a factor drawn for each episode.
+    A map without a route file or counts gets random traffic: total flow, shares of the approaches and turning shares
+    are drawn anew for each episode. Where there is a route file, its traffic is scaled by a factor drawn for each
+    episode; where there are counts, each episode draws Poisson arrivals whose expected numbers are the counts times
+    such a factor.
     """
 
     flow_range: list[float] = field(default_factory=lambda: [1000.0, 2000.0])
@@ -36,9 +38,9 @@ class DemandConfig:
     """Random traffic: total flows that policies are judged on, vehicles/h; the episode of seed s takes entry s modulo
     the length of this list."""
     scale_range: list[float] = field(default_factory=lambda: [0.8, 1.2])
-    """Route file: factor on the number of vehicles in a training episode."""
+    """Route file or counts: factor on the number of vehicles in a training episode."""
     evaluation_scales: list[float] = field(default_factory=lambda: [1.0])
-    """Route file: factors that policies are judged on, chosen as in `evaluation_flows`."""
+    """Route file or counts: factors that policies are judged on, chosen as in `evaluation_flows`."""
 
     def __post_init__(self) -> None:
         _require_range(self.flow_range, "flow_range", 1.0)
@@ -66,12 +68,16 @@ class SumoConfig:
     net_file: str | None = None
     """Your own SUMO network (.net.xml) with one traffic light."""
     route_file: str | None = None
-    """Traffic for `net_file` (.rou.xml: trips, vehicles, flows); null for random traffic over the light's movements."""
+    """Traffic for `net_file` (.rou.xml: trips, vehicles, flows)."""
+    count_file: str | None = None
+    """Traffic for `net_file`: a table of counts by interval and movement (.csv; see docs/traffic.md). Null, as
+    `route_file`, for random traffic over the light's movements."""
     begin_time: int | None = None
-    """Simulated time at which an episode begins, s; null for the scenario's own (0 for your own map)."""
+    """Simulated time at which an episode begins, s; null for the scenario's own (for your own map 0, or where
+    the counts begin)."""
     episode_seconds: int | None = None
-    """Length of an episode, s; it ends with the first decision that reaches this. Null for the scenario's own (1800 s
-    for your own map)."""
+    """Length of an episode, s; it ends with the first decision that reaches this. Null for the scenario's own (for your
+    own map 1800 s, or to the end of the counts)."""
     action_mode: str = "phase_duration"
     """`phase_duration`: which phase next, and for how long; `duration`: how long, in fixed order; `cycle`: the greens
     of a whole cycle."""
@@ -99,10 +105,16 @@ class SumoConfig:
             "net_file",
             f"scenario {self.scenario!r} has a map already; set scenario: null to use your own, or drop net_file",
         )
+        for name in ("route_file", "count_file"):
+            require(
+                not (getattr(self, name) and not self.net_file),
+                name,
+                f"belongs to net_file; set net_file too (and scenario: null), or drop {name}",
+            )
         require(
-            not (self.route_file and not self.net_file),
-            "route_file",
-            "belongs to net_file; set net_file too (and scenario: null), or drop route_file",
+            not (self.route_file and self.count_file),
+            "count_file",
+            "route_file gives the traffic already; set one of them to null",
         )
         require(
             self.begin_time is None or self.begin_time >= 0, "begin_time", f"must be at least 0, not {self.begin_time}"

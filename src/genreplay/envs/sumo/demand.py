@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from sumolib.miscutils import parseTime
 
+from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.config import DemandConfig
+from genreplay.envs.sumo.counts import clock, read_counts
 from genreplay.envs.sumo.intersection import Intersection, Movement
 from genreplay.envs.sumo.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
+from genreplay.envs.sumo.routes import read_routes, scale_routes
 from genreplay.envs.sumo.scenarios import Scenario
 from genreplay.errors import UserError
 from genreplay.seeding import derive_seed
-
-COPY_JITTER = 30.0
-"""A vehicle added by scaling departs up to this much before or after the one it copies, s."""
 
 TIDAL_SHARE = 0.55
 """Share of the total flow that the heavy approach of tidal traffic brings."""
@@ -33,12 +30,9 @@ SURGE_WINDOW = (1 / 3, 1 / 2)
 OTHER_DAY_MARGIN = 0.2
 """How far beyond their training range the left-turning shares of another day lie."""
 
-_RATE_ATTRIBUTES = ("vehsPerHour", "perHour", "probability", "number")
-_LARGEST = {"probability": 1.0}
-
 
 class Vehicle(NamedTuple):
-    """One arrival of random traffic."""
+    """One arrival of random traffic or of counts."""
 
     depart: float
     """s"""
@@ -47,7 +41,7 @@ class Vehicle(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A time during which random traffic has constant rates."""
+    """A time during which random traffic or counts have constant rates."""
 
     begin: float
     """s"""
@@ -63,7 +57,7 @@ class Traffic(NamedTuple):
     root: Element
     """The route file."""
     level: dict[str, float]
-    """`demand_flow` (vehicles/h) or `demand_scale`."""
+    """`demand_flow` (vehicles/h) or, with a route file or counts, `demand_scale`."""
     flows: np.ndarray | None
     """Expected vehicles/h by movement over the whole episode, `[M]`; None with a route file."""
 
@@ -73,34 +67,76 @@ class Demand:
 
     Args:
         config: what to draw from.
-        scenario: the route file to scale (None: random traffic) and the time to fill.
-        intersection: movements of random traffic.
+        scenario: the route file or the counts to scale (neither: random traffic) and the time to fill.
+        intersection: movements of random traffic and of counts.
+
+    Raises:
+        UserError: the route file is no XML, or the counts do not fit the light.
     """
 
     def __init__(self, config: DemandConfig, scenario: Scenario, intersection: Intersection):
         self.config, self.scenario, self.intersection = config, scenario, intersection
-        self._template = None if scenario.route_file is None else _read(scenario.route_file)
+        self._template = None if scenario.route_file is None else read_routes(scenario.route_file)
+        self.counted = None if scenario.count_file is None else count_segments(scenario, intersection)
+        """The expected traffic of counts in the episode; None without counts."""
 
     def draw(self, seed: int, evaluation: bool, name: str | None = None) -> Traffic:
         """The traffic of the episode of `seed`: the demand of that name, or what `evaluation` or training takes."""
         rng = np.random.default_rng(derive_seed(seed, "demand"))
-        begin, end = self.scenario.begin_time, self.scenario.begin_time + self.scenario.episode_seconds
-        has_routes = self._template is not None
+        begin, end = self.scenario.begin_time, self.scenario.end_time
+        is_given = self.scenario.is_given
         drawn, fixed = (
             (self.config.scale_range, self.config.evaluation_scales)
-            if has_routes
+            if is_given
             else (self.config.flow_range, self.config.evaluation_flows)
         )
         level = _level(drawn, fixed, seed, evaluation, rng)
-        profile = Profile(level) if name is None else parse_profile(name, self.config, has_routes)
+        profile = Profile(level) if name is None else parse_profile(name, self.config, is_given)
         if self._template is not None:
             root = scale_routes(self._template, profile.level, begin, end, rng)
             return Traffic(root, {"demand_scale": profile.level}, None)
-        movements = self.intersection.movements
-        segments = draw_segments(profile, movements, self.config, begin, end, rng)
+        if self.counted is not None:
+            segments = [segment._replace(flows=profile.level * segment.flows) for segment in self.counted]
+        else:
+            segments = draw_segments(profile, self.intersection.movements, self.config, begin, end, rng)
         vehicles = sorted(vehicle for segment in segments for vehicle in draw_vehicles(segment, rng))
-        flows = sum(((s.end - s.begin) * s.flows for s in segments), np.zeros(len(movements))) / (end - begin)
-        return Traffic(vehicles_to_xml(movements, vehicles), {"demand_flow": profile.level}, flows)
+        root = vehicles_to_xml(self.intersection, vehicles)
+        return Traffic(root, {"demand_scale" if is_given else "demand_flow": profile.level}, mean_flows(segments))
+
+    def expected(self) -> list[Segment]:
+        """The flows over the light of a route file or counts at factor 1."""
+        if self.counted is not None:
+            return self.counted
+        assert self._template is not None, "random traffic is drawn anew for each episode"
+        begin, end = self.scenario.begin_time, self.scenario.end_time
+        root = scale_routes(self._template, 1.0, begin, end, np.random.default_rng(0))
+        flows = route_flows(root, self.intersection.movements, self.scenario.net_file, begin, end)
+        return [Segment(begin, end, flows)]
+
+
+def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segment]:
+    """The flows of the scenario's counts, as long as they are the same, over its episode.
+
+    Raises:
+        UserError: the counts do not fit the light, or there are none in this time.
+    """
+    assert scenario.count_file is not None
+    table = read_counts(scenario.count_file)
+    flows = table.flows(intersection)
+    found = [Segment(begin, end, flows[i]) for begin, end, i in table.parts(scenario.begin_time, scenario.end_time)]
+    if not any(segment.flows.any() for segment in found):
+        raise UserError(
+            f"env.count_file: {scenario.count_file} counts nobody from {clock(scenario.begin_time)} to "
+            f"{clock(scenario.end_time)}; fill in the table, or set env.begin_time and env.episode_seconds (s) to when "
+            "there is traffic"
+        )
+    return found
+
+
+def mean_flows(segments: Sequence[Segment]) -> np.ndarray:
+    """Vehicles/h by movement over all segments, `[M]`."""
+    seconds = np.array([segment.end - segment.begin for segment in segments])
+    return seconds @ np.array([segment.flows for segment in segments]) / seconds.sum()
 
 
 def draw_segments(
@@ -115,7 +151,7 @@ def draw_segments(
     shares = draw_shares(movements, _other_day(config) if profile.shape == OTHER_DAY else config, rng)
     length = end - begin
     if profile.shape == TIDAL:
-        approaches = sorted({movement.approach for movement in movements})
+        approaches = sorted({movement.approach for movement in movements if movement.has_cars})
         first, second = rng.permutation(approaches)[:2] if len(approaches) > 1 else (approaches * 2)
         middle = begin + length / 2
         return [
@@ -152,13 +188,13 @@ def _other_day(config: DemandConfig) -> DemandConfig:
 def draw_shares(movements: Sequence[Movement], config: DemandConfig, rng: np.random.Generator) -> np.ndarray:
     """Each movement's share of the total flow, `[M]`, sum 1. Nobody turns back where another way is open."""
     shares = np.zeros(len(movements))
-    approaches = sorted({movement.approach for movement in movements})
+    approaches = sorted({movement.approach for movement in movements if movement.has_cars})
     low, high = config.approach_weight_range
     weights = rng.uniform(low, high, size=len(approaches))
     for approach, weight in zip(approaches, weights / weights.sum(), strict=True):
         left, right = _uniform(rng, config.left_share_range), _uniform(rng, config.right_share_range)
         wanted = {"left": left, "right": right, "straight": 1.0 - left - right, "turn": 0.0}
-        mine = [i for i, movement in enumerate(movements) if movement.approach == approach]
+        mine = [i for i, movement in enumerate(movements) if movement.approach == approach and movement.has_cars]
         turns = [movements[i].turn for i in mine]
         parts = np.array([wanted[turn] / turns.count(turn) for turn in turns])
         parts = parts if parts.sum() > 0 else np.ones(len(mine))
@@ -178,11 +214,13 @@ def draw_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
     return sorted(vehicles)
 
 
-def vehicles_to_xml(movements: Sequence[Movement], vehicles: Sequence[Vehicle]) -> Element:
-    """A route file of these vehicles."""
+def vehicles_to_xml(intersection: Intersection, vehicles: Sequence[Vehicle]) -> Element:
+    """A route file of these vehicles, which enter the map where the approach's road begins to be observed."""
     root = Element("routes")
-    for i, movement in enumerate(movements):
-        ElementTree.SubElement(root, "route", id=f"m{i}", edges=f"{movement.from_edge} {movement.to_edge}")
+    for i, movement in enumerate(intersection.movements):
+        if movement.has_cars:
+            edges = " ".join((*intersection.entries[movement.approach], movement.to_edge))
+            ElementTree.SubElement(root, "route", id=f"m{i}", edges=edges)
     for i, vehicle in enumerate(vehicles):
         ElementTree.SubElement(
             root,
@@ -195,76 +233,6 @@ def vehicles_to_xml(movements: Sequence[Movement], vehicles: Sequence[Vehicle]) 
             departLane="best",
         )
     return root
-
-
-def scale_routes(template: Element, scale: float, begin: float, end: float, rng: np.random.Generator) -> Element:
-    """A route file with `scale` times the vehicles of `template` that depart in [begin, end).
-
-    Trips and vehicles are dropped or doubled at random (SUMO's own `--scale` does not always repeat); the rates of
-    flows are multiplied. Definitions and persons stay as they are.
-    """
-    definitions: list[Element] = []
-    timed: list[tuple[float, Element]] = []
-    for element in template:
-        if element.tag == "flow":
-            timed.append((_time(element, "begin") or begin, _scale_flow(element, scale, end)))
-            continue
-        depart = _time(element, "depart") if element.tag in ("trip", "vehicle") else None
-        if depart is None:
-            definitions.append(element)
-        elif begin <= depart < end:
-            num_copies = math.floor(scale) + int(rng.random() < scale - math.floor(scale))
-            timed += _copies(element, depart, num_copies, begin, end, rng)
-    root = Element("routes")
-    root.extend(definitions)
-    root.extend(element for _, element in sorted(timed, key=lambda entry: entry[0]))
-    return root
-
-
-def _copies(
-    element: Element, depart: float, num_copies: int, begin: float, end: float, rng: np.random.Generator
-) -> list[tuple[float, Element]]:
-    """The element itself and `num_copies - 1` like it, at times near its own."""
-    copies = [(depart, element)] if num_copies > 0 else []
-    for i in range(1, num_copies):
-        near = rng.uniform(depart - COPY_JITTER, depart + COPY_JITTER)
-        time = math.floor(min(max(near, begin), end - 1.0) * 100.0) / 100.0
-        another = copy.deepcopy(element)
-        another.set("id", f"{element.get('id')}#{i}")
-        another.set("depart", f"{time:.2f}")
-        copies.append((time, another))
-    return copies
-
-
-def _scale_flow(flow: Element, scale: float, end: float) -> Element:
-    scaled = copy.deepcopy(flow)
-    for name in _RATE_ATTRIBUTES:
-        if name in flow.attrib:
-            value = min(float(flow.attrib[name]) * scale, _LARGEST.get(name, math.inf))
-            scaled.set(name, str(round(value)) if name == "number" else f"{value:.6f}")
-    period = flow.get("period")
-    if period is not None and period.startswith("exp("):
-        scaled.set("period", f"exp({float(period[4:-1]) * scale:.6f})")
-    elif period is not None:
-        scaled.set("period", f"{float(period) / scale:.6f}")
-    if "number" not in flow.attrib:
-        scaled.set("end", str(min(_time(flow, "end") or end, end)))
-    return scaled
-
-
-def _time(element: Element, attribute: str) -> float | None:
-    """A time in s; None where it is left out or is a word, such as `triggered`."""
-    try:
-        return float(parseTime(element.attrib[attribute]))
-    except (KeyError, ValueError):
-        return None
-
-
-def _read(path: Path) -> Element:
-    try:
-        return ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise UserError(f"env.route_file: {path} is no SUMO route file ({error}); write plain XML") from None
 
 
 def _uniform(rng: np.random.Generator, bounds: list[float]) -> float:

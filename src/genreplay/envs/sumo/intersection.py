@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.sax import SAXException
 
-import sumolib
-
+from genreplay.envs.sumo.maps import only_light, read_net
 from genreplay.errors import UserError
 
 VEHICLE_SPACE = 7.5
@@ -48,6 +46,8 @@ class Movement:
     to_edge: str
     turn: str
     """`left`, `straight`, `right` or `turn` (back)."""
+    has_cars: bool = True
+    """Whether cars may go this way."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,13 @@ class Intersection:
     """Longest yellow of the map's plan, s."""
     all_red_time: int
     """Longest all-red of the map's plan, s."""
+    cycle_seconds: int
+    """Cycle of the map's plan, s."""
     sections: tuple[Section, ...]
     approaches: tuple[Approach, ...]
     movements: tuple[Movement, ...]
+    entries: tuple[tuple[str, ...], ...]
+    """For each approach the edges by which drawn traffic comes: the road upstream, straight on, to the light."""
     links: tuple[Link, ...]
 
 
@@ -91,16 +95,8 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
     Raises:
         UserError: the file is no network, or has not exactly one traffic light with at least two green phases.
     """
-    try:
-        net = sumolib.net.readNet(str(net_file), withPrograms=True)
-    except (SAXException, KeyError, ValueError) as error:
-        raise UserError(f"env.net_file: {net_file} is no SUMO network ({error}); make one with netconvert") from None
-    lights = net.getTrafficLights()
-    if len(lights) != 1:
-        found = "no traffic light" if not lights else f"{len(lights)} traffic lights"
-        raise UserError(f"env.net_file: {net_file} has {found}; use a map with exactly one")
-    light = lights[0]
-    greens, green_seconds, yellow_time, all_red_time = _phases(light, net_file)
+    light = only_light(read_net(net_file), net_file)
+    phases = _phases(light, net_file)
     numbered = [
         (index, connection)
         for in_lane, out_lane, index in sorted(light.getConnections(), key=lambda link: link[2])
@@ -110,18 +106,16 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
     connections = [connection for _, connection in numbered]
     lanes = list(dict.fromkeys(connection.getFromLane() for connection in connections))
     edges = list(dict.fromkeys(lane.getEdge() for lane in lanes))
-    movements = [_movement(connection, edges) for connection in connections]
+    movements = [_movement(connection, edges, connections) for connection in connections]
     distinct = tuple(dict.fromkeys(movements))
     upstream = _upstream(edges, {connection.getTo() for connection in connections}, upstream_metres)
     return Intersection(
         light.getID(),
-        greens,
-        green_seconds,
-        yellow_time,
-        all_red_time,
+        *phases,
         _sections(lanes, edges, upstream),
         tuple(Approach(edge.getID(), tuple(e.getID() for e in (edge, *upstream[edge]))) for edge in edges),
         distinct,
+        tuple(_entry(edge, upstream[edge]) for edge in edges),
         tuple(
             Link(index, connection.getFromLane().getID(), connection.getToLane().getID(), distinct.index(movement))
             for (index, connection), movement in zip(numbered, movements, strict=True)
@@ -149,19 +143,24 @@ def cleared_state(yellow: str) -> str:
     return yellow.replace("y", "r")
 
 
-def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...], int, int]:
-    """Green states and their seconds, the longest yellow and all-red (s) of the programme that SUMO runs: the last."""
-    phases = list(light.getPrograms().values())[-1].getPhases()
+def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...], int, int, int]:
+    """Green states and their seconds, the longest yellow and all-red, and the cycle (s), of the programme that SUMO
+    runs: the last.
+    """
+    programmes = list(light.getPrograms().values())
+    phases = programmes[-1].getPhases() if programmes else []
     greens = tuple(dict.fromkeys(phase.state for phase in phases if is_green(phase.state)))
     if len(greens) < 2:
         raise UserError(
-            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s); "
-            "there is something to control from two on"
+            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s), and "
+            "there is something to control from two on; give it more in netedit, or a new plan with: "
+            f"netconvert -s {net_file} --tls.rebuild -o one.net.xml"
         )
     yellow = [phase.duration for phase in phases if "y" in phase.state.lower()]
     all_red = [phase.duration for phase in phases if is_all_red(phase.state)]
     green_seconds = tuple(round(sum(phase.duration for phase in phases if phase.state == green)) for green in greens)
-    return greens, green_seconds, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0))
+    cycle = round(sum(phase.duration for phase in phases))
+    return greens, green_seconds, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0)), cycle
 
 
 def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, list[Any]]:
@@ -200,7 +199,28 @@ def _capacity(lanes: list[Any]) -> int:
     return max(1, sum(math.ceil(lane.getLength() / VEHICLE_SPACE) for lane in lanes))
 
 
-def _movement(connection: Any, edges: list[Any]) -> Movement:
+def _movement(connection: Any, edges: list[Any], connections: list[Any]) -> Movement:
     turns = {"l": "left", "L": "left", "r": "right", "R": "right", "s": "straight", "t": "turn"}
     start, end = connection.getFrom(), connection.getTo()
-    return Movement(edges.index(start), start.getID(), end.getID(), turns[connection.getDirection()])
+    has_cars = any(_has_cars(other) for other in connections if (other.getFrom(), other.getTo()) == (start, end))
+    return Movement(edges.index(start), start.getID(), end.getID(), turns[connection.getDirection()], has_cars)
+
+
+def _has_cars(connection: Any) -> bool:
+    return connection.getFromLane().allows("passenger") and connection.getToLane().allows("passenger")
+
+
+def _entry(edge: Any, upstream: list[Any]) -> tuple[str, ...]:
+    """Edges in the order of travel, ending with `edge`: straight on as far as the observed road upstream goes."""
+    route = [edge]
+    while True:
+        straight = [
+            connection.getFrom()
+            for connections in route[0].getIncoming().values()
+            for connection in connections
+            if connection.getDirection() == "s" and connection.getFrom() in upstream and _has_cars(connection)
+        ]
+        ahead = [candidate for candidate in straight if candidate not in route]
+        if not ahead:
+            return tuple(step.getID() for step in route)
+        route.insert(0, min(ahead, key=lambda candidate: candidate.getID()))

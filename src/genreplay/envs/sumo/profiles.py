@@ -1,6 +1,6 @@
 """The demands that controllers are judged on, by name. No heavy imports: a misspelt name must answer at once.
 
-`1500` is steady random traffic of 1500 vehicles/h, on a map with a route file a factor on its vehicles (`1.25`). The
+`1500` is steady random traffic of 1500 vehicles/h, on a map with a route file or counts a factor on them (`1.25`). The
 words stand for random traffic that training never shows: `tidal`, `surge`, `other_day`; `surge:1800` gives its flow.
 """
 
@@ -18,7 +18,7 @@ SHAPES = (TIDAL, SURGE, OTHER_DAY)
 DENSER_FLOW = 1.3
 """The default unseen flow, as a multiple of the largest flow of training."""
 DENSER_SCALE = 1.15
-"""The same for factors on a route file, whose rush hour is near what the road carries already."""
+"""The same for factors on a route file or counts, whose rush hour is near what the road carries already."""
 
 _FLOW_LIMITS = (10.0, 20_000.0)
 _SCALE_LIMITS = (0.01, 10.0)
@@ -29,13 +29,13 @@ class Profile:
     """One demand."""
 
     level: float
-    """Total flow, vehicles/h; with a route file the factor on its vehicles."""
+    """Total flow, vehicles/h; with a route file or counts the factor on them."""
     shape: str = STEADY
     """`steady`; `tidal`: one approach brings most of the traffic, another one in the second half; `surge`: a short
     burst; `other_day`: turning shares outside the range of training."""
 
 
-def parse_profile(name: str, config: DemandConfig, has_routes: bool) -> Profile:
+def parse_profile(name: str, config: DemandConfig, is_given: bool) -> Profile:
     """The demand that `name` stands for; a word without a flow takes the middle of the training range.
 
     Raises:
@@ -43,34 +43,34 @@ def parse_profile(name: str, config: DemandConfig, has_routes: bool) -> Profile:
     """
     word, colon, text = name.partition(":")
     if word in SHAPES:
-        if has_routes:
+        if is_given:
             raise UserError(
-                f"--demand {name}: {word} is a shape of random traffic, and this map has a route file; give factors "
-                "on its vehicles, such as 0.75,1,1.25"
+                f"--demand {name}: {word} is a shape of random traffic, and this map has a route file or counts; give "
+                "factors on them, such as 0.75,1,1.25"
             )
         low, high = config.flow_range
-        return Profile(_level(name, text, has_routes) if colon else (low + high) / 2, word)
-    return Profile(_level(name, name, has_routes))
+        return Profile(_level(name, text, is_given) if colon else (low + high) / 2, word)
+    return Profile(_level(name, name, is_given))
 
 
-def default_demands(config: DemandConfig, has_routes: bool) -> list[str]:
+def default_demands(config: DemandConfig, is_given: bool) -> list[str]:
     """In-range levels from light to heavy, then what training never shows."""
     (low, high), listed = (
-        (config.scale_range, config.evaluation_scales) if has_routes else (config.flow_range, config.evaluation_flows)
+        (config.scale_range, config.evaluation_scales) if is_given else (config.flow_range, config.evaluation_flows)
     )
-    denser = high * (DENSER_SCALE if has_routes else DENSER_FLOW)
+    denser = high * (DENSER_SCALE if is_given else DENSER_FLOW)
     levels = sorted({low, high, *listed, round(denser, 2)})
-    return [f"{level:g}" for level in levels] + ([] if has_routes else list(SHAPES))
+    return [f"{level:g}" for level in levels] + ([] if is_given else list(SHAPES))
 
 
-def is_in_range(profile: Profile, config: DemandConfig, has_routes: bool) -> bool:
+def is_in_range(profile: Profile, config: DemandConfig, is_given: bool) -> bool:
     """Whether training draws episodes like this."""
-    low, high = config.scale_range if has_routes else config.flow_range
+    low, high = config.scale_range if is_given else config.flow_range
     return profile.shape == STEADY and low <= profile.level <= high
 
 
-def _level(name: str, text: str, has_routes: bool) -> float:
-    low, high = _SCALE_LIMITS if has_routes else _FLOW_LIMITS
+def _level(name: str, text: str, is_given: bool) -> float:
+    low, high = _SCALE_LIMITS if is_given else _FLOW_LIMITS
     try:
         level = float(text)
     except ValueError:
@@ -79,8 +79,8 @@ def _level(name: str, text: str, has_routes: bool) -> float:
         raise UserError(
             f"--demand {name}: there is no such demand; "
             + (
-                f"this map has a route file, so give factors on its vehicles in [{low:g}, {high:g}], such as 1.25"
-                if has_routes
+                f"this map has a route file or counts, so give factors on them in [{low:g}, {high:g}], such as 1.25"
+                if is_given
                 else f"give a flow in [{low:g}, {high:g}] vehicles/h, such as 1500, or one of {', '.join(SHAPES)}"
             )
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.counts import clock, read_counts
 from genreplay.errors import UserError
 
 
@@ -16,11 +17,22 @@ class Scenario:
 
     net_file: Path
     route_file: Path | None
-    """None for random traffic."""
     begin_time: int
     """s"""
     episode_seconds: int
     """s"""
+    count_file: Path | None = None
+    """At most one of `route_file` and `count_file`; neither for random traffic."""
+
+    @property
+    def end_time(self) -> int:
+        """When the episode ends, s."""
+        return self.begin_time + self.episode_seconds
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is traffic to scale, by a route file or counts."""
+        return self.route_file is not None or self.count_file is not None
 
 
 _SHIPPED = {
@@ -44,23 +56,54 @@ SCENARIOS = tuple(_SHIPPED)
 """The names `env.scenario` knows."""
 
 
+LONGEST_TABLE = 4 * 3600
+"""How much of a count table an episode takes in unasked, s."""
+
+
 def resolve(config: SumoConfig) -> Scenario:
     """The scenario that `config` names, with its files checked to exist.
 
     Raises:
-        UserError: an unknown name or a missing file.
+        UserError: an unknown name, a missing file, or a count table that does not cover the episode.
     """
-    if config.net_file is not None:
-        route_file = None if config.route_file is None else _existing(config.route_file, "env.route_file")
-        chosen = Scenario(_existing(config.net_file, "env.net_file"), route_file, 0, 1800)
-    else:
+    if config.net_file is None:
         chosen = _shipped(DEFAULT if config.scenario is None else config.scenario)
-    return Scenario(
-        chosen.net_file,
-        chosen.route_file,
-        chosen.begin_time if config.begin_time is None else config.begin_time,
-        chosen.episode_seconds if config.episode_seconds is None else config.episode_seconds,
+    else:
+        chosen = Scenario(
+            _existing(config.net_file, "env.net_file"),
+            None if config.route_file is None else _existing(config.route_file, "env.route_file"),
+            0,
+            1800,
+            None if config.count_file is None else _existing(config.count_file, "env.count_file"),
+        )
+    if chosen.count_file is not None:
+        return _within_counts(chosen, config)
+    return replace(
+        chosen,
+        begin_time=chosen.begin_time if config.begin_time is None else config.begin_time,
+        episode_seconds=chosen.episode_seconds if config.episode_seconds is None else config.episode_seconds,
     )
+
+
+def _within_counts(chosen: Scenario, config: SumoConfig) -> Scenario:
+    """The scenario with the times of its count table, where the config names none."""
+    assert chosen.count_file is not None
+    edges = read_counts(chosen.count_file).edges
+    first, last = int(edges[0]), int(edges[-1])
+    begin = first if config.begin_time is None else config.begin_time
+    seconds = max(1, last - begin) if config.episode_seconds is None else config.episode_seconds
+    covered = f"env.count_file: {chosen.count_file} covers {clock(first)} to {clock(last)} ({first} to {last} s)"
+    if begin < first or begin + seconds > last:
+        raise UserError(
+            f"{covered}, and the episode {clock(begin)} to {clock(begin + seconds)}; set env.begin_time and "
+            "env.episode_seconds (s) to a time within the table"
+        )
+    if config.episode_seconds is None and seconds > LONGEST_TABLE:
+        raise UserError(
+            f"{covered}, too long for one episode; set env.begin_time and env.episode_seconds (s) to the hours to "
+            f"train on, such as {begin} and 3600"
+        )
+    return replace(chosen, begin_time=begin, episode_seconds=seconds)
 
 
 def _shipped(name: str) -> Scenario:

@@ -22,6 +22,7 @@ from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
 from genreplay.envs.sumo.card import describe
+from genreplay.envs.sumo.checks import check_traffic
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.film import film
 from genreplay.envs.sumo.intersection import read_intersection
@@ -68,9 +69,10 @@ class SumoWorld(World):
         self.config = config
         scenario = resolve(config)
         self.net_file = scenario.net_file
-        self._has_routes = scenario.route_file is not None
+        self._is_given = scenario.is_given
         self.episode_seconds = scenario.episode_seconds
         intersection = read_intersection(scenario.net_file, config.upstream_metres)
+        check_traffic(config, scenario, intersection)
         yellow_time = intersection.yellow_time if config.yellow_time is None else config.yellow_time
         all_red_time = intersection.all_red_time if config.all_red_time is None else config.all_red_time
         timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
@@ -100,9 +102,9 @@ class SumoWorld(World):
         """The named demands (see `profiles`); those inside and outside the range of training where none is named."""
         config = self.config.demand
         if names is None:
-            names = default_demands(config, self._has_routes)
-        profiles = {name: parse_profile(name, config, self._has_routes) for name in names}
-        return [NamedDemand(name, is_in_range(profile, config, self._has_routes)) for name, profile in profiles.items()]
+            names = default_demands(config, self._is_given)
+        profiles = {name: parse_profile(name, config, self._is_given) for name in names}
+        return [NamedDemand(name, is_in_range(profile, config, self._is_given)) for name, profile in profiles.items()]
 
     def baseline(
         self,

@@ -73,3 +73,19 @@ def webster_greens(intersection: Intersection, flows: np.ndarray, intergreen: in
     lost_time = float(intergreen * len(ratios))
     cycle = cycle_length(ratios, lost_time)
     return [max(min_green, round(green)) for green in effective_greens(ratios, lost_time, cycle)]
+
+
+def capacities(intersection: Intersection) -> np.ndarray:
+    """What the map's own plan can let through by movement, vehicles/h, `[M]`: saturation flow times share of green.
+
+    A bound: a lane that several movements share counts for each of them, and giving way (`g`) counts as green.
+    """
+    found = np.zeros(len(intersection.movements))
+    for movement in range(len(found)):
+        seconds: dict[str, float] = {}
+        for link in intersection.links:
+            if link.movement == movement:
+                plan = zip(intersection.greens, intersection.green_seconds, strict=True)
+                seconds[link.from_lane] = sum(green for state, green in plan if state[link.index] in "Gg")
+        found[movement] = SATURATION_FLOW * sum(seconds.values()) / intersection.cycle_seconds
+    return found

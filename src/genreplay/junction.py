@@ -1,0 +1,154 @@
+"""The command `genreplay junction`: does a map fit, what does its light offer, does the traffic fit the map.
+
+Light until the command runs, like `cli`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from genreplay.envs.sumo.demand import Segment
+    from genreplay.envs.sumo.intersection import Intersection
+
+SCREEN_WIDTH = 160
+"""Columns where the output is no terminal."""
+SHORT_ROAD = 50.0
+"""Below it a queue soon reaches the end of the road, m."""
+FULL = 0.9
+"""Sum of the critical flow ratios from which on no plan keeps up: the rest of a cycle is lost in changes of phase."""
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """The command's options."""
+    about = "Check a map of your own and its traffic; show the light's movements and capacity. See docs/traffic.md."
+    command = commands.add_parser("junction", help="check your own map", allow_abbrev=False, description=about)
+    command.set_defaults(command=run)
+    which = command.add_mutually_exclusive_group(required=True)
+    which.add_argument("--net", metavar="FILE", help="a SUMO network (.net.xml) with one traffic light")
+    which.add_argument("--config", metavar="FILE", help="the experiment that names map and traffic")
+    traffic = command.add_mutually_exclusive_group()
+    traffic.add_argument("--routes", metavar="FILE", help="check this route file (.rou.xml) too")
+    traffic.add_argument("--counts", metavar="FILE", help="check this count table (.csv) too")
+    traffic.add_argument("--counts-template", metavar="FILE", help="write an empty count table to fill in")
+    return command
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check and show; the exit status."""
+    config = _config(arguments)
+    from rich.console import Console
+
+    from genreplay.envs.sumo.checks import check_traffic
+    from genreplay.envs.sumo.counts import write_template
+    from genreplay.envs.sumo.intersection import read_intersection
+    from genreplay.envs.sumo.scenarios import resolve
+
+    scenario = resolve(config)
+    intersection = read_intersection(scenario.net_file, config.upstream_metres)
+    demand = check_traffic(config, scenario, intersection)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=SCREEN_WIDTH)
+    _show_light(intersection, scenario.net_file, console)
+    segments = demand.expected() if scenario.is_given else None
+    _show_movements(intersection, segments, console)
+    if segments is not None:
+        _show_load(intersection, segments, console)
+    if arguments.counts_template is not None:
+        write_template(Path(arguments.counts_template), intersection.movements)
+        console.print(f"wrote {arguments.counts_template}: fill in the counts, then check them with --counts")
+    return 0
+
+
+def _config(arguments: argparse.Namespace) -> SumoConfig:
+    if arguments.config is None:
+        if arguments.overrides:
+            raise UserError(f"{arguments.overrides[0]}: has no effect on --net; write it with --config FILE")
+        return SumoConfig(net_file=arguments.net, route_file=arguments.routes, count_file=arguments.counts)
+    from genreplay import config
+
+    env = config.load(arguments.config, arguments.overrides).env
+    if not isinstance(env, SumoConfig):
+        raise UserError(f"{arguments.config}: env.name is {env.name!r}, which has no junction; set env.name: sumo")
+    named = arguments.routes or arguments.counts
+    return replace(env, route_file=arguments.routes, count_file=arguments.counts) if named else env
+
+
+def _show_light(intersection: Intersection, net_file: Path, console: Console) -> None:
+    from rich.table import Table
+
+    from genreplay.envs.sumo.maps import read_net
+
+    console.print(
+        f"{net_file.name}: the light {intersection.light!r} has {len(intersection.greens)} green phases of "
+        f"{', '.join(map(str, intersection.green_seconds))} s in a plan of {intersection.cycle_seconds} s; yellow "
+        f"{intersection.yellow_time} s, all-red {intersection.all_red_time} s"
+    )
+    net = read_net(net_file)
+    table = Table(box=None)
+    table.add_column("approach", no_wrap=True)
+    for header in ("lanes", "road, m"):
+        table.add_column(header, justify="right")
+    for approach, entry in zip(intersection.approaches, intersection.entries, strict=True):
+        lanes = {link.from_lane for link in intersection.links}
+        num_lanes = sum(lane.getID() in lanes for lane in net.getEdge(approach.name).getLanes())
+        metres = sum(net.getEdge(edge).getLength() for edge in entry)
+        note = " (short: map more of it)" if metres < SHORT_ROAD else ""
+        table.add_row(approach.name, str(num_lanes), f"{metres:.0f}{note}")
+    console.print(table)
+
+
+def _show_movements(intersection: Intersection, segments: list[Segment] | None, console: Console) -> None:
+    from rich.table import Table
+
+    from genreplay.envs.sumo.baselines.webster import capacities
+    from genreplay.envs.sumo.counts import heading
+    from genreplay.envs.sumo.demand import mean_flows
+
+    table = Table(box=None)
+    table.add_column("movement", no_wrap=True)
+    table.add_column("turn")
+    table.add_column("green in phases")
+    headers = ["capacity,\nvehicles/h"]
+    if segments is not None:
+        mean, busiest = mean_flows(segments), max(segments, key=lambda segment: segment.flows.sum()).flows
+        vehicles = mean * (segments[-1].end - segments[0].begin) / 3600.0
+        headers += ["vehicles", "busiest,\nvehicles/h", "of capacity"]
+    for header in headers:
+        table.add_column(header, justify="right")
+    for i, (movement, capacity) in enumerate(zip(intersection.movements, capacities(intersection), strict=True)):
+        indices = [link.index for link in intersection.links if link.movement == i]
+        states = ["".join(green[index] for index in indices) for green in intersection.greens]
+        phases = [f"{p}" if "G" in s else f"({p})" for p, s in enumerate(states) if set(s) & set("Gg")]
+        cells = [heading(movement), movement.turn, " ".join(phases), f"{capacity:.0f}"]
+        if segments is not None:
+            share = f"{100 * busiest[i] / capacity:.0f} %" if capacity > 0 else "-"
+            cells += [f"{vehicles[i]:.0f}", f"{busiest[i]:.0f}", share]
+        table.add_row(*cells)
+    console.print(table)
+    console.print(
+        "Capacity is that of the map's plan, at 1800 vehicles/h a lane; a shared lane counts for each of its "
+        "movements. (Phases) in which it gives way stand in brackets."
+    )
+
+
+def _show_load(intersection: Intersection, segments: list[Segment], console: Console) -> None:
+    from genreplay.envs.sumo.baselines.webster import flow_ratios
+    from genreplay.envs.sumo.counts import clock
+
+    worst = max(segments, key=lambda segment: sum(flow_ratios(intersection, segment.flows)))
+    total = sum(flow_ratios(intersection, worst.flows))
+    verdict = "a plan can carry that" if total < FULL else "more than any plan carries: queues will grow"
+    console.print(
+        f"The hardest time is {clock(worst.begin)} to {clock(worst.end)}: {worst.flows.sum():.0f} vehicles/h over the "
+        f"light, critical flow ratios {total:.2f} in all ({verdict})."
+    )

@@ -1,0 +1,122 @@
+"""Maps that do not fit: each is told with what to do, and what is told works."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import sumo
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.intersection import read_intersection
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
+
+NETS = resolve(SumoConfig()).net_file.parents[1]
+EXAMPLE = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"
+
+
+def refusal(net_file):
+    with pytest.raises(UserError) as error:
+        read_intersection(net_file, 300.0)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def follow(message, folder):
+    """Run the command that a message gives, up to its output file, one.net.xml."""
+    program, *options = shlex.split(re.search(r"netconvert -?.*one\.net\.xml", message).group())
+    subprocess.run(
+        [Path(sumo.SUMO_HOME) / "bin" / program, *options], cwd=folder, check=True, capture_output=True, timeout=60
+    )
+    return folder / "one.net.xml"
+
+
+@pytest.mark.parametrize(("name", "num_lights", "light"), [("2x2grid/2x2", 4, "1"), ("double/network", 2, "B")])
+def test_one_of_several_lights_can_be_cut_out(tmp_path, name, num_lights, light):
+    net_file = NETS / f"{name}.net.xml"
+    message = refusal(net_file)
+    names = {2: "B, E", 4: "1, 2, 5, 6"}[num_lights]
+    assert message.startswith(
+        f"env.net_file: {net_file} has {num_lights} traffic lights ({names}), and one is controlled; cut one out, such "
+        f"as {light} with: netconvert -s {net_file} --keep-edges.in-boundary "
+    )
+    intersection = read_intersection(follow(message, tmp_path), 300.0)
+    assert intersection.light == light
+    assert len(intersection.approaches) == 4
+
+
+def test_stumps_of_a_cut_lose_their_light(tmp_path):
+    """Cologne's roads end in turns back, which keep their light in the cut."""
+    first = follow(refusal(NETS / "RESCO/cologne3/cologne3.net.xml"), tmp_path)
+    cut = first.rename(tmp_path / "cut.net.xml")
+    message = refusal(cut)
+    assert "; take the light from all but GS_cluster_2415878664_254486231_359566_359576 with: netconvert" in message
+    intersection = read_intersection(follow(message, tmp_path), 300.0)
+    assert intersection.light == "GS_cluster_2415878664_254486231_359566_359576"
+    assert len(intersection.approaches) == 4
+
+
+def test_a_light_can_be_added(tmp_path):
+    net_file = tmp_path / "dark.net.xml"
+    netconvert = Path(sumo.SUMO_HOME) / "bin/netconvert"
+    subprocess.run([netconvert, "-s", EXAMPLE, "--tls.unset", "C", "-o", net_file], check=True, capture_output=True)
+    message = refusal(net_file)
+    assert message == (
+        f"env.net_file: {net_file} has no traffic light; add one, such as with: netconvert -s {net_file} --tls.set C "
+        "-o one.net.xml"
+    )
+    assert read_intersection(follow(message, tmp_path), 300.0).light == "C"
+
+
+def test_one_green_phase_is_not_enough(tmp_path):
+    net_file = tmp_path / "single.net.xml"
+    text = EXAMPLE.read_text()
+    net_file.write_text(re.sub(r'<phase duration="42" state="rrrGGGrr"/>\s*<phase [^>]*>', "", text))
+    message = refusal(net_file)
+    assert message == (
+        f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s), and there is something to control "
+        f"from two on; give it more in netedit, or a new plan with: netconvert -s {net_file} --tls.rebuild "
+        "-o one.net.xml"
+    )
+    assert len(read_intersection(follow(message, tmp_path), 300.0).greens) >= 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"is no SUMO network \(no element found.*\); make one with netconvert"),
+        ("<net><edge", r"is no SUMO network \(.*\); make one with netconvert"),
+        ("a,b\n1,2\n", r"is no SUMO network \(.*\); make one with netconvert"),
+        (
+            "<routes/>",
+            r"is no SUMO network but a file of <routes>; name the \.net\.xml file that netedit or netconvert wrote",
+        ),
+        (
+            "<osm/>",
+            r"is no SUMO network but a file of <osm>; convert it with: netconvert --osm-files .*my\.net\.xml "
+            r"--tls\.join --output-file one\.net\.xml",
+        ),
+        ("<net/>", r"has no traffic light; name a map of a junction"),
+    ],
+)
+def test_files_that_are_no_maps(tmp_path, text, message):
+    net_file = tmp_path / "my.net.xml"
+    net_file.write_text(text)
+    assert re.fullmatch(rf"env\.net_file: {re.escape(str(net_file))} {message}", refusal(net_file))
+
+
+def test_drawn_traffic_comes_from_up_the_road():
+    intersection = read_intersection(resolve(SumoConfig(scenario="cologne1")).net_file, 300.0)
+    entries = dict(zip([approach.name for approach in intersection.approaches], intersection.entries, strict=True))
+    assert all(entry[-1] == name for name, entry in entries.items())
+    assert entries["27115123#3"][-2:] == ("27115123#2", "27115123#3")
+
+
+def test_cars_keep_off_tracks_and_paths(tmp_path):
+    net_file = tmp_path / "tram.net.xml"
+    text = EXAMPLE.read_text()
+    net_file.write_text(re.sub(r'(<lane id="south_in_0" index="0")', r'\1 allow="tram"', text))
+    intersection = read_intersection(net_file, 300.0)
+    assert {movement.from_edge for movement in intersection.movements if not movement.has_cars} == {"south_in"}
