@@ -51,14 +51,14 @@ def test_defaults_lie_inside_and_outside_the_range():
         (
             "1000",
             True,
-            "--demand 1000: there is no such demand; this map has a route file, so give factors on its vehicles in "
-            "[0.01, 10], such as 1.25",
+            "--demand 1000: there is no such demand; this map has a route file or counts, so give factors on "
+            "them in [0.01, 10], such as 1.25",
         ),
         (
             "tidal",
             True,
-            "--demand tidal: tidal is a shape of random traffic, and this map has a route file; give factors on its "
-            "vehicles, such as 0.75,1,1.25",
+            "--demand tidal: tidal is a shape of random traffic, and this map has a route file or counts; give factors "
+            "on them, such as 0.75,1,1.25",
         ),
     ],
 )

@@ -64,10 +64,10 @@ def check_routes(scenario: Scenario, intersection: Intersection) -> None:
     where = f"env.route_file: {scenario.route_file}"
     root, net = read_routes(scenario.route_file), read_net(scenario.net_file)
     begin, end = scenario.begin_time, scenario.end_time
-    routes = {route.get("id"): route for route in root.iter("route")}
-    for route in routes.values():
+    routes = {route.get("id"): route for route in root.iter("route") if "id" in route.attrib}
+    for name, route in routes.items():
         if "edges" in route.attrib:
-            _check_edges(f"{where}: route {route.get('id', '')!r}", route.attrib["edges"].split(), net)
+            _check_edges(f"{where}: route {name!r}", route.attrib["edges"].split(), net)
     for vehicle in root.iter("vehicle"):
         for route in vehicle.findall("route"):
             _check_edges(f"{where}: vehicle {vehicle.get('id')!r}", route.get("edges", "").split(), net)
@@ -154,6 +154,9 @@ def _check_way(where: str, element: Element, routes: dict[str | None, Element], 
     distributions = {distribution.get("id") for distribution in root.iter("routeDistribution")}
     if name is not None and name not in routes and name not in distributions:
         raise UserError(f"{where} takes the route {name!r}, which the file does not define; define it before")
+    ends = {"from", "to", "fromTaz", "toTaz", "fromJunction", "toJunction"}
+    if name is None and element.find("route") is None and not ends & set(element.attrib):
+        raise UserError(f"{where} has no way; give it a route, or the edges from and to")
     if "from" in element.attrib and "to" in element.attrib:
         stops = [element.attrib["from"], *element.get("via", "").split(), element.attrib["to"]]
         _check_known(where, stops, net)

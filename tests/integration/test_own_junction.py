@@ -1,0 +1,95 @@
+"""From a map and a count table to a judged controller, with the commands of docs/traffic.md."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.world import SumoWorld
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDER = REPOSITORY / "examples/my_junction"
+SMALL = [
+    "agent.hidden_width=16",
+    "generator.width=16",
+    "generator.num_blocks=1",
+    "generator.num_fit_steps=20",
+    "generator.num_sampling_steps=4",
+    "relevance.hidden_size=16",
+    "loop.num_env_steps=60",
+    "loop.warmup_env_steps=20",
+    "loop.utd_ratio=1",
+    "loop.first_refit_env_step=30",
+    "loop.refit_every_env_steps=30",
+    "loop.num_synthetic_rows=200",
+    "loop.evaluate_every_env_steps=60",
+    "loop.checkpoint_every_env_steps=60",
+    "evaluation.seeds=[1]",
+    "env.episode_seconds=900",
+    "fabric.accelerator=cpu",
+]
+
+
+def genreplay(folder, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "genreplay", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+        env={**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_episode_of_counts_has_the_drawn_vehicles():
+    config = SumoConfig(net_file=str(FOLDER / "my_junction.net.xml"), count_file=str(FOLDER / "counts.csv"))
+    world = SumoWorld(config)
+    assert world.episode_seconds == 3600
+    assert [demand.name for demand in world.demands()] == ["0.8", "1", "1.2", "1.38"]
+    env = world.make_env(1, lambda worker, index: index, evaluation=True)
+    try:
+        env.demand = "1"
+        plans = {name: env.baseline(name, {}, {0: 5})[0] for name in ("fixed_plan", "webster")}
+    finally:
+        env.close()
+    for metrics in plans.values():
+        assert metrics["demand_scale"] == 1
+        assert abs(metrics["num_vehicles"] - 1523) < 5 * 1523**0.5  # the counts' sum; Poisson
+    assert plans["fixed_plan"]["num_vehicles"] == plans["webster"]["num_vehicles"]
+    assert plans["webster"]["delay"] < plans["fixed_plan"]["delay"]
+
+
+def test_the_page_shows_the_example_as_it_is():
+    page = (REPOSITORY / "docs/traffic.md").read_text()
+    assert (FOLDER / "junction.yaml").read_text().strip() in page
+    assert (FOLDER / "counts.csv").read_text().strip() in page
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(tmp_path):
+    page = (REPOSITORY / "docs/traffic.md").read_text()
+    commands = re.findall(r"^genreplay (.*?)(?: *#.*)?$", page, re.MULTILINE)
+    check = "junction --config examples/my_junction/junction.yaml"
+    fit = "fit --config examples/my_junction/junction.yaml"
+    evaluate = "evaluate --run last --demand 0.8,1,1.2"
+    for command in (check, fit, evaluate):
+        assert command in commands
+    assert "west_in -> east_out" in genreplay(tmp_path, *check.split())
+    genreplay(tmp_path, *fit.split(), *SMALL)
+    few = ["--baselines", "fixed_plan,webster", "--seeds", "101", "--output", str(tmp_path / "verdict")]
+    shown = genreplay(tmp_path, *evaluate.split(), *few)
+    assert "webster" in shown
+    episodes = list(csv.DictReader((tmp_path / "verdict/episodes.csv").open()))
+    assert {(row["controller"], row["demand"]) for row in episodes} == {
+        (controller, demand) for controller in ("policy", "fixed_plan", "webster") for demand in ("0.8", "1", "1.2")
+    }

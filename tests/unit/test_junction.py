@@ -1,0 +1,82 @@
+"""`genreplay junction`: what it shows of the example, and its mistakes."""
+
+from pathlib import Path
+
+import pytest
+
+from genreplay import cli
+
+REPOSITORY = Path(__file__).parents[2]
+FOLDER = REPOSITORY / "examples/my_junction"
+NET, COUNTS = str(FOLDER / "my_junction.net.xml"), str(FOLDER / "counts.csv")
+
+
+def rows(text):
+    return {line.split("  ")[0].strip(): line.split() for line in text.splitlines() if " -> " in line}
+
+
+def test_the_light_and_its_movements(capsys):
+    assert cli.main(["junction", "--net", NET]) == 0
+    out = capsys.readouterr().out
+    assert "the light 'C' has 2 green phases of 42, 42 s in a plan of 90 s; yellow 3 s, all-red 0 s" in out
+    shown = rows(out)
+    assert shown["west_in -> east_out"][3:] == ["straight", "0", "1680"]
+    assert shown["east_in -> south_out"][3:] == ["left", "(0)", "840"]
+
+
+def test_counts_are_checked_and_summed(capsys, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    assert cli.main(["junction", "--net", NET, "--counts", COUNTS]) == 0
+    out = capsys.readouterr().out
+    # 110 + 148 + 163 + 125 vehicles; 163 in the busiest quarter of an hour, of 1680 vehicles/h.
+    assert rows(out)["west_in -> east_out"][-4:] == ["546", "652", "39", "%"]
+    assert "The hardest time is 07:30 to 07:45: 1752 vehicles/h over the light" in out
+    assert cli.main(["junction", "--config", "examples/my_junction/junction.yaml"]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_more_than_a_plan_can_carry(capsys, tmp_path):
+    table = tmp_path / "counts.csv"
+    table.write_text("begin,end,west_in -> east_out,south_in -> west_out\n07:00,08:00,2700,900\n")
+    assert cli.main(["junction", "--net", NET, "--counts", str(table)]) == 0
+    assert "critical flow ratios 1.25 in all (more than any plan carries" in capsys.readouterr().out
+
+
+def test_routes_are_checked_and_summed(capsys, tmp_path):
+    routes = tmp_path / "my.rou.xml"
+    flow = '<flow id="f" begin="0" end="1800" from="west_in" to="east_out" vehsPerHour="600"/>'
+    routes.write_text(f"<routes>{flow}</routes>")
+    assert cli.main(["junction", "--net", NET, "--routes", str(routes)]) == 0
+    assert rows(capsys.readouterr().out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
+
+
+def test_a_template_is_written_once(capsys, tmp_path):
+    path = tmp_path / "mine.csv"
+    assert cli.main(["junction", "--net", NET, "--counts-template", str(path)]) == 0
+    assert path.read_text().splitlines()[1] == "07:00,07:15,,,,,,"
+    assert f"wrote {path}: fill in the counts" in capsys.readouterr().out.replace("\n", " ")
+    assert cli.main(["junction", "--net", NET, "--counts-template", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"genreplay: error: --counts-template: {path} is there already; name a new file, or remove it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "one of the arguments --net --config is required; see genreplay junction --help"),
+        (
+            ["--net", NET, "--routes", "a", "--counts", "b"],
+            "argument --counts: not allowed with argument --routes; see genreplay junction --help",
+        ),
+        (["--net", NET, "seed=1"], "seed=1: has no effect on --net; write it with --config FILE"),
+        (["--net", "none.net.xml"], f"env.net_file: there is no file {Path.cwd()}/none.net.xml; write the path of one"),
+        (
+            ["--config", str(REPOSITORY / "conf/pendulum_pgr.yaml")],
+            f"{REPOSITORY}/conf/pendulum_pgr.yaml: env.name is 'gymnasium', which has no junction; set env.name: sumo",
+        ),
+    ],
+)
+def test_mistakes(capsys, options, message):
+    assert cli.main(["junction", *options]) == 2
+    assert capsys.readouterr() == ("", f"genreplay: error: {message}\n")

@@ -1,0 +1,153 @@
+"""A user's route files: what is wrong is named before training, each with a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from genreplay.envs.sumo.checks import check_traffic
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.intersection import read_intersection
+from genreplay.envs.sumo.scenarios import resolve
+from genreplay.errors import UserError
+
+NET = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"
+GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'
+
+
+def check(tmp_path, inside, **settings):
+    path = tmp_path / "my.rou.xml"
+    path.write_text(f"<routes>{inside}</routes>")
+    config = SumoConfig(net_file=str(NET), route_file=str(path), **settings)
+    scenario = resolve(config)
+    return check_traffic(config, scenario, read_intersection(scenario.net_file, 300.0))
+
+
+BROKEN = [
+    ("", " has no vehicles; add trips, vehicles or flows with a time to depart"),
+    (
+        '<trip id="a" depart="25200" from="west_in" to="east_out"/><trip id="b" depart="28799.5" from="west_in" '
+        'to="east_out"/>',
+        ": nobody departs in the episode, 0 to 1800 s; the file's vehicles depart from 25200 to 28799.5 s, so set "
+        "env.begin_time=25200",
+    ),
+    (
+        '<trip id="a" depart="3" from="west_in" to="west_in"/>',
+        ": no vehicle of the episode crosses the light 'C'; a route has to lead over one of its movements, such as "
+        "edges 'east_in' then 'west_out'",
+    ),
+    (
+        '<trip id="a" depart="soon" from="west_in" to="east_out"/>',
+        ": trip 'a' has 'soon' as depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
+    ),
+    (
+        '<trip id="a" depart="-3" from="west_in" to="east_out"/>',
+        ": trip 'a' has '-3' as depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
+    ),
+    (
+        '<trip id="a" from="west_in" to="east_out"/>',
+        ": trip 'a' has no depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
+    ),
+    (
+        '<flow id="f" begin="x" from="west_in" to="east_out" vehsPerHour="9"/>',
+        ": flow 'f' has 'x' as begin time; write seconds, such as begin=\"25200\", or HH:MM:SS",
+    ),
+    (
+        '<flow id="f" begin="0" from="west_in" to="east_out"/>',
+        ": flow 'f' says not how many vehicles; add such as vehsPerHour=\"300\"",
+    ),
+    (
+        '<flow id="f" begin="0" from="west_in" to="east_out" vehsPerHour="lots"/>',
+        ": flow 'f' has 'lots' as vehsPerHour; write a number from 0 on",
+    ),
+    (
+        '<flow id="f" begin="0" from="west_in" to="east_out" period="0"/>',
+        ": flow 'f' has '0' as period; write a number from 0 on",
+    ),
+    (
+        '<trip depart="1" from="west_in" to="east_out"/>',
+        ": a trip has no id; give each one its own",
+    ),
+    (GOOD + GOOD, ": trip 'good' is there twice; give each one an id of its own"),
+    (
+        '<trip id="a" type="lorry" depart="1" from="west_in" to="east_out"/>',
+        ": trip 'a' has the type 'lorry', which the file does not define; copy its <vType id=\"lorry\"> into the file, "
+        "or leave the type out for SUMO's default car",
+    ),
+    (
+        '<vehicle id="a" route="r" depart="1"/>',
+        ": vehicle 'a' takes the route 'r', which the file does not define; define it before",
+    ),
+    (
+        '<trip id="a" depart="1" from="west_inn" to="east_out"/>',
+        ": trip 'a' goes by the edge 'west_inn', which the map has not; did you mean 'west_in'? Routes for a piece cut "
+        "out of a larger map: see docs/traffic.md",
+    ),
+    (
+        '<route id="r" edges="west_in 4711"/>' + GOOD,
+        ": route 'r' goes by the edge '4711', which the map has not; was the route made for another map? Routes for a "
+        "piece cut out of a larger map: see docs/traffic.md",
+    ),
+    (
+        '<vehicle id="a" depart="1"><route edges="west_in south_in"/></vehicle>',
+        ": vehicle 'a' goes from edge 'west_in' to 'south_in', which are not connected; mend the route, or have "
+        "duarouter --repair do so",
+    ),
+    (
+        '<vehicle id="a" depart="1"><route edges=""/></vehicle>',
+        ": vehicle 'a' has no edges; write their ids, parted by spaces",
+    ),
+    (
+        '<trip id="a" depart="1" from="east_out" to="west_in"/>',
+        ": trip 'a' goes from 'east_out' to 'west_in', and no road leads there; mend it or the map",
+    ),
+    (
+        '<vehicle id="a" depart="1"/>',
+        ": vehicle 'a' has no way; give it a route, or the edges from and to",
+    ),
+]
+
+
+@pytest.mark.parametrize(("inside", "message"), BROKEN)
+def test_broken_routes_are_named(tmp_path, inside, message):
+    with pytest.raises(UserError) as error:
+        check(tmp_path, inside)
+    assert str(error.value) == f"env.route_file: {tmp_path / 'my.rou.xml'}{message}"
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        GOOD,
+        '<vType id="lorry" vClass="truck"/><trip id="a" type="lorry" depart="0:10:00" from="west_in" to="east_out"/>',
+        '<route id="r" edges="south_in east_out"/><vehicle id="a" route="r" depart="0"/>',
+        '<flow id="f" type="DEFAULT_VEHTYPE" from="west_in" to="east_out" end="60" period="exp(0.1)"/>',
+        '<routeDistribution id="d"><route id="r" edges="west_in east_out"/></routeDistribution>'
+        '<flow id="f" route="d" begin="0" end="600" number="9"/>' + GOOD,
+        '<vehicle id="late" depart="99999"><route edges="west_in east_out"/></vehicle>' + GOOD,
+    ],
+)
+def test_good_routes_pass(tmp_path, inside):
+    traffic = check(tmp_path, inside).draw(1, True)
+    assert len(traffic.root) > 0
+
+
+def test_a_file_of_something_else_is_no_route_file():
+    config = SumoConfig(net_file=str(NET), route_file=str(NET))
+    with pytest.raises(UserError) as error:
+        check_traffic(config, resolve(config), read_intersection(NET, 300.0))
+    assert str(error.value) == (
+        f"env.route_file: {NET} is no SUMO route file but one of <net>; name a .rou.xml with <routes>, as duarouter "
+        "and jtrrouter write it"
+    )
+
+
+def test_a_light_without_cars_is_refused(tmp_path):
+    net_file = tmp_path / "trams.net.xml"
+    net_file.write_text(NET.read_text().replace("<lane id=", '<lane allow="tram" id='))
+    config = SumoConfig(net_file=str(net_file))
+    with pytest.raises(UserError) as error:
+        check_traffic(config, resolve(config), read_intersection(net_file, 300.0))
+    assert str(error.value) == (
+        f"env.net_file: cars may not cross the light 'C' of {net_file}; draw another map, or allow passenger cars "
+        "there in netedit"
+    )
