@@ -64,7 +64,7 @@ def test_an_episode_of_counts_has_the_drawn_vehicles():
         env.close()
     for metrics in plans.values():
         assert metrics["demand_scale"] == 1
-        assert abs(metrics["num_vehicles"] - 1523) < 5 * 1523**0.5  # the counts' sum; Poisson
+        assert abs(metrics["num_vehicles"] - 1453) < 5 * 1453**0.5  # the counts' sum; Poisson
     assert plans["fixed_plan"]["num_vehicles"] == plans["webster"]["num_vehicles"]
     assert plans["webster"]["delay"] < plans["fixed_plan"]["delay"]
 
