@@ -11,14 +11,16 @@ novelty and validity hold all the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from scipy.stats import ks_2samp, wasserstein_distance
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
+from genreplay.envs.base import POSSIBLE
 from genreplay.transition import Codec
 
 MIN_ROWS = 20
@@ -50,6 +52,11 @@ class Columns:
     ks: np.ndarray
     """Kolmogorov-Smirnov distance of the marginals, in [0, 1]."""
     ks_yardstick: np.ndarray
+    prompted_wasserstein: np.ndarray
+    """As `wasserstein`, to the real rows that prompts were drawn from; nan where there are no prompts."""
+    prompted_wasserstein_yardstick: np.ndarray
+    prompted_ks: np.ndarray
+    prompted_ks_yardstick: np.ndarray
     invalid: np.ndarray
     """Share of generated rows whose value the codec has to move further than `VALID_TOLERANCE`; 0 where derived."""
 
@@ -74,9 +81,18 @@ class Diagnosis:
     """The real rows that were compared, `[N, D]`."""
     synthetic: np.ndarray
     """As many synthetic rows at most, `[n, D]`."""
+    prompted: np.ndarray | None = None
+    """The real rows that prompts were drawn from, `[*, D]`; None where there are no prompts, or too few such rows."""
 
 
-def diagnose(codec: Codec, real: TensorDictBase, rows: Tensor, seed: int) -> Diagnosis:
+def diagnose(
+    codec: Codec,
+    real: TensorDictBase,
+    rows: Tensor,
+    seed: int,
+    prompted: TensorDictBase | None = None,
+    simulate: Callable[[TensorDictBase], TensorDict | None] | None = None,
+) -> Diagnosis:
     """Compare generated rows with the real transitions that the generator was fitted to.
 
     Moves no global random stream.
@@ -86,13 +102,16 @@ def diagnose(codec: Codec, real: TensorDictBase, rows: Tensor, seed: int) -> Dia
         real: transitions `[N]`, N at least `MIN_ROWS`.
         rows: what the generator drew, before the codec projects it, `[n, codec.width]`, n at least `MIN_ROWS`.
         seed: of the split and of the one-step models.
+        prompted: those of the real transitions whose relevances were the prompts, each as likely as any other; None
+            where the rows were drawn without prompts.
+        simulate: the world's own step (see `World.simulate`).
     """
     rng = np.random.default_rng(seed)
     whole = Codec(codec.layout, derive=False)
     rows = rows.detach().cpu().float()
-    real = real[torch.from_numpy(_choice(len(real), MAX_ROWS, rng))].cpu()
-    drawn = torch.from_numpy(_choice(len(rows), len(real), rng))
-    x, y = _table(whole, real), _table(whole, codec.decode(rows[drawn]))
+    real = _some(real, rng)
+    synthetic = codec.decode(rows[torch.from_numpy(_choice(len(rows), len(real), rng))])
+    x, y = _table(whole, real), _table(whole, synthetic)
     excess = projection_excess(codec, rows) / _scale(_table(codec, real))
     invalid = excess > VALID_TOLERANCE
 
@@ -100,7 +119,8 @@ def diagnose(codec: Codec, real: TensorDictBase, rows: Tensor, seed: int) -> Dia
     half = min(len(x) // 2, len(y))
     reference, held_out, beside, scale = x[:half], x[half : 2 * half], y[:half], _scale(x)
     is_input, is_target, is_generated = _roles(codec, whole)
-    columns = _compare_columns(whole.names, x, y, half, invalid, is_generated)
+    close = None if prompted is None or len(prompted) < MIN_ROWS else _table(whole, _some(prompted, rng))
+    columns = _compare_columns(whole.names, x, y, half, close, invalid, is_generated)
     error_yardstick, error = one_step_errors(reference, held_out, beside, is_input, is_target, seed)
     metrics = {
         "wasserstein_mean": columns.wasserstein.mean(),
@@ -119,7 +139,20 @@ def diagnose(codec: Codec, real: TensorDictBase, rows: Tensor, seed: int) -> Dia
         "invalid_rows": invalid.any(axis=1).mean(),
         "projection_distance": excess.mean(),
     }
-    return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y)
+    if close is not None:
+        metrics |= {
+            "prompted_wasserstein_mean": columns.prompted_wasserstein.mean(),
+            "prompted_wasserstein_max": columns.prompted_wasserstein.max(),
+            "prompted_wasserstein_yardstick": columns.prompted_wasserstein_yardstick.mean(),
+            "prompted_ks_mean": columns.prompted_ks.mean(),
+            "prompted_ks_max": columns.prompted_ks.max(),
+            "prompted_ks_yardstick": columns.prompted_ks_yardstick.mean(),
+        }
+    if simulate is not None:
+        metrics |= simulator_errors(whole, synthetic[:NUM_QUERIES], simulate, scale)
+        beside = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)
+        metrics |= {f"{name}_yardstick": value for name, value in beside.items()}
+    return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
 
 # Marginals and correlations ------------------------------------------------------------------------------------------
@@ -235,6 +268,39 @@ def _fit_and_predict(
     return [features(part) @ solution for part in others]
 
 
+def simulator_errors(
+    whole: Codec,
+    transitions: TensorDictBase,
+    simulate: Callable[[TensorDictBase], TensorDict | None],
+    scale: np.ndarray,
+) -> dict[str, float]:
+    """How far transitions `[n]` are from what the world itself does in their states; empty where it cannot tell.
+
+    Args:
+        whole: codec of every column, none derived.
+        transitions: to check.
+        simulate: the world's own step.
+        scale: of each column, `[D]`.
+
+    Returns:
+        `simulator_error`: mean squared error of what follows (next state, reward, end), in units of `scale`;
+        `simulator_invalid_rows`: share of rows where some of it is off by more than `VALID_TOLERANCE`, or whose state
+        is impossible; `simulator_impossible_states`: share of the latter alone.
+    """
+    answer = simulate(transitions)
+    if answer is None:
+        return {}
+    possible = answer.get(POSSIBLE).view(-1).cpu().numpy()
+    claimed = _table(whole, transitions)
+    right = _table(whole, transitions.clone(recurse=False).update(answer))  # what it does not tell stays
+    off = np.abs(claimed - right)[:, _follows(whole)] / scale[_follows(whole)]
+    return {
+        "simulator_error": float(np.square(off).mean()),
+        "simulator_invalid_rows": float(((off > VALID_TOLERANCE).any(axis=1) | ~possible).mean()),
+        "simulator_impossible_states": float((~possible).mean()),
+    }
+
+
 # Validity ------------------------------------------------------------------------------------------------------------
 
 
@@ -255,25 +321,48 @@ def _compare_columns(
     real: np.ndarray,
     synthetic: np.ndarray,
     half: int,
+    prompted: np.ndarray | None,
     invalid: np.ndarray,
     is_generated: np.ndarray,
 ) -> Columns:
     """Every column's figures; `invalid` `[n, codec.width]` tells which generated values were."""
     scale = _scale(real)
-    wasserstein, ks = marginal_distances(real[:half], synthetic[:half], scale)
-    wasserstein_yardstick, ks_yardstick = marginal_distances(real[:half], real[half : 2 * half], scale)
+    unknown = np.full(len(names), np.nan)
+    of_prompted = (
+        (unknown,) * 4 if prompted is None else _with_yardstick(prompted, synthetic, len(prompted) // 2, scale)
+    )
     share = np.zeros(len(names))
     share[is_generated] = invalid.mean(axis=0)
     means = real.mean(axis=0), synthetic.mean(axis=0)
-    return Columns(names, *means, scale, wasserstein, wasserstein_yardstick, ks, ks_yardstick, share)
+    return Columns(names, *means, scale, *_with_yardstick(real, synthetic, half, scale), *of_prompted, share)
+
+
+def _with_yardstick(
+    real: np.ndarray, synthetic: np.ndarray, half: int, scale: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Wasserstein distances of real to synthetic and among real rows, then the same of Kolmogorov-Smirnov."""
+    half = min(half, len(synthetic))
+    wasserstein, ks = marginal_distances(real[:half], synthetic[:half], scale)
+    wasserstein_yardstick, ks_yardstick = marginal_distances(real[:half], real[half : 2 * half], scale)
+    return wasserstein, wasserstein_yardstick, ks, ks_yardstick
 
 
 def _roles(codec: Codec, whole: Codec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which of `whole`'s columns are state and action, which follow from them by chance, and which were generated."""
     columns = [column for column in whole.columns for _ in range(column.width)]
-    follows = np.array([isinstance(column.key, tuple) for column in columns])
     generated = np.array([not (codec.derive and column.derived) for column in columns])
+    follows = _follows(whole)
     return ~follows, follows & generated, generated
+
+
+def _follows(whole: Codec) -> np.ndarray:
+    """Which columns tell what followed state and action, `[D]`."""
+    return np.array([isinstance(column.key, tuple) for column in whole.columns for _ in range(column.width)])
+
+
+def _some(transitions: TensorDictBase, rng: np.random.Generator) -> TensorDictBase:
+    """`MAX_ROWS` of the transitions at most, in random order, on the CPU."""
+    return transitions[torch.from_numpy(_choice(len(transitions), MAX_ROWS, rng))].cpu()
 
 
 def _table(codec: Codec, transitions: TensorDictBase) -> np.ndarray:

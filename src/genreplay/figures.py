@@ -67,24 +67,23 @@ def synthetic_beside_real(diagnosis: Diagnosis, title: str) -> Figure:
 
 
 def _marginals(axes: Axes, diagnosis: Diagnosis, column: int) -> None:
-    """Two histograms on the same bins."""
+    """Histograms on the same bins."""
     real, synthetic = diagnosis.real[:, column], diagnosis.synthetic[:, column]
     low, high = min(real.min(), synthetic.min()), max(real.max(), synthetic.max())
-    bins = np.linspace(low, high if high > low else low + 1.0, 21)
-    axes.hist(real, bins.tolist(), weights=np.full(len(real), 1.0 / len(real)), color="0.55", alpha=0.6, label="real")
-    axes.hist(
-        synthetic,
-        bins.tolist(),
-        weights=np.full(len(synthetic), 1.0 / len(synthetic)),
-        histtype="step",
-        linewidth=1.6,
-        color="C1",
-        label="synthetic",
-    )
-    found, yardstick = diagnosis.columns.wasserstein[column], diagnosis.columns.wasserstein_yardstick[column]
-    axes.set_title(
-        f"{diagnosis.columns.names[column]}\nW1 {found:.2f} sd (real halves {yardstick:.2f})", fontsize="small"
-    )
+    bins = np.linspace(low, high if high > low else low + 1.0, 21).tolist()
+    axes.hist(real, bins, weights=np.full(len(real), 1.0 / len(real)), color="0.55", alpha=0.6, label="real")
+    columns = diagnosis.columns
+    found, yardstick = columns.wasserstein[column], columns.wasserstein_yardstick[column]
+    title = f"{columns.names[column]}\nW1 {found:.2f} sd (real halves {yardstick:.2f})"
+    lines = [("synthetic", synthetic, "C1")]
+    if diagnosis.prompted is not None:
+        lines.insert(0, ("real, as prompted", diagnosis.prompted[:, column], "C0"))
+        found, yardstick = columns.prompted_wasserstein[column], columns.prompted_wasserstein_yardstick[column]
+        title += f"\nas prompted {found:.2f} sd (halves {yardstick:.2f})"
+    for label, values, color in lines:
+        weights = np.full(len(values), 1.0 / len(values))
+        axes.hist(values, bins, weights=weights, histtype="step", linewidth=1.6, color=color, label=label)
+    axes.set_title(title, fontsize="small")
     axes.set_ylabel("share of rows")
 
 

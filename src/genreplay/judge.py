@@ -6,19 +6,18 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.console import Console
 from tensordict.nn import TensorDictModule
 
 from genreplay import figures, tracking
-from genreplay.envs.base import Found, NamedDemand, World
+from genreplay.envs.base import NO_SETTINGS, Found, NamedDemand, Try, World
 from genreplay.errors import UserError
 from genreplay.progress import Bars, log_above
 from genreplay.seeding import derive_seed
@@ -26,7 +25,7 @@ from genreplay.trials import POLICY, Crew, Trial
 from genreplay.verdict import STATISTICS, Verdict
 
 NUM_SEARCH_EPISODES = 5
-"""Validation episodes on which a search judges each of its settings, for each demand."""
+"""Validation episodes of each demand on which a search judges its settings."""
 FOLDER = "evaluation"
 """Where results lie among a run's artifacts."""
 SCREEN_WIDTH = 160
@@ -91,54 +90,82 @@ def evaluate(plan: Plan, target: Target, about: Mapping[str, Any]) -> Verdict:
         log_above(bars.console),
         Crew(plan.world, plan.policy, num_workers) as crew,
     ):
-        found = _search(plan, crew, bars)
-        verdict = _play(plan, crew, bars, found)
+        searched = _search(plan, crew, bars)
+        verdict = _play(plan, crew, bars, searched)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=SCREEN_WIDTH)
-    _show(verdict, found, plan, console)
+    _show(verdict, searched, console)
     with tempfile.TemporaryDirectory(prefix="genreplay-evaluation-") as folder:
-        _write(Path(folder), verdict, {**about, "seeds": list(plan.seeds), "searches": _search_costs(plan, found)})
+        _write(Path(folder), verdict, {**about, "seeds": list(plan.seeds), "searches": _search_costs(searched)})
         _keep(Path(folder), target)
     return verdict
 
 
-Searched = dict[tuple[str, str], Found]
+@dataclass
+class Search:
+    """The search for a baseline's settings at one demand, on episodes that the evaluation does not use."""
+
+    plan: Plan
+    crew: Crew
+    baseline: str
+    demand: str
+    found: Found | None = None
+    """None where there was nothing to search for."""
+    num_episodes: int = 0
+    simulated_seconds: float = 0.0
+
+    def run(self, known: Sequence[Found], on_episodes: Callable[[int], None]) -> None:
+        """Search, with what is known from other demands; `on_episodes` is told how many more were played."""
+        world = self.plan.world
+        seeds = [derive_seed(0, "search", i) for i in range(NUM_SEARCH_EPISODES)]
+
+        def judge(tries: list[Try]) -> list[float]:
+            trials = [Trial(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit) for t in tries]
+            episodes = self.crew.play(trials)
+            self.num_episodes += len(episodes)
+            self.simulated_seconds += sum(e.get("simulated_seconds", world.episode_seconds) for e in episodes)
+            on_episodes(len(episodes))
+            return [episode[world.headline] for episode in episodes]
+
+        self.found = world.search(self.baseline, judge, NUM_SEARCH_EPISODES, [found.settings for found in known])
+
+
+Searched = dict[tuple[str, str], Search]
 """By baseline and demand."""
 
 
 def _search(plan: Plan, crew: Crew, bars: Bars) -> Searched:
-    """Every search that the baselines need, all at the same time, on episodes that the evaluation does not use."""
-    seeds = [derive_seed(0, "search", i) for i in range(NUM_SEARCH_EPISODES)]
+    """Every search that the baselines need: first for a demand in the middle, then, beginning with what that one found,
+    for all others at the same time.
+    """
     done = 0
+    in_range = [demand for demand in plan.demands if demand.in_range] or list(plan.demands)
+    first = in_range[len(in_range) // 2].name
+    demands = sorted((demand.name for demand in plan.demands), key=lambda name: name != first)
+    searches = {(b, demand): Search(plan, crew, b, demand) for b in plan.baselines for demand in demands}
 
-    def search(baseline: str, demand: NamedDemand) -> Found | None:
-        def judge(candidates: list[dict[str, Any]]) -> list[float]:
-            nonlocal done
-            trials = [Trial(baseline, demand.name, seed, settings) for settings in candidates for seed in seeds]
-            episodes = crew.play(trials)
-            done += len(trials)
-            update(done, None, f"{done} episodes, {baseline}")
-            values = np.array([episode[plan.world.headline] for episode in episodes])
-            return values.reshape(len(candidates), len(seeds)).mean(axis=1).tolist()
+    def on_episodes(number: int) -> None:
+        nonlocal done
+        done += number
+        update(done, None, f"{done} episodes")
 
-        return plan.world.search(baseline, judge)
-
-    jobs = [(baseline, demand) for baseline in plan.baselines for demand in plan.demands]
-    with bars.passing("search") as update, ThreadPoolExecutor(max(1, len(jobs))) as searchers:
+    with bars.passing("search") as update, ThreadPoolExecutor(max(1, len(searches))) as searchers:
         try:
-            results = list(searchers.map(lambda job: search(*job), jobs))
+            for stage in (demands[:1], demands[1:]):
+                known = {b: [s.found for s in searches.values() if s.baseline == b and s.found] for b in plan.baselines}
+                due = [(search, known[search.baseline]) for search in searches.values() if search.demand in stage]
+                list(searchers.map(lambda job: job[0].run(job[1], on_episodes), due))
         except BaseException:
             crew.abandon()  # or the other searches would go on to their ends
             raise
-    return {(baseline, demand.name): found for (baseline, demand), found in zip(jobs, results, strict=True) if found}
+    return {(b, d.name): search for b in plan.baselines for d in plan.demands if (search := searches[b, d.name]).found}
 
 
-def _play(plan: Plan, crew: Crew, bars: Bars, found: Searched) -> Verdict:
+def _play(plan: Plan, crew: Crew, bars: Bars, searched: Searched) -> Verdict:
+    settings = {key: search.found.settings for key, search in searched.items() if search.found}
     trials = [
-        Trial(controller, demand.name, seed, found[controller, demand.name].settings)
-        if (controller, demand.name) in found
-        else Trial(controller, demand.name, seed)
+        Trial(controller, demand.name, seed, settings.get((controller, demand.name), NO_SETTINGS))
         for controller in plan.controllers
         for demand in plan.demands
         for seed in plan.seeds
@@ -156,31 +183,30 @@ def _play(plan: Plan, crew: Crew, bars: Bars, found: Searched) -> Verdict:
     return Verdict(trials, episodes, plan.demands, plan.controllers, world.headline, world.minimise, units)
 
 
-def _show(verdict: Verdict, found: Searched, plan: Plan, console: Console) -> None:
+def _show(verdict: Verdict, searched: Searched, console: Console) -> None:
     for name in STATISTICS:
         console.print(verdict.headline_table(name))
     if any(not demand.in_range for demand in verdict.demands):
         console.print("* unseen: outside the range that training draws from")
     console.print(verdict.metrics_table())
-    for baseline, cost in _search_costs(plan, found).items():
+    for baseline, cost in _search_costs(searched).items():
         console.print(
             f"{baseline}: searched for each demand with {cost['num_tried']} candidates in all, "
-            f"{cost['num_episodes']} episodes, {cost['simulated_seconds']:,.0f} simulated seconds"
+            f"{cost['num_episodes']} episodes (the hopeless ones given up on the way), "
+            f"{cost['simulated_seconds']:,.0f} simulated seconds"
         )
 
 
-def _search_costs(plan: Plan, found: Searched) -> dict[str, dict[str, Any]]:
+def _search_costs(searched: Searched) -> dict[str, dict[str, Any]]:
     """What each search took and gave, by baseline."""
     costs: dict[str, dict[str, Any]] = {}
-    for baseline in dict.fromkeys(name for name, _ in found):
-        of_demand = {demand: result for (name, demand), result in found.items() if name == baseline}
-        num_tried = sum(result.num_tried for result in of_demand.values())
-        num_episodes = num_tried * NUM_SEARCH_EPISODES
+    for baseline in dict.fromkeys(name for name, _ in searched):
+        searches = [search for (name, _), search in searched.items() if name == baseline]
         costs[baseline] = {
-            "num_tried": num_tried,
-            "num_episodes": num_episodes,
-            "simulated_seconds": num_episodes * plan.world.episode_seconds,
-            "settings": {demand: result.settings for demand, result in of_demand.items()},
+            "num_tried": sum(search.found.num_tried for search in searches if search.found),
+            "num_episodes": sum(search.num_episodes for search in searches),
+            "simulated_seconds": sum(search.simulated_seconds for search in searches),
+            "settings": {search.demand: search.found.settings for search in searches if search.found},
         }
     return costs
 

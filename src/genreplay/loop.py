@@ -138,8 +138,12 @@ class Loop:
             synthetic = self.parts.codec.decode(rows)
         self.parts.replay.replace_synthetic(synthetic)
         with self.report.diagnosing():
-            enough = min(len(real), num_rows) >= MIN_ROWS
-            diagnosis = diagnose(self.parts.codec, real, rows, seed) if enough else None
+            diagnosis = None
+            if min(len(real), num_rows) >= MIN_ROWS:
+                top = None if condition is None else most_relevant(condition, team.prompt_top_fraction)
+                prompted = None if top is None else real[top.to(real.device)]
+                simulate = self.parts.evaluator.world.simulate
+                diagnosis = diagnose(self.parts.codec, real, rows, seed, prompted, simulate)
         self.report.refitted(metrics, diagnosis, synthetic, real, self.counters)
 
     def update(self, num_new: int) -> None:
@@ -161,12 +165,16 @@ class Loop:
         self.report.evaluated(evaluation, self.counters)
 
 
+def most_relevant(relevance: torch.Tensor, top_fraction: float) -> torch.Tensor:
+    """Row numbers of the top fraction of `relevance` `[N, 1]`, at least one, from which prompts are drawn."""
+    return relevance.view(-1).topk(max(1, round(top_fraction * relevance.shape[0]))).indices
+
+
 def draw_prompts(relevance: torch.Tensor, num_prompts: int, top_fraction: float, seed: int) -> torch.Tensor:
     """Conditions `[num_prompts, 1]` drawn with replacement from the top fraction of `relevance` `[N, 1]`.
 
     Wang et al. (2025), section 4.2: the prompts are the relevances of the most relevant real transitions.
     """
-    num_top = max(1, round(top_fraction * relevance.shape[0]))
-    top = relevance.view(-1).topk(num_top).values
+    top = relevance[most_relevant(relevance, top_fraction)]
     generator = torch.Generator(device=top.device).manual_seed(derive_seed(seed, "prompts"))
-    return top[torch.randint(num_top, (num_prompts,), generator=generator, device=top.device)].unsqueeze(1)
+    return top[torch.randint(len(top), (num_prompts,), generator=generator, device=top.device)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from math import inf
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ class Trial(NamedTuple):
     seed: int
     settings: Mapping[str, Any] = NO_SETTINGS
     """Of a baseline that has some."""
+    limit: float = inf
+    """See `World.baseline`."""
 
 
 class Crew:
@@ -83,7 +86,7 @@ class Crew:
             if trial.controller == POLICY:
                 assert self._policy is not None
                 return play_policy(env, self._policy, trial.seed)
-            metrics = self._world.baseline(env, {0: trial.seed}, trial.controller, trial.settings)
+            metrics = self._world.baseline(env, {0: trial.seed}, trial.controller, trial.settings, trial.limit)
             assert metrics is not None
             return metrics[0]
         finally:

@@ -171,6 +171,62 @@ def test_invalid_rows_are_those_that_the_codec_moves(codec: Codec) -> None:
     assert diagnosis.metrics["projection_distance"] == pytest.approx(moved, rel=1e-4)
 
 
+def test_a_perfect_sampler_with_prompts_measures_as_the_prompted_yardstick(codec: Codec) -> None:
+    """Prompts from the best tenth by reward: the marginals differ from all real rows', and not from those rows'."""
+
+    def best(transitions: TensorDict) -> TensorDict:
+        return transitions[transitions["next", "reward"].view(-1).topk(len(transitions) // 10).indices]
+
+    real = transitions(8000, 0)
+    diagnosis = diagnose(codec, real, codec.encode(best(transitions(8000, 1))), seed=0, prompted=best(real))
+    metrics = diagnosis.metrics
+    assert metrics["wasserstein_mean"] > 5 * metrics["wasserstein_yardstick"]
+    assert metrics["ks_mean"] > 4 * metrics["ks_yardstick"]
+    assert metrics["prompted_wasserstein_mean"] == pytest.approx(metrics["prompted_wasserstein_yardstick"], abs=0.02)
+    assert metrics["prompted_wasserstein_max"] < 0.1
+    assert metrics["prompted_ks_mean"] == pytest.approx(metrics["prompted_ks_yardstick"], abs=0.02)
+    assert diagnosis.prompted is not None
+    assert diagnosis.prompted.shape == (800, codec.width)
+    ignores_prompts = diagnose(codec, real, codec.encode(transitions(8000, 1)), seed=0, prompted=best(real)).metrics
+    assert ignores_prompts["prompted_wasserstein_mean"] > 5 * ignores_prompts["prompted_wasserstein_yardstick"]
+
+
+def test_without_prompts_or_with_too_few_rows_nothing_is_said_of_them(codec: Codec) -> None:
+    real, rows = transitions(100, 0), codec.encode(transitions(100, 1))
+    for prompted in (None, real[: diagnostics.MIN_ROWS - 1]):
+        diagnosis = diagnose(codec, real, rows, seed=0, prompted=prompted)
+        assert not [name for name in diagnosis.metrics if name.startswith(("prompted", "simulator"))]
+        assert np.isnan(diagnosis.columns.prompted_ks).all()
+        assert diagnosis.prompted is None
+
+
+def step(transitions: TensorDict) -> TensorDict:
+    """The dynamics of `transitions`; a place beyond 50 m is impossible."""
+    place, phase = transitions["observation"][:, :1], transitions["observation"][:, 1:]
+    following = {
+        "observation": torch.cat([place + transitions["action"], phase.flip(1)], dim=1),
+        "reward": -(place**2),
+        "terminated": torch.zeros(len(place), 1, dtype=torch.bool),
+    }
+    return TensorDict({"next": following, "possible": place.view(-1) <= 50.0}, [len(place)])
+
+
+def test_the_simulators_answer_tells_broken_rows(codec: Codec) -> None:
+    real, broken = transitions(2000, 0), transitions(400, 1)
+    broken["next", "observation"][:40, 0] += 3.0
+    broken["next", "observation"][40:60, 1:] = broken["next", "observation"][40:60, 1:].flip(1)
+    broken["observation"][380:, 0] = 60.0
+    broken["next", "observation"][380:, 0] = 60.0 + broken["action"][380:, 0]
+    broken["next", "reward"][380:] = -3600.0
+    metrics = diagnose(codec, real, codec.encode(broken), seed=0, simulate=step).metrics
+    assert metrics["simulator_invalid_rows"] == pytest.approx(80 / 400)
+    assert metrics["simulator_impossible_states"] == pytest.approx(20 / 400)
+    assert metrics["simulator_error"] > 0.01
+    for name in ("simulator_error", "simulator_invalid_rows", "simulator_impossible_states"):
+        assert metrics[f"{name}_yardstick"] == 0.0
+    assert "simulator_error" not in diagnose(codec, real, codec.encode(real), seed=0, simulate=lambda _: None).metrics
+
+
 def test_diagnosing_repeats_and_moves_no_global_stream(codec: Codec) -> None:
     torch.manual_seed(0)
     np.random.seed(0)
@@ -211,3 +267,9 @@ def test_the_figure_draws_the_columns_that_differ_most(codec: Codec) -> None:
         "correlation, synthetic - real",
     ]
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["real", "synthetic"]
+    prompted = diagnose(
+        codec, transitions(500, 0), codec.encode(transitions(500, 1)), seed=0, prompted=transitions(90, 2)
+    )
+    axes = figures.synthetic_beside_real(prompted, "title").axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["real", "real, as prompted", "synthetic"]
+    assert "as prompted" in axes.get_title()

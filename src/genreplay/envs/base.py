@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -52,6 +52,16 @@ class NamedDemand(NamedTuple):
     """Whether training draws episodes like this."""
 
 
+class Try(NamedTuple):
+    """One episode that a search for a baseline's settings wants to see."""
+
+    settings: Mapping[str, Any]
+    episode: int
+    """Number of the validation episode."""
+    limit: float
+    """See `World.baseline`."""
+
+
 class Found(NamedTuple):
     """The end of a search for a baseline's settings."""
 
@@ -74,6 +84,9 @@ class Shot(NamedTuple):
     baseline: str | None
     """Name of the controller to show beside the policy; None for none."""
 
+
+POSSIBLE = "possible"
+"""Key of `World.simulate`."""
 
 DEFAULT_DEMAND = "default"
 """The demand of a world that has but one."""
@@ -111,10 +124,18 @@ class World(ABC):
         return [NamedDemand(DEFAULT_DEMAND, True)]
 
     def baseline(
-        self, env: BatchedEnv, worker_seeds: dict[int, int], name: str = "", settings: Mapping[str, Any] = NO_SETTINGS
+        self,
+        env: BatchedEnv,
+        worker_seeds: dict[int, int],
+        name: str = "",
+        settings: Mapping[str, Any] = NO_SETTINGS,
+        limit: float = inf,
     ) -> dict[int, dict[str, float]] | None:
         """Metrics by worker of a baseline on whole episodes of `env`, without a name of what runs today (the fixed
         plan); None if there is none.
+
+        An episode whose headline is sure to end worse than `limit` may be given up: its metrics are then some headline
+        worse than that, and the `simulated_seconds` it took.
         """
         return None
 
@@ -130,16 +151,37 @@ class World(ABC):
 
         return {"inputs": entries(OBSERVATION), "outputs": entries(ACTION)}
 
+    def simulate(self, transitions: TensorDictBase) -> TensorDict | None:
+        """One step of the simulator itself from the states of transitions `[N]`, with their actions.
+
+        Where an observation tells the whole state, this says whether synthetic transitions obey the world. The answer
+        is a measure: it never touches what is trained on. It must move no random stream.
+
+        Returns:
+            next observation, reward and terminated `[N, *]`, and `POSSIBLE` `[N]` (bool): whether the observation is
+            one that the world can show; elsewhere the step begins at the nearest such state. None where a state cannot
+            be reproduced from its observation.
+        """
+        return None
+
     def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
         """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
         raise UserError("render: this environment draws no pictures; traffic signals (env.name=sumo) do")
 
-    def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
+    def search(
+        self,
+        name: str,
+        judge: Callable[[list[Try]], list[float]],
+        num_episodes: int,
+        known: Sequence[Mapping[str, Any]],
+    ) -> Found | None:
         """Settings of a baseline that has to be searched for; None where there is nothing to search.
 
         Args:
             name: of the baseline.
-            judge: the mean headline metric of each of these settings, on validation episodes.
+            judge: plays validation episodes of one demand; the headline metric of each.
+            num_episodes: how many validation episodes there are.
+            known: settings found for other demands, to begin with.
         """
         return None
 

@@ -11,10 +11,10 @@ import gymnasium
 import numpy as np
 import torch
 from gymnasium.spaces import Box
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Bounded, Unbounded
 
-from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step, World
+from genreplay.envs.base import POSSIBLE, BatchedEnv, EpisodeSeeds, Step, World
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.errors import UserError
 from genreplay.transition import (
@@ -55,6 +55,32 @@ class GymnasiumWorld(World):
         envs = [make(self.config) for _ in range(num_workers)]
         return GymnasiumEnv(envs, self.observation_space, self.action_space, episode_seeds)
 
+    def simulate(self, transitions: TensorDictBase) -> TensorDict | None:
+        """One step from each state, for the environments in `STATES`; None for any other."""
+        env = make(self.config)
+        state_of = STATES.get("" if env.spec is None else env.spec.name)
+        if state_of is None:
+            env.close()
+            return None
+        states, possible = state_of(transitions.get(OBSERVATION).double().cpu().numpy())
+        actions = transitions.get(ACTION).cpu().numpy()
+        bare: Any = env.unwrapped
+        bare.reset(seed=0)
+        steps = []
+        for state, action in zip(states, actions, strict=True):
+            bare.state = state
+            steps.append(bare.step(_scaled(action, self.action_space)))
+        env.close()
+        return TensorDict(
+            {
+                NEXT_OBSERVATION: torch.from_numpy(np.stack([_flat(step[0]) for step in steps])),
+                REWARD: torch.tensor([[float(step[1])] for step in steps]),
+                TERMINATED: torch.tensor([[bool(step[2])] for step in steps]),
+                POSSIBLE: torch.from_numpy(possible),
+            },
+            batch_size=[len(steps)],
+        )
+
 
 class GymnasiumEnv(BatchedEnv):
     """W Gymnasium environments side by side.
@@ -76,8 +102,6 @@ class GymnasiumEnv(BatchedEnv):
         action_spec = Bounded(-1.0, 1.0, shape=action_space.shape)
         super().__init__(_observation_spec(observation_space), action_spec, len(envs), episode_seeds)
         self.envs = envs
-        self._low = action_space.low.astype(np.float64)
-        self._range = action_space.high.astype(np.float64) - self._low
         self._action_space = action_space
 
     def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
@@ -99,10 +123,37 @@ class GymnasiumEnv(BatchedEnv):
         super().close(raise_if_closed=raise_if_closed)
 
     def _step_one(self, worker: int, action: np.ndarray) -> Step:
-        scaled = self._low + (np.clip(action.astype(np.float64), -1.0, 1.0) + 1.0) / 2.0 * self._range
-        scaled = scaled.astype(self._action_space.dtype)
+        scaled = _scaled(action, self._action_space)
         observation, reward, terminated, truncated, _ = self.envs[worker].step(scaled)
         return Step(_flat(observation), float(reward), 1.0, bool(terminated), bool(truncated))
+
+
+CIRCLE_TOLERANCE = 1e-3
+"""How far from 1 the length of (cos, sin) may be for an angle's observation to be possible."""
+
+
+def _pendulum_states(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Angle and angular velocity `[N, 2]` of (cos, sin, velocity) `[N, 3]`, and which of them are on the circle."""
+    cos, sin, velocity = observations.T
+    on_circle = np.abs(np.hypot(cos, sin) - 1.0) <= CIRCLE_TOLERANCE
+    return np.stack([np.arctan2(sin, cos), velocity], axis=1), on_circle & (np.abs(velocity) <= 8.0)
+
+
+def _observed_states(observations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the observation is the state."""
+    return observations, np.ones(len(observations), dtype=bool)
+
+
+STATES = {"Pendulum": _pendulum_states, "MountainCarContinuous": _observed_states}
+"""By name of the environment, without its version: the `state` of its observations, and which of them are possible.
+MuJoCo's are not among them: a step there depends on the solver's last solution, which no observation tells."""
+
+
+def _scaled(action: np.ndarray, space: Box) -> np.ndarray:
+    """An action `[A]` in [-1, 1], which it is clipped to, within the bounds of `space`."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    scaled = low + (np.clip(action.astype(np.float64), -1.0, 1.0) + 1.0) / 2.0 * (high - low)
+    return scaled.astype(space.dtype)
 
 
 def make(config: GymnasiumConfig) -> gymnasium.Env[Any, Any]:

@@ -45,6 +45,13 @@ def scale_routes(template: Element, scale: float, begin: float, end: float, rng:
     return root
 
 
+def count_vehicles(root: Element) -> float:
+    """How many vehicles a route file lets in; infinity where flows leave that open."""
+    if root.find("flow") is not None:
+        return math.inf
+    return float(sum(element.tag in ("trip", "vehicle") for element in root))
+
+
 def _copies(
     element: Element, depart: float, num_copies: int, begin: float, end: float, rng: np.random.Generator
 ) -> list[tuple[float, Element]]:

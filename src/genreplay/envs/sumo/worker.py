@@ -13,6 +13,7 @@ differ in that way.
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import stat
@@ -49,7 +50,8 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     if request["command"] == "start":
         return {"observation": simulator.start(**episode)}
     if request["command"] == "baseline":
-        return {"metrics": simulator.baseline(request["name"], request["settings"], **episode)}
+        limit = math.inf if request["limit"] is None else request["limit"]
+        return {"metrics": simulator.baseline(request["name"], request["settings"], **episode, limit=limit)}
     raise ValueError(f"unknown command {request['command']!r}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf, isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ import torch
 from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded
 
-from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Shot, Step, World
+from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Shot, Step, Try, World
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
@@ -112,12 +113,19 @@ class SumoWorld(World):
         worker_seeds: dict[int, int],
         name: str = FIXED_PLAN,
         settings: Mapping[str, Any] = NO_SETTINGS,
+        limit: float = inf,
     ) -> dict[int, dict[str, float]]:
         """Metrics of a baseline, without a name of the map's own fixed plan, on the episodes of these seeds."""
         assert isinstance(env, SumoEnv)
-        return env.baseline(name, settings, worker_seeds)
+        return env.baseline(name, settings, worker_seeds, limit)
 
-    def search(self, name: str, judge: Callable[[list[dict[str, Any]]], list[float]]) -> Found | None:
+    def search(
+        self,
+        name: str,
+        judge: Callable[[list[Try]], list[float]],
+        num_episodes: int,
+        known: Sequence[Mapping[str, Any]],
+    ) -> Found | None:
         """The settings of a baseline that has to be searched for: the greens of the best constant plan."""
         if name != CONSTANT_PLAN:
             return None
@@ -126,7 +134,9 @@ class SumoWorld(World):
             self.intersection.green_seconds,
             timing.intergreen,
             timing.min_green,
-            lambda plans: judge([{"greens": list(plan)} for plan in plans]),
+            lambda heats: judge([Try({"greens": list(heat.plan)}, heat.episode, heat.limit) for heat in heats]),
+            num_episodes,
+            [tuple(settings["greens"]) for settings in known],
         )
         return Found({"greens": list(found.plan)}, found.num_plans)
 
@@ -178,9 +188,12 @@ class SumoEnv(BatchedEnv):
         """
         return self._metrics[worker]
 
-    def baseline(self, name: str, settings: Mapping[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, float]]:
-        """Metrics of whole episodes under a baseline, all workers at the same time."""
-        answers = self._insist({"command": "baseline", "name": name, "settings": dict(settings)}, seeds)
+    def baseline(
+        self, name: str, settings: Mapping[str, Any], seeds: dict[int, int], limit: float = inf
+    ) -> dict[int, dict[str, float]]:
+        """Metrics of whole episodes under a baseline, all workers at the same time (see `Simulator.baseline`)."""
+        command = {"command": "baseline", "name": name, "settings": dict(settings)}
+        answers = self._insist({**command, "limit": limit if isfinite(limit) else None}, seeds)
         for worker in answers:
             self._has_worked, self._num_failures[worker] = True, 0
         return {worker: message["metrics"] for worker, message in answers.items()}
