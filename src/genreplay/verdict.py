@@ -66,7 +66,8 @@ class Verdict:
         title = f"{name.replace('_', ' ').capitalize()} {self.headline} over seeds ({self.units[self.headline]})"
         groups = self._groups()
         columns = {header: self._column(name, demands) for header, demands in groups.items()}
-        table = Table(title=title, title_justify="left", title_style="bold")
+        caption = self._beside_the_best(columns)
+        table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
         table.add_column("controller", no_wrap=True)
         for header in columns:
             table.add_column(header, justify="right")
@@ -82,6 +83,15 @@ class Verdict:
                 cells.append("" if controller == POLICY else _saved(own, columns[summary][row]))
             table.add_row(controller, *cells, end_section=controller == POLICY)
         return table
+
+    def _beside_the_best(self, columns: Mapping[str, Sequence[float]]) -> str | None:
+        """What the policy saves against the baseline that is best over the range of training; None without both."""
+        if POLICY not in self.controllers or len(self.controllers) < 2 or "in range" not in columns:
+            return None
+        values = dict(zip(self.controllers, columns["in range"], strict=True))
+        own = values.pop(POLICY)
+        name = (min if self.minimise else max)(values, key=lambda controller: values[controller])
+        return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {_saved(own, values[name])}"
 
     def metrics_table(self) -> Table:
         """Every metric by controller: means over all episodes."""

@@ -120,10 +120,10 @@ def test_the_best_constant_plan_is_searched_for_and_beats_the_maps(tmp_path: Pat
     of = {row["controller"]: float(row["mean"]) for row in rows(Path("out/summary.csv")) if row["metric"] == "delay"}
     assert of["constant_plan"] < 0.8 * of["fixed_plan"]
     search = json.loads(Path("out/evaluation.json").read_text())["searches"]["constant_plan"]
-    assert search["num_episodes"] == NUM_SEARCH_EPISODES * search["num_tried"]
-    assert search["simulated_seconds"] == 600 * search["num_episodes"]
+    assert NUM_SEARCH_EPISODES <= search["num_episodes"] < 0.7 * NUM_SEARCH_EPISODES * search["num_tried"]
+    assert 600 * NUM_SEARCH_EPISODES < search["simulated_seconds"] < 600 * search["num_episodes"]
     assert len(search["settings"]["1000"]["greens"]) == 4
-    assert f"{search['simulated_seconds']:,} simulated seconds" in capsys.readouterr().out
+    assert f"{search['simulated_seconds']:,.0f} simulated seconds" in capsys.readouterr().out
 
 
 def test_an_environment_without_baselines(tmp_path: Path, capsys, monkeypatch) -> None:

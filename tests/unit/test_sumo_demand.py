@@ -9,6 +9,7 @@ from genreplay.envs.sumo.demand import (
     TIDAL_SHARE,
     Demand,
     Segment,
+    count_vehicles,
     draw_segments,
     draw_shares,
     draw_vehicles,
@@ -188,3 +189,12 @@ def test_a_broken_route_file_is_named(tmp_path):
     with pytest.raises(UserError, match=rf"^env\.route_file: {path} is no SUMO route file \(.*\); write plain XML$"):
         demand(DemandConfig(), None, net_file=net_file, route_file=str(path))
     assert Path(path).exists()
+
+
+def test_vehicles_are_counted_where_no_flow_leaves_that_open():
+    root = ElementTree.fromstring(
+        '<routes><vType id="x"/><trip id="a" depart="1"/><vehicle id="b" depart="2"/></routes>'
+    )
+    assert count_vehicles(root) == 2
+    ElementTree.SubElement(root, "flow", id="f", probability="0.1")
+    assert count_vehicles(root) == float("inf")

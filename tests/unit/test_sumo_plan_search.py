@@ -45,14 +45,24 @@ def test_it_comes_close_to_the_best_plan_with_few_episodes(best, scatter):
     assert len(judge.heats) < 0.65 * NUM_EPISODES * found.num_plans
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_racing_costs_nothing_in_quality(seed):
-    """Episodes that differ as random traffic does: what is found is as good as with every plan in every episode."""
-    rng = np.random.default_rng(seed)
-    judge = Bowl(*rng.integers(6, 50, size=4), scatter=3.0, seed=seed)
-    found = search(judge, [33, 6, 33, 6])
-    best_tried = min(judge.mean(plan) for plan in judge.plans)
-    assert judge.mean(found.plan) <= 1.05 * best_tried
+def test_racing_costs_little_in_quality(monkeypatch):
+    """Beside the same search with every plan in every episode, where these differ as with random traffic: at most 3 %
+    on the mean of 30 searches, for less than half of the episodes.
+    """
+
+    def delays_and_heats():
+        judges = [
+            Bowl(*np.random.default_rng(seed).integers(6, 50, size=4), scatter=1.5, seed=seed) for seed in range(30)
+        ]
+        delays = [judge.mean(search(judge, [33, 6, 33, 6]).plan) for judge in judges]
+        return np.mean(delays), sum(len(judge.heats) for judge in judges)
+
+    raced, num_raced = delays_and_heats()
+    monkeypatch.setattr("genreplay.envs.sumo.baselines.search.MARGINS", (float("inf"),))
+    monkeypatch.setattr("genreplay.envs.sumo.baselines.search.NUM_FINALISTS", MAX_PLANS)
+    whole, num_whole = delays_and_heats()
+    assert raced < 1.03 * whole
+    assert num_raced < 0.5 * num_whole
 
 
 def test_what_is_known_from_elsewhere_saves_episodes():

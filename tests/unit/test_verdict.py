@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -62,6 +63,21 @@ def test_the_table_has_the_policy_beside_each_baseline(verdict):
     assert "2600*" in text
     assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", ""]
     assert cells(text, "fixed_plan") == ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %"]
+
+
+def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(verdict):
+    rules = [("max_pressure", [12.0, 12.0, 12.0, 12.0], 900.0), ("longest_queue", [12.5] * 4, 1.0)]
+    trials = [Trial(name, d, seed) for name, *_ in rules for d in ("1500", "2600") for seed in range(4)]
+    episodes = [{"delay": x, "throughput": 1.0} for _, inside, out in rules for x in (*inside, *[out] * 4)]
+    wider = dataclasses.replace(
+        verdict,
+        trials=[*verdict.trials, *trials],
+        episodes=[*verdict.episodes, *episodes],
+        controllers=[*verdict.controllers, *(name for name, *_ in rules)],
+    )
+    text = printed(wider.headline_table("mean"))
+    assert "in range: policy 13.0, best baseline max_pressure 12.0, saved -8 %" in text
+    assert "best baseline" not in printed(dataclasses.replace(wider, controllers=[POLICY]).headline_table("mean"))
 
 
 def test_the_best_of_each_column_is_bold(verdict):

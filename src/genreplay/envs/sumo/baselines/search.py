@@ -69,8 +69,9 @@ def search_plan(
 ) -> Found:
     """The plan with the least delay that a pattern search finds (Hooke and Jeeves, 1961).
 
-    It begins with what is known to be good elsewhere, the map's plan, the map's splits and equal splits at `CYCLES`,
-    and changes one green, or all alike, by `STEPS` seconds while that helps.
+    It begins with the map's plan, and with what is known to be good elsewhere or else with the map's splits and equal
+    splits at `CYCLES`. Then it changes one green, or all alike, by `STEPS` seconds while that helps, and goes on in a
+    direction that helped.
 
     Args:
         map_greens: the map's own plan, s, `[P]`.
@@ -80,15 +81,21 @@ def search_plan(
         num_episodes: how many validation episodes there are.
         known: the best plans of similar demands.
     """
-    starts = [*known, *_starts(map_greens, intergreen, min_green)]
+    starts = _starts(map_greens, intergreen, min_green)
+    if known:
+        starts = [*known, starts[0]]
     race = Race(starts[0], judge, num_episodes)
     race.run(starts[1:])
     for step in STEPS:
         improved = True
         while improved and race.num_plans < MAX_PLANS:
-            before = race.best
+            before = last = race.best
             race.run(_neighbours(before, step, min_green))
             improved = race.best != before
+            while race.best != last:  # on in the direction that helped
+                ahead = [2 * now - then for now, then in zip(race.best, last, strict=True)]
+                last = race.best
+                race.run([_bounded(ahead, min_green)])
     return Found(race.best, race.delay, race.num_plans)
 
 
