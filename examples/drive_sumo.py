@@ -76,37 +76,44 @@ class Counter:
 
     def __init__(self, card):
         self.places = [
-            (section["name"], domain, name)
+            (section["name"], domain, name, limit)
             for section in card["sections"]
             for domain, names in ((traci.lane, section["lanes"]), (traci.edge, section["edges"]))
-            for name in names
+            if names
+            for name, limit in zip(names, section["speed_limits"], strict=True)
         ]
         self.entries = [(approach["name"], edge) for approach in card["approaches"] for edge in approach["edges"]]
         self.forget()
 
     def forget(self):
         """Begin new means."""
-        self.halting, self.waiting = [], []
+        self.halting, self.losses, self.waiting = [], [], []
 
     def run(self, seconds):
         """Let SUMO simulate, counting every second."""
         for _ in range(seconds):
             traci.simulationStep()
-            self.halting.append([domain.getLastStepHaltingNumber(name) for _, domain, name in self.places])
+            self.halting.append([domain.getLastStepHaltingNumber(name) for _, domain, name, _ in self.places])
+            self.losses.append([self.loss(*place[1:]) for place in self.places])
             self.waiting.append([len(traci.edge.getPendingVehicles(edge)) for _, edge in self.entries])
 
+    @staticmethod
+    def loss(domain, name, limit):
+        """Seconds that the vehicles on a lane or an edge lose in this second."""
+        return domain.getLastStepVehicleNumber(name) * max(0.0, 1.0 - domain.getLastStepMeanSpeed(name) / limit)
+
     def values(self):
-        """`{(quantity, of): vehicles}`."""
+        """`{(quantity, of): value}`."""
         found = {}
 
         def add(quantity, of, value):
             found[quantity, of] = found.get((quantity, of), 0.0) + value
 
-        for i, (section, domain, name) in enumerate(self.places):
-            column = [second[i] for second in self.halting] or [0]
+        for i, (section, domain, name, _) in enumerate(self.places):
+            losses = [second[i] for second in self.losses] or [0.0]
             add("density", section, domain.getLastStepVehicleNumber(name))
-            add("queue", section, column[-1])
-            add("mean_queue", section, sum(column) / len(column))
+            add("queue", section, self.halting[-1][i] if self.halting else 0)
+            add("time_loss", section, sum(losses) / len(losses))
         for i, (approach, _) in enumerate(self.entries):
             column = [second[i] for second in self.waiting] or [0]
             add("backlog", approach, column[-1])

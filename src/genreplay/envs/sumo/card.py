@@ -16,8 +16,9 @@ from genreplay.envs.sumo.observation import BACKLOG_LIMIT, BACKLOG_SCALE, COUNT_
 
 HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "
-    "moment of a decision; those called mean are means over the seconds of the decision before (0 at the start). "
-    "Queue are vehicles slower than 0.1 m/s; backlog are vehicles that wait to enter the map on the approach's edges."
+    "moment of a decision; time_loss and mean_backlog are means over the seconds of the decision before (0 at the "
+    "start). Queue are vehicles slower than 0.1 m/s; time_loss adds up vehicles * max(0, 1 - mean speed / speed limit) "
+    "over a section's lanes or edges; backlog are vehicles that wait to enter the map on the approach's edges."
 )
 HOW_TO_ACT = {
     "phase_duration": (
@@ -81,9 +82,9 @@ def _inputs(intersection: Intersection, view: View) -> list[dict[str, Any]]:
              "transform": transform, "low": 0.0, "high": high}
         )  # fmt: skip
 
-    for quantity in ("density", "queue", "mean_queue"):
+    for quantity, unit in (("density", "vehicles"), ("queue", "vehicles"), ("time_loss", "s lost in each s")):
         for name, capacity in sections:
-            add(quantity, name, "vehicles", COUNT_LIMIT * capacity, capacity)
+            add(quantity, name, unit, COUNT_LIMIT * capacity, capacity)
     for quantity in ("backlog", "mean_backlog"):
         for name in approaches:
             add(quantity, name, "vehicles", BACKLOG_LIMIT, BACKLOG_SCALE, "sqrt")

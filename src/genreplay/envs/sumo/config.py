@@ -90,9 +90,9 @@ class SumoConfig:
     all_red_time: int | None = None
     """All-red after yellow, s; null for the longest in the map's own plan (most have none)."""
     upstream_metres: float = 300.0
-    """How far before the stop line edges that lead to the intersection are observed and count as queue, m."""
+    """How far before the stop line edges that lead to the intersection are observed and count, m."""
     reward_scale: float = 0.01
-    """Reward for one vehicle that waits one second is minus this (1/vehicle-seconds)."""
+    """Reward for one second that one vehicle loses is minus this (1/vehicle-seconds)."""
     teleport_seconds: int = -1
     """A vehicle stuck this long is moved on by SUMO, s; -1 for never, as sumo-rl does."""
     backend: str = "libsumo"

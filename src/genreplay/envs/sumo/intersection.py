@@ -23,6 +23,8 @@ class Section:
     """The controlled lane; empty for an upstream section."""
     edges: tuple[str, ...]
     """The upstream edges; empty for a controlled lane."""
+    speed_limits: tuple[float, ...]
+    """Of the lane, or of each edge, m/s."""
     capacity: int
     """Standing cars that fit, at least 1."""
 
@@ -186,12 +188,13 @@ def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, lis
 
 
 def _sections(lanes: list[Any], edges: list[Any], upstream: dict[Any, list[Any]]) -> tuple[Section, ...]:
-    sections = [Section(lane.getID(), (lane.getID(),), (), _capacity([lane])) for lane in lanes]
+    sections = [Section(lane.getID(), (lane.getID(),), (), (lane.getSpeed(),), _capacity([lane])) for lane in lanes]
     for edge in edges:
         if upstream[edge]:
             roads = [lane for e in upstream[edge] for lane in e.getLanes() if lane.allows("passenger")]
             names = tuple(e.getID() for e in upstream[edge])
-            sections.append(Section(f"upstream of {edge.getID()}", (), names, _capacity(roads)))
+            limits = tuple(e.getSpeed() for e in upstream[edge])
+            sections.append(Section(f"upstream of {edge.getID()}", (), names, limits, _capacity(roads)))
     return tuple(sections)
 
 

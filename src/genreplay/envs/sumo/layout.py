@@ -104,7 +104,7 @@ def _observation_columns(key: Key, prefix: str, intersection: Intersection, view
     return [
         *parts(slices.density, [(f"density {name}", grid) for name, grid in sections], COUNT_LIMIT),
         *parts(slices.queue, [(f"queue {name}", grid) for name, grid in sections], COUNT_LIMIT),
-        *parts(slices.mean_queue, [(f"mean queue {name}", 0.0) for name, _ in sections], COUNT_LIMIT),
+        *parts(slices.time_loss, [(f"time loss {name}", 0.0) for name, _ in sections], COUNT_LIMIT),
         *parts(slices.backlog, [(f"backlog {name}", 0.0) for name in approaches], backlog_limit),
         *parts(slices.mean_backlog, [(f"mean backlog {name}", 0.0) for name in approaches], backlog_limit),
         Column(key, slices.phase.start, "categorical", f"{prefix}phase", width=timing.num_phases, derived=derived),

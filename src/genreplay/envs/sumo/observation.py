@@ -2,8 +2,11 @@
 
 Shapes: N rows, S sections (lanes and upstream roads), B approaches, P phases, O observation = 3 S + 2 B + 3 P.
 
-Order: density [S], queue [S], mean queue [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
+Order: density [S], queue [S], time loss [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
 was green [P], length of each phase's last green [P].
+
+Time loss is what SUMO's timeLoss adds up: in one second a vehicle at speed v loses 1 - v / limit seconds. Queues alone
+would hide what braking and starting cost: at low flow that is most of the delay.
 
 As in `actions`, functions take NumPy arrays and torch tensors alike (float64).
 """
@@ -30,7 +33,7 @@ class Slices(NamedTuple):
 
     density: slice
     queue: slice
-    mean_queue: slice
+    time_loss: slice
     backlog: slice
     mean_backlog: slice
     phase: slice
@@ -71,22 +74,22 @@ class View:
         for part in self.slices[3:5]:
             self.high[part] = (BACKLOG_LIMIT / BACKLOG_SCALE) ** 0.5
 
-    def observe(self, present: Array, waiting: Counts, mean_waiting: Counts, signal: Signal) -> np.ndarray:
+    def observe(self, present: Array, waiting: Counts, losing: Counts, signal: Signal) -> np.ndarray:
         """The observation `[O]` (float32).
 
         Args:
             present: vehicles on each section now, `[S]`.
             waiting: halting on each section, and waiting to enter, now; up to the limits.
-            mean_waiting: their means over the last decision.
+            losing: seconds lost in each second, on each section and by waiting to enter; means over the last decision.
             signal: of one row, `[1, P]`.
         """
         return np.concatenate(
             [
                 np.minimum(present / self.capacity, COUNT_LIMIT),
                 waiting.sections / self.capacity,
-                mean_waiting.sections / self.capacity,
+                losing.sections / self.capacity,
                 np.sqrt(waiting.approaches / BACKLOG_SCALE),
-                np.sqrt(mean_waiting.approaches / BACKLOG_SCALE),
+                np.sqrt(losing.approaches / BACKLOG_SCALE),
                 *(part[0] for part in self.signal_entries(signal)),
             ],
             dtype=np.float32,
@@ -106,10 +109,10 @@ class View:
         )
 
     def reward(self, next_observation: Array, duration: Array, capacity: Array) -> Array:
-        """Minus the integral of the queue over the decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
+        """Minus the vehicle-seconds lost over the decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
 
         `capacity` is `View.capacity` as the caller's kind of array, `[S]`.
         """
-        halting = (next_observation[:, self.slices.mean_queue] * capacity).sum(-1)
+        lost = (next_observation[:, self.slices.time_loss] * capacity).sum(-1)
         backlog = (next_observation[:, self.slices.mean_backlog] ** 2).sum(-1) * BACKLOG_SCALE
-        return -self.reward_scale * (halting + backlog) * duration
+        return -self.reward_scale * (lost + backlog) * duration

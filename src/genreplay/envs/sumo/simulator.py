@@ -127,7 +127,7 @@ class Simulator(SumoEnvironment):
         self._take_light()
         phase = np.eye(self.timing.num_phases)[:1]
         self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
-        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        self._observation = self.view.observe(self._present(), self._waiting(), self._losing(), self.signal)
         return self._observation.tolist()
 
     def decide(self, action: np.ndarray) -> Decided:
@@ -140,7 +140,7 @@ class Simulator(SumoEnvironment):
             self._run(int(green))
         self.signal = decision.signal
         self._episode_queue += self._queue_integral()
-        self._observation = self.view.observe(self._present(), self._waiting(), self._mean_waiting(), self.signal)
+        self._observation = self.view.observe(self._present(), self._waiting(), self._losing(), self.signal)
         duration = float(self._elapsed - before)
         reward = self.view.reward(self._observation[None].astype(np.float64), np.array([duration]), self.view.capacity)
         truncated = self._elapsed >= self._num_seconds
@@ -300,14 +300,17 @@ class Simulator(SumoEnvironment):
             self._shown = number
 
     def _run(self, seconds: int) -> None:
-        """Let time pass, noting who stands and who waits to enter, second by second."""
+        """Let time pass, noting who stands, what is lost and who waits to enter, second by second."""
         if self._cuts:
             seconds = min(seconds, self._num_seconds - self._elapsed)
         step, pending = self._step, self.sumo.edge.getPendingVehicles
-        halting_reads, backlog_reads = self._halting_reads, self._backlog_reads
+        halting_reads, loss_reads, backlog_reads = self._halting_reads, self._loss_reads, self._backlog_reads
         for _ in range(seconds):
             step()
             self._halting.append([read(name) for read, name in halting_reads])
+            self._losses.append(
+                [count(name) * max(0.0, 1.0 - speed(name) * slowness) for count, speed, name, slowness in loss_reads]
+            )
             self._backlog.append([len(pending(name)) for name in backlog_reads])
         self._elapsed += seconds
 
@@ -317,12 +320,19 @@ class Simulator(SumoEnvironment):
         """What to call each second, by lane and edge, and the 0-1 matrices that add it up by section and approach."""
         lane, edge = self.sumo.lane, self.sumo.edge
         sections, approaches = self.intersection.sections, self.intersection.approaches
-        places = [(i, name, lane) for i, section in enumerate(sections) for name in section.lanes]
-        places += [(i, name, edge) for i, section in enumerate(sections) for name in section.edges]
-        self._halting_reads = [(domain.getLastStepHaltingNumber, name) for _, name, domain in places]
-        self._present_reads = [(domain.getLastStepVehicleNumber, name) for _, name, domain in places]
+        places = [
+            (i, name, lane if section.lanes else edge, limit)
+            for i, section in enumerate(sections)
+            for name, limit in zip(section.lanes or section.edges, section.speed_limits, strict=True)
+        ]
+        self._halting_reads = [(domain.getLastStepHaltingNumber, name) for _, name, domain, _ in places]
+        self._loss_reads = [
+            (domain.getLastStepVehicleNumber, domain.getLastStepMeanSpeed, name, 1.0 / limit)
+            for _, name, domain, limit in places
+        ]
+        self._present_reads = [(domain.getLastStepVehicleNumber, name) for _, name, domain, _ in places]
         self._limits = COUNT_LIMIT * self.view.capacity
-        self._of_section = np.eye(len(sections))[:, [i for i, _, _ in places]]
+        self._of_section = np.eye(len(sections))[:, [i for i, _, _, _ in places]]
         entries = [(i, name) for i, approach in enumerate(approaches) for name in approach.edges]
         self._backlog_reads = [name for _, name in entries]
         self._of_approach = np.eye(len(approaches))[:, [i for i, _ in entries]]
@@ -337,15 +347,15 @@ class Simulator(SumoEnvironment):
             return Counts(np.zeros(len(self._of_section)), np.zeros(len(self._of_approach)))
         return self._counts(self._halting[-1:], self._backlog[-1:])
 
-    def _mean_waiting(self) -> Counts:
-        """The same, as means over the seconds noted."""
-        return self._counts(self._halting, self._backlog) if self._halting else self._waiting()
+    def _losing(self) -> Counts:
+        """Seconds lost in each second on the sections and by waiting to enter, means over the seconds noted."""
+        return self._counts(self._losses, self._backlog) if self._losses else self._waiting()
 
-    def _counts(self, halting: list[list[int]], backlog: list[list[int]]) -> Counts:
+    def _counts(self, on_sections: list[list[Any]], backlog: list[list[int]]) -> Counts:
         """Means over seconds, up to the limits of what is told apart."""
-        num_seconds = len(halting)
+        num_seconds = len(on_sections)
         # Columns are added up in Python: making arrays of short lists of lists takes longer.
-        sections = self._of_section @ [sum(column) / num_seconds for column in zip(*halting, strict=True)]
+        sections = self._of_section @ [sum(column) / num_seconds for column in zip(*on_sections, strict=True)]
         approaches = self._of_approach @ [sum(column) / num_seconds for column in zip(*backlog, strict=True)]
         return Counts(np.minimum(sections, self._limits), np.minimum(approaches, BACKLOG_LIMIT))
 
@@ -355,4 +365,5 @@ class Simulator(SumoEnvironment):
 
     def _forget(self) -> None:
         self._halting: list[list[int]] = []
+        self._losses: list[list[float]] = []
         self._backlog: list[list[int]] = []

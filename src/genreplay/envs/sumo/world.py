@@ -55,8 +55,8 @@ METRIC_UNITS = MappingProxyType(
 class SumoWorld(World):
     """One signalised intersection, with continuous green durations (a semi-Markov decision process).
 
-    The reward of a decision is minus the integral of the queue over it; queue are the vehicles that stand on the
-    approaches and those that wait to enter the map. Episodes are cut off, never terminated.
+    The reward of a decision is minus the vehicle-seconds lost over it, by driving below the speed limit on the
+    approaches and by waiting to enter the map. Episodes are cut off, never terminated.
     """
 
     headline = "delay"
