@@ -9,14 +9,13 @@ from genreplay.envs.sumo.demand import (
     TIDAL_SHARE,
     Demand,
     Segment,
-    count_vehicles,
     draw_segments,
     draw_shares,
     draw_vehicles,
-    scale_routes,
 )
 from genreplay.envs.sumo.intersection import read_intersection
 from genreplay.envs.sumo.profiles import parse_profile
+from genreplay.envs.sumo.routes import count_vehicles, scale_routes
 from genreplay.envs.sumo.scenarios import resolve
 from genreplay.errors import UserError
 
