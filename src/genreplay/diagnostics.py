@@ -150,8 +150,8 @@ def diagnose(
         }
     if simulate is not None:
         metrics |= simulator_errors(whole, synthetic[:NUM_QUERIES], simulate, scale)
-        beside = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)
-        metrics |= {f"{name}_yardstick": value for name, value in beside.items()}
+        of_real = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)
+        metrics |= {f"{name}_yardstick": value for name, value in of_real.items()}
     return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
 

@@ -92,6 +92,7 @@ class Simulator(SumoEnvironment):
         self.view = View(self.intersection, self.timing, config.reward_scale)
         self._demand = Demand(config.demand, scenario, self.intersection)
         self._tripinfo = folder / "tripinfo.xml"
+        self._episode_queue: float = 0.0
         self.film: tuple[int, int] | None = None
         """Film what lies between these two seconds, in the next episodes; None for none."""
         self._programme_file = folder / "programme.add.xml"
@@ -234,7 +235,8 @@ class Simulator(SumoEnvironment):
         self.camera = None if self.film is None else Camera(self.sumo, self.intersection, *self.film)
         self._step = self._sumo_step if self.camera is None else self.camera.after(self._sumo_step)
         self._num_seconds = self.sim_max_time - self.begin_time
-        self._elapsed, self._episode_queue = 0, 0.0
+        self._elapsed = 0
+        self._episode_queue = 0.0
         self._prepare_reads()
         self._forget()
 
