@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from lightning import Fabric
 
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.envs.base import World
 from genreplay.evaluate import Evaluator
@@ -33,12 +33,10 @@ def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
     return part(config.generator, codec, conditional=config.relevance.name != "none")
 
 
-def build_agent(config: ExperimentConfig, world: World) -> RedqSac:
+def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
     """The agent that `agent.name` stands for, untrained."""
-    widths = world.layout.widths()
     torch.manual_seed(derive_seed(config.seed, "agent"))
-    part = entry("agent", config.agent.name).part
-    return part(config.agent, widths[OBSERVATION], widths[ACTION], world.discount_period)
+    return entry("agent", config.agent.name).part.for_layout(config.agent, world.layout, world.discount_period)
 
 
 def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:

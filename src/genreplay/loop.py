@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.diagnostics import MIN_ROWS, diagnose
 from genreplay.evaluate import Evaluator
@@ -36,7 +36,7 @@ class Parts:
     collection: Collection
     replay: MixedReplay
     codec: Codec
-    agent: RedqSac
+    agent: EnsembleAgent
     team: Team | None
     """Fits and samples the generator on all ranks; None for real replay only."""
     relevance: Relevance | None
@@ -118,6 +118,7 @@ class Loop:
         transitions = self.parts.collection.next()
         self.parts.replay.extend_real(transitions)
         self.counters.env_step += len(transitions)
+        self.parts.agent.set_progress(self.counters.env_step)
         finished = self.parts.collection.finished_episodes()
         self.counters.episodes += len(finished)
         self.report.collected(self.counters, finished)

@@ -82,6 +82,12 @@ def _load_plugins() -> None:
 register("env", "sumo", "genreplay.envs.sumo.config:SumoConfig", "genreplay.envs.sumo.world:SumoWorld")
 register("env", "gymnasium", "genreplay.envs.config:GymnasiumConfig", "genreplay.envs.gymnasium:GymnasiumWorld")
 register("agent", "redq_sac", "genreplay.agents.config:RedqSacConfig", "genreplay.agents.redq_sac:RedqSac")
+register(
+    "agent",
+    "discrete_redq_sac",
+    "genreplay.agents.config:DiscreteRedqSacConfig",
+    "genreplay.agents.discrete_redq_sac:DiscreteRedqSac",
+)
 register("generator", "none", "genreplay.generators.config:NoneConfig", None)
 register("generator", "edm", "genreplay.generators.config:EdmConfig", "genreplay.generators.edm:EdmGenerator")
 register("relevance", "none", "genreplay.relevance.config:NoneConfig", None)

@@ -262,7 +262,13 @@ NO_EFFECT = (
         "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
     ),
     NoEffect(
-        ("agent.temperature_learning_rate", "agent.target_entropy"),
+        (
+            "agent.temperature_learning_rate",
+            "agent.target_entropy",
+            "agent.target_entropy_start",
+            "agent.target_entropy_end",
+            "agent.target_entropy_env_steps",
+        ),
         lambda config: not getattr(config.agent, "learn_temperature", True),
         "agent.learn_temperature is false, so the temperature stays at agent.initial_temperature",
     ),

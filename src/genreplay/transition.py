@@ -33,6 +33,13 @@ DONE: Key = ("next", "done")
 FAILED: Key = ("next", "failed")
 IS_SYNTHETIC: Key = "is_synthetic"
 
+# Where two seats act together (see `Seats`).
+SHAPED_REWARD: Key = ("next", "shaped_reward")
+LEARNER: Key = "learner"
+WEIGHT: Key = "weight"
+AGENTS_OBSERVATION: Key = ("agents", "observation")
+AGENTS_ACTION: Key = ("agents", "action")
+
 STORED_KEYS: tuple[Key, ...] = (
     OBSERVATION,
     ACTION,
@@ -70,6 +77,27 @@ class Column:
     """True where `TransitionLayout.derive` computes the entries from the other columns."""
 
 
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """How the two players of a joint transition see it.
+
+    A joint transition holds `observation` `[O]` as player 0 sees it, `action` `[2 * num_actions]` (the one-hot of
+    player 0, then of player 1), one sparse team reward, `("next", "shaped_reward")` `[2]` and `learner` `[2]`.
+    """
+
+    permutation: Tensor
+    """`[O]`, int64: `observation[:, permutation]` is the same state as player 1 sees it, itself first."""
+    num_actions: int
+    """Choices of each player."""
+    learners: Literal["both", "one", "any"] = "any"
+    """Which seats learn from a transition: always both (self-play), always exactly one (a learner beside a partner),
+    or whatever its `learner` says."""
+
+    def __post_init__(self) -> None:
+        if not torch.equal(self.permutation.sort().values, torch.arange(len(self.permutation))):
+            raise ValueError("Seats: permutation must hold every index of an observation once")
+
+
 @dataclass(frozen=True)
 class TransitionLayout:
     """The columns of an environment's transitions.
@@ -80,6 +108,8 @@ class TransitionLayout:
 
     columns: tuple[Column, ...]
     derive: Callable[[TensorDictBase], None] | None = None
+    seats: Seats | None = None
+    """Where two players act together with categorical actions; None where one acts."""
 
     def widths(self) -> dict[Key, int]:
         """How many entries each transition tensor has."""

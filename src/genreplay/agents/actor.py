@@ -1,4 +1,4 @@
-"""The stochastic policy: a tanh-squashed Gaussian whose mean and deviation a network gives.
+"""The stochastic policies: a tanh-squashed Gaussian and a categorical, whose parameters a network gives.
 
 Shapes: B batch (any leading dimensions), O observation, A action, H hidden width.
 """
@@ -9,9 +9,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import log_softmax
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Limits of the Gaussian's log deviation before the tanh (Haarnoja et al., 2018)."""
+
+
+def _relu_network(in_width: int, out_width: int, hidden_width: int, num_hidden_layers: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in pairwise([in_width] + [hidden_width] * num_hidden_layers):
+        layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, nn.Linear(hidden_width, out_width))
 
 
 class Actor(nn.Module):
@@ -26,11 +34,7 @@ class Actor(nn.Module):
 
     def __init__(self, observation_width: int, action_width: int, hidden_width: int, num_hidden_layers: int):
         super().__init__()
-        widths = [observation_width] + [hidden_width] * num_hidden_layers
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
-        self.network = nn.Sequential(*layers, nn.Linear(hidden_width, 2 * action_width))
+        self.network = _relu_network(observation_width, 2 * action_width, hidden_width, num_hidden_layers)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Mean `[B, A]` and log deviation `[B, A]` from observations `[B, O]`."""
@@ -57,3 +61,55 @@ class ActorPolicy(nn.Module):
         if self.deterministic:
             return mean.tanh()
         return (mean + log_std.exp() * torch.randn_like(mean)).tanh()
+
+
+class CategoricalActor(nn.Module):
+    """Log-probabilities of the actions.
+
+    Args:
+        observation_width: O.
+        num_actions: A.
+        hidden_width: H.
+        num_hidden_layers: ReLU layers before the logits.
+    """
+
+    def __init__(self, observation_width: int, num_actions: int, hidden_width: int, num_hidden_layers: int):
+        super().__init__()
+        self.network = _relu_network(observation_width, num_actions, hidden_width, num_hidden_layers)
+
+    def forward(self, observation: Tensor) -> Tensor:
+        """`[B, A]` from observations `[B, O]`, in nats."""
+        return log_softmax(self.network(observation), dim=-1)
+
+
+class CategoricalPolicy(nn.Module):
+    """Observations to indices of actions, without gradients; it shares the actor's weights, so it acts as they are.
+
+    Args:
+        actor: whose weights to use.
+        deterministic: the likeliest action; otherwise a sample from torch's global generator.
+    """
+
+    def __init__(self, actor: CategoricalActor, deterministic: bool):
+        super().__init__()
+        self.actor, self.deterministic = actor, deterministic
+
+    @torch.no_grad()
+    def forward(self, observation: Tensor) -> Tensor:
+        """Actions `[B]`, int64, from observations `[B, O]`."""
+        log_prob = self.actor(observation)
+        if self.deterministic:
+            return log_prob.argmax(dim=-1)
+        return sample_categorical(log_prob, torch.rand_like(log_prob[..., :1]))
+
+
+def sample_categorical(log_prob: Tensor, uniform: Tensor) -> Tensor:
+    """Actions `[B]`, int64: the inverse of the distribution function at `uniform` `[B, 1]` in [0, 1).
+
+    Args:
+        log_prob: `[B, A]`.
+        uniform: the random numbers.
+    """
+    cumulative = log_prob.exp().cumsum(dim=-1)
+    # The last entry is 1 up to rounding, so it is not asked.
+    return (uniform >= cumulative[..., :-1]).sum(dim=-1)

@@ -12,11 +12,11 @@ MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 @dataclass
-class RedqSacConfig:
-    """Soft Actor-Critic with an ensemble of critics: SAC and REDQ (Chen et al., 2021) are two settings of it."""
+class EnsembleConfig:
+    """What the agents with an ensemble of critics share."""
 
-    name: str = "redq_sac"
-    """Which agent: `redq_sac`."""
+    name: str = ""
+    """Which agent."""
 
     hidden_width: int = 256
     """Width of the hidden layers of actor and critics, in units."""
@@ -49,8 +49,6 @@ class RedqSacConfig:
     """Adapt the temperature to hold the policy's entropy at `target_entropy`; false keeps it fixed."""
     temperature_learning_rate: float = 3e-4
     """Adam's step size for the logarithm of the temperature."""
-    target_entropy: float | None = None
-    """Entropy the policy is held at, in nats; where it is null, minus the number of action entries."""
 
     matmul_precision: str = "highest"
     """Of matrix products in the updates: `highest` is fp32, `high` may use TF32 and `medium` bfloat16 units where the
@@ -82,11 +80,6 @@ class RedqSacConfig:
             "lower it or raise ensemble_size",
         )
         require(
-            self.target_entropy is None or math.isfinite(self.target_entropy),
-            "target_entropy",
-            f"must be a finite number of nats, or null for minus the action width, not {self.target_entropy}",
-        )
-        require(
             self.target_mode in TARGET_MODES,
             "target_mode",
             f"must be one of {', '.join(TARGET_MODES)}, not {self.target_mode!r}",
@@ -96,3 +89,57 @@ class RedqSacConfig:
             "matmul_precision",
             f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}",
         )
+
+
+@dataclass
+class RedqSacConfig(EnsembleConfig):
+    """Soft Actor-Critic with an ensemble of critics: SAC and REDQ (Chen et al., 2021) are two settings of it."""
+
+    name: str = "redq_sac"
+    """Which agent: `redq_sac`."""
+    target_entropy: float | None = None
+    """Entropy the policy is held at, in nats; where it is null, minus the number of action entries."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.target_entropy is None or math.isfinite(self.target_entropy),
+            "target_entropy",
+            f"must be a finite number of nats, or null for minus the action width, not {self.target_entropy}",
+        )
+
+
+@dataclass
+class DiscreteRedqSacConfig(EnsembleConfig):
+    """The same for categorical actions, exactly in expectation over them (Christodoulou, 2019), for two seats that
+    share all parameters."""
+
+    name: str = "discrete_redq_sac"
+    """Which agent: `discrete_redq_sac`."""
+
+    target_entropy_start: float = 0.6
+    """Entropy the policy is held at from the start, as a share of its largest, the logarithm of the number of
+    actions, in [0, 1]."""
+    target_entropy_end: float = 0.15
+    """The same share at the end of its schedule, and from then on. To lower it too early leaves self-play at 0."""
+    target_entropy_env_steps: int = 20_000
+    """Environment steps over which the share goes from start to end, in a straight line."""
+
+    shaping_env_steps: int = 20_000
+    """Environment steps over which the coefficient of a seat's own shaped reward falls from 1 to 0, in a straight
+    line; 0 for the team's sparse reward alone. The environment's shaped reward is not changed by it."""
+
+    centralised_critic: bool = False
+    """Critics also see the other seat's action; actors never do. In self-play only: beside a partner the other
+    seat's next action, which the target needs, is not known."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("target_entropy_start", "target_entropy_end"):
+            require(0 <= getattr(self, field) <= 1, field, f"must lie in [0, 1], not {getattr(self, field)}")
+        require(
+            self.target_entropy_env_steps >= 1,
+            "target_entropy_env_steps",
+            f"must be at least 1, not {self.target_entropy_env_steps}",
+        )
+        require(self.shaping_env_steps >= 0, "shaping_env_steps", f"must be at least 0, not {self.shaping_env_steps}")

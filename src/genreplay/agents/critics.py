@@ -2,7 +2,7 @@
 
 Every layer of all of them is one batched matrix product, or, where that is faster, see `fused_mlp`.
 
-Shapes: B batch, I input (observation and action), H hidden width, N critics, M subset of them.
+Shapes: B batch, I input, V values of an input, H hidden width, N critics, M subset of them.
 """
 
 from __future__ import annotations
@@ -64,27 +64,34 @@ class StackedLayerNorm(nn.Module):
 
 
 class StackedCritics(nn.Module):
-    """N independent critics Q_i(s, a).
+    """N independent critics: Q_i(s, a) of observation and action side by side, or Q_i(s, .) of an observation.
 
     Args:
         ensemble_size: N.
-        in_width: I, observation and action side by side.
+        in_width: I.
         hidden_width: H.
         num_hidden_layers: ReLU layers before the value.
         use_layer_norm: LayerNorm before each ReLU.
+        num_values: V, 1 where the action is an input, else the number of actions.
     """
 
     def __init__(
-        self, ensemble_size: int, in_width: int, hidden_width: int, num_hidden_layers: int, use_layer_norm: bool = False
+        self,
+        ensemble_size: int,
+        in_width: int,
+        hidden_width: int,
+        num_hidden_layers: int,
+        use_layer_norm: bool = False,
+        num_values: int = 1,
     ):
         super().__init__()
         widths = [in_width] + [hidden_width] * num_hidden_layers
         self.hidden = nn.ModuleList(StackedLinear(ensemble_size, before, after) for before, after in pairwise(widths))
         self.norms = nn.ModuleList(StackedLayerNorm(ensemble_size, hidden_width) for _ in self.hidden if use_layer_norm)
-        self.value = StackedLinear(ensemble_size, hidden_width, 1)
+        self.value = StackedLinear(ensemble_size, hidden_width, num_values)
 
     def forward(self, inputs: Tensor, subset: Tensor | None = None) -> Tensor:
-        """Values `[N, B, 1]` of inputs `[B, I]`; `[M, B, 1]` of the critics `subset` `[M]` alone."""
+        """Values `[N, B, V]` of inputs `[B, I]`; `[M, B, V]` of the critics `subset` `[M]` alone."""
         hidden_width = self.value.weight.shape[1]
         if not self.norms and supports(inputs, hidden_width):
             layers = [*self.hidden, self.value]

@@ -1,6 +1,6 @@
 """The equations of Soft Actor-Critic and REDQ, as pure functions.
 
-Shapes: B batch (any leading dimensions), A action, N critics, M target subset. The last dimension of everything that
+Shapes: B batch (any leading dimensions), A action (categorical: its choices), N critics, M target subset. The last dimension of everything that
 is one number a row is 1. Temperatures are scalars, in units of reward per nat; entropies and log-probabilities in nats.
 """
 
@@ -54,6 +54,21 @@ def soft_value(subset_q: Tensor, log_prob: Tensor, temperature: Tensor, mode: st
     raise ValueError(f"soft_value: mode must be min or mean, not {mode!r}")
 
 
+def categorical_soft_value(subset_q: Tensor, log_prob: Tensor, temperature: Tensor, mode: str) -> Tensor:
+    """Soft value `[B, 1]` of a state, exactly in expectation over the categorical policy.
+
+    Christodoulou (2019), equation 10: sum over a of pi(a|s) (Q(s, a) - temperature log pi(a|s)), where Q joins the
+    subset of target critics, for each action by itself, as in `soft_value`.
+
+    Args:
+        subset_q: `[M, B, A]`, values of all actions by the subset of target critics.
+        log_prob: `[B, A]`.
+        temperature: scalar.
+        mode: `min` or `mean`.
+    """
+    return _expectation(soft_value(subset_q, log_prob, temperature, mode), log_prob)
+
+
 def discount(duration: Tensor, gamma: float, discount_period: float) -> Tensor:
     """Discount of a semi-MDP step, gamma ** (duration / discount_period) (Sutton, Precup and Singh, 1999).
 
@@ -87,7 +102,7 @@ def squared_td_errors(q: Tensor, target: Tensor) -> Tensor:
     return (q - target).square()
 
 
-def critic_loss(q: Tensor, target: Tensor) -> Tensor:
+def critic_loss(q: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Sum over critics of the mean squared TD error: every critic's gradient is as if it were alone.
 
     Chen et al. (2021), algorithm 1, line 10.
@@ -95,8 +110,12 @@ def critic_loss(q: Tensor, target: Tensor) -> Tensor:
     Args:
         q: `[N, B, 1]`.
         target: `[B, 1]`, without gradient.
+        weight: `[B, 1]`, of each row in the mean; None for equal ones.
     """
-    return squared_td_errors(q, target).mean(dim=tuple(range(1, q.ndim))).sum()
+    errors = squared_td_errors(q, target)
+    if weight is None:
+        return errors.mean(dim=tuple(range(1, q.ndim))).sum()
+    return weighted_mean(errors.sum(dim=0), weight)
 
 
 def actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor) -> Tensor:
@@ -113,7 +132,27 @@ def actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor) -> Tensor:
     return (temperature * log_prob - q.mean(dim=0)).mean()
 
 
-def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: float) -> Tensor:
+def categorical_actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor, weight: Tensor | None = None) -> Tensor:
+    """`actor_loss` exactly in expectation over the policy (Christodoulou, 2019, equation 12), a scalar.
+
+    Args:
+        q: `[N, B, A]`, values of all actions, without gradient.
+        log_prob: `[B, A]`, with the actor's gradient.
+        temperature: scalar, without gradient.
+        weight: `[B, 1]`, of each row in the mean; None for equal ones.
+    """
+    _require_same_shape(q=q[0], log_prob=log_prob)
+    return weighted_mean(_expectation(temperature * log_prob - q.mean(dim=0), log_prob), weight)
+
+
+def mean_log_prob(log_prob: Tensor) -> Tensor:
+    """Minus the entropy of a categorical policy, `[B, 1]` in nats, from its log-probabilities `[B, A]`."""
+    return _expectation(log_prob, log_prob)
+
+
+def temperature_loss(
+    log_temperature: Tensor, log_prob: Tensor, target_entropy: float, weight: Tensor | None = None
+) -> Tensor:
     """-log(temperature) * (mean log pi + target entropy): it falls where the policy is too random.
 
     Haarnoja et al. (2018b), equation 18, on the logarithm as in REDQ's release, so that the step does not depend
@@ -121,10 +160,24 @@ def temperature_loss(log_temperature: Tensor, log_prob: Tensor, target_entropy: 
 
     Args:
         log_temperature: scalar.
-        log_prob: `[B, 1]`, without gradient.
+        log_prob: `[B, 1]`, without gradient; of a sampled action, or `mean_log_prob` of all.
         target_entropy: in nats.
+        weight: `[B, 1]`, of each row in the mean; None for equal ones.
     """
-    return -(log_temperature * (log_prob + target_entropy)).mean()
+    return weighted_mean(-(log_temperature * (log_prob + target_entropy)), weight)
+
+
+def weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean of `values` `[B, 1]` by `weight` `[B, 1]`, a scalar; 0 where all weights are 0, plain where it is None."""
+    if weight is None:
+        return values.mean()
+    _require_same_shape(values=values, weight=weight)
+    return (weight * values).sum() / weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+
+
+def _expectation(values: Tensor, log_prob: Tensor) -> Tensor:
+    """Sum over actions of pi * values, `[B, 1]`, from `[B, A]` and `[B, A]`."""
+    return (log_prob.exp() * values).sum(dim=-1, keepdim=True)
 
 
 def _require_same_shape(**tensors: Tensor) -> None:

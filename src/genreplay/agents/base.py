@@ -1,0 +1,215 @@
+"""What the agents share: critics and their targets, optimisers, the critic updates of a block, metrics.
+
+Shapes: K batches in a block, B rows in a batch, N critics, M target subset.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any, Self, cast
+
+import torch
+from lightning import LightningModule
+from tensordict import TensorDictBase
+from tensordict.nn import TensorDictModule
+from torch import Tensor, nn
+
+from genreplay.agents import losses
+from genreplay.agents.config import EnsembleConfig
+from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.precision import matmul_precision
+from genreplay.transition import TransitionLayout
+
+OPTIMIZERS = ("critics", "actor", "temperature")
+"""In the order of `configure_optimizers`; the last is absent where the temperature is fixed."""
+
+
+class EnsembleAgent(LightningModule, ABC):
+    """Soft Actor-Critic with an ensemble of critics, a whole update block in one training step.
+
+    It steps its own optimisers, so `training_step` can be called directly; under a Trainer it steps the Trainer's
+    wrappers of the same ones.
+
+    Args:
+        config: its options.
+        actor: what acts.
+        critics: N of them; their targets start as copies.
+        discount_period: time over which `config.gamma` applies once, in the unit of the transitions' durations.
+    """
+
+    config: EnsembleConfig
+    target_entropy: float
+    """Entropy the policy is held at where the temperature is learned, in nats."""
+
+    def __init__(self, config: EnsembleConfig, actor: nn.Module, critics: StackedCritics, discount_period: float):
+        super().__init__()
+        self.automatic_optimization = False
+        self.config, self.discount_period = config, discount_period
+        self.actor, self.critics = actor, critics
+        self.target_critics = deepcopy(critics).requires_grad_(False)
+        self.log_temperature = nn.Parameter(
+            torch.tensor(math.log(config.initial_temperature)), requires_grad=config.learn_temperature
+        )
+        self._adams = self._new_optimizers()
+
+    @classmethod
+    @abstractmethod
+    def for_layout(cls, config: Any, layout: TransitionLayout, discount_period: float) -> Self:
+        """An untrained agent for an environment's transitions.
+
+        Raises:
+            UserError: it cannot act there.
+        """
+
+    @abstractmethod
+    def policy(self, deterministic: bool) -> TensorDictModule:
+        """Observations to actions, always with the weights as they are then."""
+
+    @abstractmethod
+    def td_error(self, transitions: TensorDictBase) -> Tensor:
+        """Absolute TD error `[N, 1]` of transitions `[N]`. It repeats, and moves no random stream."""
+
+    @abstractmethod
+    def _update(self, block: TensorDictBase) -> dict[str, Tensor]:
+        """`training_step`, on a block of the right shape."""
+
+    def set_progress(self, env_step: int) -> None:  # noqa: B027 (most agents have no schedule)
+        """Told how many env steps are collected, before what follows from them; for what changes on a schedule."""
+
+    def training_step(self, block: TensorDictBase, batch_idx: int = 0) -> dict[str, Tensor]:
+        """K critic updates, one a batch, then one actor and one temperature update on the last batch.
+
+        Nothing here waits for the device. `is_synthetic` decides nothing but which metric a row counts in.
+
+        Args:
+            block: transitions `[K, B]`, K as in the config.
+            batch_idx: not used.
+
+        Returns:
+            Scalars without gradient, means over the block (of the actor and temperature: of its one update).
+            `critic_loss_real` and `critic_loss_synthetic` are NaN where the block has no such row.
+        """
+        self._check(block)
+        with matmul_precision(self.config.matmul_precision):
+            return self._update(block)
+
+    def _draw_subsets(self, num_updates: int) -> Tensor:
+        """`[K, M]`: which target critics each critic update asks, from torch's global generator."""
+        ranks = torch.rand(num_updates, self.config.ensemble_size, device=self.device)
+        return ranks.topk(self.config.target_subset_size, dim=1).indices
+
+    def _step_critics(
+        self,
+        q_of: Callable[[int], Tensor],
+        target_of: Callable[[int], Tensor],
+        is_synthetic: Tensor,
+        weight: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Lines 6 to 11 of REDQ's algorithm 1, K times.
+
+        Args:
+            q_of: of an update k, its batch's values `[N, B, 1]`.
+            target_of: of an update k, its batch's targets `[B, 1]`, called before the critics move.
+            is_synthetic: `[K, B, 1]`.
+            weight: `[K, B, 1]`, of each row in the means of losses and metrics; None for equal ones.
+
+        Returns:
+            The block's metrics.
+        """
+        optimizer = self._stepped_optimizers()[0]
+        values, targets = [], []
+        for k in range(self.config.critic_updates_per_actor_update):
+            with torch.no_grad():
+                target = target_of(k)
+            q = q_of(k)
+            optimizer.zero_grad(set_to_none=True)
+            losses.critic_loss(q, target, None if weight is None else weight[k]).backward()
+            optimizer.step()
+            move_targets(self.target_critics, self.critics, self.config.target_update_rate)
+            values.append(q.detach())
+            targets.append(target)
+        return _critic_metrics(torch.stack(values, dim=1), torch.stack(targets), is_synthetic, weight)
+
+    def _step_actor(self, loss: Tensor, log_prob: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
+        """One step of the actor down its loss, and one of the temperature toward the target entropy; their metrics.
+
+        Args:
+            loss: scalar.
+            log_prob: `[B, 1]`, minus the policy's entropy, or one sample of it.
+            weight: `[B, 1]`, of each row; None for equal ones.
+        """
+        optimizers = self._stepped_optimizers()
+        temperature, log_prob = self.log_temperature.detach().exp(), log_prob.detach()
+        optimizers[1].zero_grad(set_to_none=True)
+        loss.backward()
+        optimizers[1].step()
+        if self.config.learn_temperature:
+            optimizers[2].zero_grad(set_to_none=True)
+            losses.temperature_loss(self.log_temperature, log_prob, self.target_entropy, weight).backward()
+            optimizers[2].step()
+        entropy = -losses.weighted_mean(log_prob, weight)
+        return {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
+
+    # Optimisers ------------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> Any:
+        """The Adam optimisers that this module holds, in the order of `OPTIMIZERS`."""
+        return self._adams
+
+    def optimizer_state_dict(self) -> dict[str, Any]:
+        """State of every optimiser, by name."""
+        return {name: adam.state_dict() for name, adam in zip(OPTIMIZERS, self._adams, strict=False)}
+
+    def load_optimizer_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over the optimisers' state from a checkpoint.
+
+        Raises:
+            ValueError: `state` is of other optimisers.
+        """
+        names = OPTIMIZERS[: len(self._adams)]
+        if set(state) != set(names):
+            raise ValueError(f"the checkpoint has optimisers {sorted(state)}, this agent {sorted(names)}")
+        for name, adam in zip(names, self._adams, strict=True):
+            adam.load_state_dict(state[name])
+
+    def _new_optimizers(self) -> list[torch.optim.Optimizer]:
+        config = self.config
+        adams: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(self.critics.parameters(), lr=config.critic_learning_rate, fused=True),
+            torch.optim.Adam(self.actor.parameters(), lr=config.actor_learning_rate, fused=True),
+        ]
+        if config.learn_temperature:
+            adams.append(torch.optim.Adam([self.log_temperature], lr=config.temperature_learning_rate, fused=True))
+        return adams
+
+    def _stepped_optimizers(self) -> list[Any]:
+        """Under a Trainer its wrappers, which count steps; the module's own otherwise."""
+        return self._adams if self._trainer is None else cast(list[Any], self.optimizers())
+
+    def _check(self, block: TensorDictBase) -> None:
+        num_updates = self.config.critic_updates_per_actor_update
+        if block.ndim != 2 or block.shape[0] != num_updates:
+            raise ValueError(
+                f"training_step: the block has shape {list(block.shape)}, but "
+                f"agent.critic_updates_per_actor_update asks for [{num_updates}, batch]"
+            )
+
+
+def _critic_metrics(q: Tensor, target: Tensor, is_synthetic: Tensor, weight: Tensor | None) -> dict[str, Tensor]:
+    """Means over the block from values `[N, K, B, 1]`, targets, flags and weights `[K, B, 1]`."""
+    row_loss = losses.squared_td_errors(q, target).mean(dim=0)
+    share = torch.ones_like(row_loss) if weight is None else weight
+
+    def mean_of(rows: Tensor) -> Tensor:
+        return torch.where(rows, share * row_loss, 0.0).sum() / torch.where(rows, share, 0.0).sum()
+
+    return {
+        "critic_loss": losses.weighted_mean(row_loss, weight),
+        "critic_loss_real": mean_of(~is_synthetic),
+        "critic_loss_synthetic": mean_of(is_synthetic),
+        "q_mean": losses.weighted_mean(q.mean(dim=0), weight),
+        "target_mean": losses.weighted_mean(target, weight),
+    }
