@@ -24,15 +24,16 @@ def separate(critics, i, use_layer_norm):
             norm.bias.data = critics.norms[j].shift[i, 0].detach()
             layers.append(norm)
         layers.append(nn.ReLU())
-    head = nn.Linear(critics.value.weight.shape[1], 1)
+    head = nn.Linear(*critics.value.weight.shape[1:])
     head.weight.data, head.bias.data = critics.value.weight[i].detach().T, critics.value.bias[i, 0].detach()
     return nn.Sequential(*layers, head)
 
 
+@pytest.mark.parametrize("num_values", [1, 5])
 @pytest.mark.parametrize("use_layer_norm", [False, True])
-def test_stacked_critics_are_separate_networks(use_layer_norm):
+def test_stacked_critics_are_separate_networks(use_layer_norm, num_values):
     torch.manual_seed(0)
-    critics = StackedCritics(3, 7, 8, 2, use_layer_norm)
+    critics = StackedCritics(3, 7, 8, 2, use_layer_norm, num_values)
     for norm in critics.norms:
         nn.init.normal_(norm.gain), nn.init.normal_(norm.shift)
     inputs = torch.randn(10, 7)
@@ -42,9 +43,10 @@ def test_stacked_critics_are_separate_networks(use_layer_norm):
     torch.testing.assert_close(critics(inputs, torch.tensor([2, 0])), expected[[2, 0]])
 
 
-def test_fused_networks_equal_separate_ones_with_their_gradients():
+@pytest.mark.parametrize("num_values", [1, 5])
+def test_fused_networks_equal_separate_ones_with_their_gradients(num_values):
     torch.manual_seed(0)
-    critics, inputs = StackedCritics(3, 7, 64, 2), torch.randn(256, 7, requires_grad=True)
+    critics, inputs = StackedCritics(3, 7, 64, 2, num_values=num_values), torch.randn(256, 7, requires_grad=True)
     assert fused_mlp.supports(inputs, 64)
     networks = [separate(critics, i, False) for i in range(3)]
     expected = torch.stack([network(inputs) for network in networks])

@@ -65,6 +65,67 @@ def test_soft_value_names_its_modes():
         losses.soft_value(SUBSET_Q, LOG_PROB, TEMPERATURE, "max")
 
 
+# Three actions of probability 1/2, 1/4, 1/4: their entropy is 1.5 log 2.
+THREE = torch.tensor([[0.5, 0.25, 0.25]]).log()
+THREE_Q = torch.tensor([[[1.0, 2.0, 4.0]], [[3.0, 0.0, 5.0]]])
+
+
+@pytest.mark.parametrize(("mode", "mean_q"), [("min", 0.5 * 1 + 0.25 * 0 + 0.25 * 4), ("mean", 1 + 0.25 + 1.125)])
+def test_categorical_soft_value_by_hand(mode, mean_q):
+    value = losses.categorical_soft_value(THREE_Q, THREE, torch.tensor(0.2), mode)
+    torch.testing.assert_close(value, column(mean_q + 0.2 * 1.5 * math.log(2)))
+
+
+@pytest.mark.parametrize("mode", ["min", "mean"])
+def test_categorical_soft_value_is_the_mean_over_sampled_actions(mode):
+    torch.manual_seed(0)
+    q, log_prob = torch.randn(2, 4, 6), torch.randn(4, 6).log_softmax(dim=1)
+    sampled = torch.multinomial(log_prob.exp(), 200_000, replacement=True)
+    values = losses.soft_value(
+        q.gather(2, sampled.expand(2, -1, -1)).unsqueeze(-1), log_prob.gather(1, sampled).unsqueeze(-1), TEMPERATURE, mode
+    )
+    exact = losses.categorical_soft_value(q, log_prob, TEMPERATURE, mode)
+    torch.testing.assert_close(exact, values.mean(dim=1), atol=0.01, rtol=0)
+
+
+def test_categorical_actor_loss_and_entropy_by_hand():
+    # 0.2 * -1.5 log 2 - (1 + 0.25 + 1.125)
+    loss = losses.categorical_actor_loss(THREE_Q, THREE, torch.tensor(0.2))
+    assert loss.item() == pytest.approx(-0.3 * math.log(2) - 2.375)
+    torch.testing.assert_close(losses.mean_log_prob(THREE), column(-1.5 * math.log(2)))
+
+
+def test_the_categorical_actors_optimum_is_the_softmax_of_the_mean_q():
+    q, temperature = torch.tensor([[[1.0, 2.0, 3.0]], [[1.0, 0.0, 3.0]]]), torch.tensor(0.7)
+    logits = (q.mean(dim=0) / temperature).requires_grad_()
+    losses.categorical_actor_loss(q, logits.log_softmax(dim=1), temperature).backward()
+    torch.testing.assert_close(logits.grad, torch.zeros(1, 3), atol=1e-6, rtol=0)
+
+
+def test_an_action_of_no_probability_counts_nothing():
+    log_prob = torch.tensor([[0.0, -200.0]])
+    value = losses.categorical_soft_value(torch.tensor([[[2.0, 1e6]]]), log_prob, TEMPERATURE, "min")
+    torch.testing.assert_close(value, column(2.0))
+
+
+def test_weighted_losses_by_hand():
+    q, target, weight = torch.tensor([[[1.0], [2.0]], [[0.0], [4.0]]]), column(2.0, 2.0), column(3.0, 1.0)
+    # critic 0: (3 * 1 + 0) / 4; critic 1: (3 * 4 + 4) / 4
+    assert losses.critic_loss(q, target, weight).item() == pytest.approx(4.75)
+    log_prob, q = torch.tensor([[0.5, 0.5], [0.25, 0.75]]).log(), torch.tensor([[[1.0, 3.0], [4.0, 0.0]]])
+    # expected values 2 and 1, no entropy: (3 * 2 + 1) / 4
+    assert losses.categorical_actor_loss(q, log_prob, torch.tensor(0.0), weight).item() == pytest.approx(-1.75)
+    loss = losses.temperature_loss(torch.tensor(2.0), column(-1.0, -5.0), 1.0, weight)
+    assert loss.item() == pytest.approx(-2 * (3 * 0 + 1 * -4) / 4)
+
+
+def test_equal_weights_are_none_and_no_weight_at_all_is_no_loss():
+    torch.manual_seed(0)
+    q, target = torch.randn(3, 8, 1), torch.randn(8, 1)
+    torch.testing.assert_close(losses.critic_loss(q, target, torch.full((8, 1), 0.3)), losses.critic_loss(q, target))
+    assert losses.critic_loss(q, target, torch.zeros(8, 1)).item() == 0
+
+
 def test_only_termination_stops_the_bootstrap():
     reward, terminated = column(1.0, 1.0, 1.0), column(True, False, False)
     # Rows: terminated; truncated (which the target does not even ask about); in the middle of an episode.
@@ -126,6 +187,14 @@ def test_temperature_falls_where_entropy_is_above_its_target(entropy, direction)
         (
             lambda: losses.soft_value(torch.zeros(2, 4), torch.zeros(4, 1), TEMPERATURE, "min"),
             "shapes must agree: subset_q [4], log_prob [4, 1]",
+        ),
+        (
+            lambda: losses.weighted_mean(torch.zeros(4, 1), torch.zeros(4)),
+            "shapes must agree: values [4, 1], weight [4]",
+        ),
+        (
+            lambda: losses.categorical_actor_loss(torch.zeros(2, 4, 6), torch.zeros(4, 1), TEMPERATURE),
+            "shapes must agree: q [4, 6], log_prob [4, 1]",
         ),
         (
             lambda: losses.tanh_gaussian(torch.zeros(4, 2), torch.zeros(4, 2), torch.zeros(4)),

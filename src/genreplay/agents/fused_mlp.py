@@ -1,6 +1,6 @@
 """N ReLU networks on a CPU, one after the other, forward and backward by hand.
 
-Shapes: N networks, B rows, I input, H hidden width (here any layer's `in` or `out`).
+Shapes: N networks, B rows, I input, V values, H hidden width (here any layer's `in` or `out`).
 
 Why not one batched product for each layer, as on a GPU: the activations of one network (B x H) stay in the processor's
 cache from layer to layer, those of all N do not. And PyTorch's fp32 `bmm` is MKL's, which leaves AVX-512 unused on
@@ -53,11 +53,11 @@ def supports(inputs: Tensor, hidden_width: int) -> bool:
 
 
 def fused_mlps(inputs: Tensor, weights: list[Tensor], biases: list[Tensor]) -> Tensor:
-    """Outputs `[N, B, 1]` of N networks with ReLU between their layers, with first derivatives.
+    """Outputs `[N, B, V]` of N networks with ReLU between their layers, with first derivatives.
 
     Args:
         inputs: `[B, I]`, the same for all.
-        weights: of each layer, `[N, in, out]`; out is 1 in the last.
+        weights: of each layer, `[N, in, out]`; out is V in the last.
         biases: of each layer, `[N, 1, out]`.
     """
     return _FusedMlps.apply(inputs, len(weights), *weights, *biases)
@@ -73,10 +73,10 @@ class _FusedMlps(Function):
             for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
                 x = _LINEAR(x, weight[i].T, bias[i, 0], "relu", [], "")
                 saved.append(x)
-            outputs.append(torch.addmv(biases[-1][i, 0], x, weights[-1][i, :, 0]))
+            outputs.append(_affine(x, weights[-1][i], biases[-1][i, 0]))
         ctx.num_layers = num_layers
         ctx.save_for_backward(inputs, *weights, *saved)
-        return torch.stack(outputs).unsqueeze(2)
+        return torch.stack(outputs)
 
     @staticmethod
     @once_differentiable
@@ -102,6 +102,13 @@ class _FusedMlps(Function):
                     d_inputs += _times_transposed(delta, weights[0][i])
         none = [None] * ctx.num_layers
         return (d_inputs, None, *(d_weights or none), *(d_biases or none))
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """X @ weight + bias."""
+    if weight.shape[1] == 1:
+        return torch.addmv(bias, x, weight[:, 0]).unsqueeze(1)
+    return _LINEAR(x, weight.T, bias, "none", [], "")
 
 
 def _product_into(out: Tensor, left: Tensor, right: Tensor) -> None:

@@ -1,0 +1,455 @@
+"""The agent of two seats: its updates against plain loops, schedules, seats, weights, policies, resuming."""
+
+import copy
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tensordict import TensorDict
+
+from genreplay.agents.actor import sample_categorical
+from genreplay.agents.config import DiscreteRedqSacConfig, RedqSacConfig
+from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
+from genreplay.agents.redq_sac import RedqSac
+from genreplay.errors import FieldError, UserError
+from genreplay.transition import Column, Seats, TransitionLayout
+
+O, A, B, K = 6, 3, 16, 2  # noqa: E741 (the shapes' letters)
+PERMUTATION = torch.tensor([2, 3, 0, 1, 4, 5])
+
+
+def make_agent(seed=0, learners="any", **options):
+    torch.manual_seed(seed)
+    settings = {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": K, "gamma": 0.9} | options
+    return DiscreteRedqSac(DiscreteRedqSacConfig(**settings), Seats(PERMUTATION, A, learners), discount_period=1.0)
+
+
+def make_block(num_updates=K, batch_size=B, seed=1, learner=None):
+    rng = torch.Generator().manual_seed(seed)
+    shape = (num_updates, batch_size)
+
+    def flags(width=1):
+        return torch.rand(*shape, width, generator=rng) < 0.4
+
+    def choices():
+        return torch.nn.functional.one_hot(torch.randint(A, shape, generator=rng), A).float()
+
+    following = TensorDict(
+        {
+            "observation": flags(O).float(),
+            "reward": torch.randn(*shape, 1, generator=rng),
+            "shaped_reward": torch.randn(*shape, 2, generator=rng),
+            "duration": 1 + flags().float(),
+            "terminated": flags(),
+        },
+        shape,
+    )
+    return TensorDict(
+        {
+            "observation": flags(O).float(),
+            "action": torch.cat([choices(), choices()], dim=-1),
+            "next": following,
+            "learner": flags(2).float() if learner is None else torch.tensor(learner).expand(*shape, 2),
+            "weight": torch.rand(*shape, 1, generator=rng),
+            "is_synthetic": flags(),
+        },
+        shape,
+    )
+
+
+def step(agent, block, seed=7):
+    torch.manual_seed(seed)
+    return agent.training_step(block)
+
+
+def assert_same_state(first, second):
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if isinstance(value, dict):
+            assert_same_state(value, second[name])
+        else:
+            torch.testing.assert_close(torch.as_tensor(value), torch.as_tensor(second[name]), rtol=0, atol=0)
+
+
+# Updates against plain loops -----------------------------------------------------------------------------------
+
+
+class PlainRow(NamedTuple):
+    sees: torch.Tensor
+    does: int
+    paid: torch.Tensor
+    then_sees: torch.Tensor
+    duration: torch.Tensor
+    terminated: bool
+    weight: torch.Tensor
+
+
+def plain_rows(transitions, coefficient):
+    """Seat rows one by one."""
+    for row in transitions:
+        for seat, view in enumerate((torch.arange(O), PERMUTATION)):
+            yield PlainRow(
+                row["observation"][view],
+                int(row["action"].view(2, A)[seat].argmax()),
+                row["next", "reward"][0] + coefficient * row["next", "shaped_reward"][seat],
+                row["next", "observation"][view],
+                row["next", "duration"][0],
+                bool(row["next", "terminated"]),
+                row["learner"][seat] * row["weight"][0],
+            )
+
+
+def plain_target(agent, row, subset, mode):
+    if row.terminated:
+        return row.paid
+    pi = agent.actor.network(row.then_sees).softmax(dim=0)
+    q = agent.target_critics(row.then_sees.unsqueeze(0))[:, 0]
+    value = 0.0
+    for a in range(A):
+        of_subset = torch.stack([q[i, a] for i in subset])
+        joined = of_subset.min() if mode == "min" else of_subset.mean()
+        value = value + pi[a] * (joined - agent.log_temperature.exp() * pi[a].log())
+    return row.paid + 0.9**row.duration * value
+
+
+@pytest.mark.parametrize("mode", ["min", "mean"])
+def test_one_update_has_the_gradients_of_plain_loops(mode):
+    agent = make_agent(critic_updates_per_actor_update=1, target_mode=mode, shaping_env_steps=100).double()
+    agent.set_progress(30)
+    with torch.no_grad():
+        for parameter in agent.target_critics.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    block = make_block(1).apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+    before = copy.deepcopy(agent)
+    torch.manual_seed(7)
+    subset = agent.draw(1, 2 * B).subsets[0].tolist()
+    assert len(set(subset)) == 2
+    metrics = step(agent, block)
+    rows = list(plain_rows(block[0], 0.7))
+    total = sum(row.weight for row in rows)
+
+    loss, target_sum = 0.0, 0.0
+    for row in rows:
+        target = plain_target(before, row, subset, mode).detach()
+        q = before.critics(row.sees.unsqueeze(0))[:, 0, row.does]
+        loss = loss + row.weight / total * (q - target).square().sum()
+        target_sum += row.weight / total * target
+    expected = torch.autograd.grad(loss, list(before.critics.parameters()))
+    for parameter, gradient in zip(agent.critics.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+    torch.testing.assert_close(metrics["target_mean"], target_sum)
+    torch.testing.assert_close(3 * metrics["critic_loss"], loss.detach())
+
+    # The actor's update follows the critics' own.
+    loss, entropy = 0.0, 0.0
+    for row in rows:
+        pi = before.actor.network(row.sees).softmax(dim=0)
+        q = agent.critics(row.sees.unsqueeze(0))[:, 0].detach()
+        of_row = sum(pi[a] * (before.log_temperature.detach().exp() * pi[a].log() - q[:, a].mean()) for a in range(A))
+        loss = loss + row.weight / total * of_row
+        entropy = entropy - row.weight / total * (pi * pi.log()).sum().detach()
+    expected = torch.autograd.grad(loss, list(before.actor.parameters()))
+    for parameter, gradient in zip(agent.actor.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+    torch.testing.assert_close(metrics["actor_loss"], loss.detach())
+    torch.testing.assert_close(metrics["entropy"], entropy)
+    torch.testing.assert_close(agent.log_temperature.grad, entropy - agent.target_entropy, check_dtype=False)
+
+
+def set_outputs(network_last, values):
+    """The last layer gives `values` whatever it sees."""
+    with torch.no_grad():
+        network_last.weight.zero_()
+        network_last.bias.copy_(torch.tensor(values))
+
+
+@pytest.mark.parametrize(("mode", "mean_q"), [("min", 1.5), ("mean", 2.375)])
+def test_the_target_by_hand(mode, mean_q):
+    options = {"target_mode": mode, "initial_temperature": 0.2, "shaping_env_steps": 100}
+    agent = make_agent(ensemble_size=2, critic_updates_per_actor_update=1, **options)
+    agent.set_progress(50)
+    set_outputs(agent.actor.network[-1], [math.log(0.5), math.log(0.25), math.log(0.25)])
+    # min: 0.5 * 1 + 0.25 * 0 + 0.25 * 4 = 1.5; mean: 0.5 * 2 + 0.25 * 1 + 0.25 * 4.5 = 2.375
+    set_outputs(agent.target_critics.value, [[[1.0, 2.0, 4.0]], [[3.0, 0.0, 5.0]]])
+    block = make_block(1, learner=[0.0, 1.0])
+    block["next", "reward"].fill_(20.0)
+    block["next", "shaped_reward"][..., 0] = -100.0  # the other seat's
+    block["next", "shaped_reward"][..., 1] = 3.0
+    block["next", "duration"].fill_(2.0)
+    block["next", "terminated"].fill_(False)
+    entropy = 1.5 * math.log(2)
+    expected = 20 + 0.5 * 3 + 0.9**2 * (mean_q + 0.2 * entropy)
+    assert step(agent, block)["target_mean"].item() == pytest.approx(expected, rel=1e-5)
+    block["next", "terminated"].fill_(True)
+    assert step(agent, block)["target_mean"].item() == pytest.approx(21.5)
+
+
+# Seats and weights ---------------------------------------------------------------------------------------------
+
+
+def changed(block, **entries):
+    """A copy with other shaped rewards or weights."""
+    copied = block.clone()
+    for key, value in entries.items():
+        copied["next", key] = value
+    return copied
+
+
+def test_a_seat_that_does_not_learn_changes_nothing():
+    block = make_block(learner=[1.0, 0.0])
+    shaped = block["next", "shaped_reward"]
+    agents = [make_agent() for _ in range(3)]
+    step(agents[0], block)
+    step(agents[1], changed(block, shaped_reward=torch.stack([shaped[..., 0], shaped[..., 1] + 9], dim=-1)))
+    step(agents[2], changed(block, shaped_reward=torch.stack([shaped[..., 0] + 9, shaped[..., 1]], dim=-1)))
+    assert_same_state(agents[0].state_dict(), agents[1].state_dict())
+    assert not torch.equal(agents[0].critics.value.weight, agents[2].critics.value.weight)
+
+
+def test_seat_rows_without_weight_cost_nothing_but_time():
+    """Beside a partner only the learner's rows are made; the updates are those of all rows, weighted."""
+    block = make_block()
+    block["learner"] = torch.nn.functional.one_hot(torch.arange(B) % 2, 2).float().expand(K, B, 2)
+    one, every = make_agent(learners="one"), make_agent(learners="any")
+    metrics = [step(agent, block) for agent in (one, every)]
+    for name in metrics[0]:
+        torch.testing.assert_close(metrics[0][name], metrics[1][name], rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(one.parameters(), every.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_seats_are_treated_alike():
+    """Who sits where is a name: the mirrored transition gives the same update."""
+    block = make_block()
+    mirrored = block.clone()
+    for key in ("observation", ("next", "observation")):
+        mirrored[key] = block[key][..., PERMUTATION]
+    mirrored["action"] = torch.cat([block["action"][..., A:], block["action"][..., :A]], dim=-1)
+    mirrored["learner"] = block["learner"].flip(-1)
+    mirrored["next", "shaped_reward"] = block["next", "shaped_reward"].flip(-1)
+    agents = [make_agent(), make_agent()]
+    for agent, each in zip(agents, (block, mirrored), strict=True):
+        step(agent, each)
+    for ours, theirs in zip(agents[0].parameters(), agents[1].parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_no_weight_means_weight_one():
+    block = make_block()
+    plain, ones = make_agent(), make_agent()
+    step(plain, block.exclude("weight"))
+    step(ones, block.clone().set("weight", torch.ones(K, B, 1)))
+    assert_same_state(plain.state_dict(), ones.state_dict())
+
+
+def test_a_block_in_which_nobody_learns_leaves_finite_numbers():
+    agent = make_agent()
+    metrics = step(agent, make_block(learner=[0.0, 0.0]))
+    assert metrics["critic_loss"].item() == 0
+    assert all(parameter.isfinite().all() for parameter in agent.parameters())
+
+
+def test_is_synthetic_reaches_metrics_only():
+    block = make_block()
+    agents, metrics = [], []
+    for flags in (block["is_synthetic"], ~block["is_synthetic"]):
+        agents.append(make_agent())
+        metrics.append(step(agents[-1], block.clone().set("is_synthetic", flags)))
+    assert_same_state(agents[0].state_dict(), agents[1].state_dict())
+    assert metrics[0]["critic_loss_real"] == metrics[1]["critic_loss_synthetic"]
+    assert metrics[0]["critic_loss_real"] != metrics[0]["critic_loss_synthetic"]
+
+
+# Schedules -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("env_step", "share"), [(0, 0.6), (5_000, 0.4875), (10_000, 0.375), (20_000, 0.15), (90_000, 0.15)])
+def test_target_entropy_falls_in_a_straight_line(env_step, share):
+    agent = make_agent()
+    agent.set_progress(env_step)
+    assert agent.target_entropy == pytest.approx(share * math.log(A))
+
+
+@pytest.mark.parametrize(("env_step", "coefficient"), [(0, 1.0), (100, 0.75), (400, 0.0), (401, 0.0)])
+def test_the_shaping_coefficient_falls_to_zero(env_step, coefficient):
+    agent = make_agent(shaping_env_steps=400)
+    agent.set_progress(env_step)
+    assert agent.shaping_coefficient == coefficient
+
+
+def test_no_shaping_steps_are_no_shaping():
+    assert make_agent(shaping_env_steps=0).shaping_coefficient == 0
+
+
+@pytest.mark.parametrize(("share", "direction"), [(1.0, 1.0), (0.0, -1.0)])
+def test_the_temperature_moves_toward_the_target_entropy(share, direction):
+    agent = make_agent(target_entropy_start=share, target_entropy_end=share)
+    before = agent.log_temperature.item()
+    step(agent, make_block())
+    assert math.copysign(1, agent.log_temperature.item() - before) == direction
+
+
+# A centralised critic ------------------------------------------------------------------------------------------
+
+
+def test_a_centralised_critic_is_for_self_play():
+    message = (
+        r"^agent.centralised_critic: needs self-play, where the other seat's next action comes from the same policy, "
+        r"and here a partner acts; write false, or train in self-play$"
+    )
+    for learners in ("one", "any"):
+        with pytest.raises(UserError, match=message):
+            make_agent(learners=learners, centralised_critic=True)
+
+
+def test_a_centralised_target_sees_what_the_other_seats_policy_draws():
+    agent = make_agent(
+        learners="both", centralised_critic=True, critic_updates_per_actor_update=1, ensemble_size=2, target_mode="mean"
+    )
+    agent.set_progress(10**6)
+    with torch.no_grad():
+        for parameter in agent.actor.parameters():
+            parameter.mul_(30)  # as good as deterministic
+    block = make_block(1, learner=[1.0, 1.0])
+    before = copy.deepcopy(agent)
+    total, num_differing = torch.zeros(()), 0
+    for row in block[0]:
+        state = row["next", "observation"]
+        views = (state, state[PERMUTATION])
+        pis = [before.actor.network(view).softmax(dim=0) for view in views]
+        assert min(pi.max() for pi in pis) > 0.5
+        draws = [torch.nn.functional.one_hot(pi.argmax(), A).float() for pi in pis]
+        num_differing += int(draws[0].argmax() != draws[1].argmax())
+        for seat in (0, 1):
+            q = before.target_critics(torch.cat([views[seat], draws[1 - seat]]).unsqueeze(0)).mean(dim=0)[0]
+            value = (pis[seat] * (q - before.log_temperature.exp() * pis[seat].log())).sum()
+            discount = 0.9 ** row["next", "duration"] * ~row["next", "terminated"]
+            total = total + row["weight"][0] * (row["next", "reward"] + discount * value)[0]
+    assert num_differing > 0
+    metrics = step(agent, block)
+    torch.testing.assert_close(metrics["target_mean"], (total / (2 * block["weight"].sum())).detach(), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("centralised", [True, False])
+def test_only_a_centralised_critic_sees_what_the_other_seat_did(centralised):
+    agent, rows = make_agent(learners="both", centralised_critic=centralised), make_block(learner=[1.0, 0.0])[0]
+    before = agent.td_error(rows)
+    rows["action"][:, A:] = rows["action"][:, A:].roll(1, dims=-1)
+    assert torch.equal(agent.td_error(rows), before) is not centralised
+
+
+# Acting and scoring --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3)])
+def test_policies_give_each_seat_an_action(deterministic, shape):
+    seen = TensorDict({("agents", "observation"): torch.rand(*shape, 2, O)}, shape)
+    action = make_agent().policy(deterministic)(seen)["agents", "action"]
+    assert action.shape == (*shape, 2)
+    assert action.dtype == torch.int64
+    assert action.min() >= 0
+    assert action.max() < A
+
+
+def test_policies_act_by_the_actors_probabilities():
+    agent = make_agent()
+    set_outputs(agent.actor.network[-1], [math.log(0.2), math.log(0.5), math.log(0.3)])
+    seen = TensorDict({("agents", "observation"): torch.rand(20_000, 2, O)}, [20_000])
+    assert (agent.policy(deterministic=True)(seen.clone())["agents", "action"] == 1).all()
+    torch.manual_seed(0)
+    sampled = agent.policy(deterministic=False)(seen)["agents", "action"]
+    share = torch.bincount(sampled.flatten(), minlength=A) / 40_000
+    torch.testing.assert_close(share, torch.tensor([0.2, 0.5, 0.3]), atol=0.01, rtol=0)
+
+
+def test_sampling_inverts_the_distribution_function():
+    log_prob = torch.tensor([0.25, 0.5, 0.25]).log().expand(5, 3)
+    uniform = torch.tensor([[0.0], [0.24], [0.26], [0.76], [1 - 2**-24]])
+    assert sample_categorical(log_prob, uniform).tolist() == [0, 0, 1, 2, 2]
+
+
+@pytest.mark.parametrize("centralised", [False, True])
+def test_td_error_is_the_mean_over_learning_seats(centralised):
+    agent, rows = make_agent(learners="both", centralised_critic=centralised), make_block(learner=[1.0, 1.0])[0]
+    before = torch.get_rng_state()
+    both = agent.td_error(rows)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(agent.td_error(rows), both)
+    assert both.shape == (B, 1)
+    assert not both.requires_grad
+    of_seat = [
+        agent.td_error(rows.clone().set("learner", torch.tensor(learner).expand(B, 2)))
+        for learner in ([1.0, 0.0], [0.0, 1.0])
+    ]
+    torch.testing.assert_close(both, (of_seat[0] + of_seat[1]) / 2)
+    assert not torch.equal(*of_seat)
+    assert (agent.td_error(rows.clone().set("learner", torch.zeros(B, 2))) == 0).all()
+
+
+def test_td_error_of_terminated_rows_by_hand():
+    agent, rows = make_agent(learners="one"), make_block(learner=[1.0, 0.0])[0]
+    rows["next", "terminated"].fill_(True)
+    q = agent.critics(rows["observation"]).mean(dim=0).gather(1, rows["action"][:, :A].argmax(dim=1, keepdim=True))
+    target = rows["next", "reward"] + rows["next", "shaped_reward"][:, :1]
+    torch.testing.assert_close(agent.td_error(rows), (target - q).abs().detach())
+
+
+# Resuming, config, layout --------------------------------------------------------------------------------------
+
+
+def test_a_restored_agent_takes_the_very_same_next_block():
+    agent = make_agent(seed=0, shaping_env_steps=100)
+    agent.set_progress(10)
+    step(agent, make_block(seed=1))
+    restored = make_agent(seed=99, shaping_env_steps=100)
+    restored.load_state_dict(copy.deepcopy(agent.state_dict()))
+    restored.load_optimizer_state_dict(copy.deepcopy(agent.optimizer_state_dict()))
+    for each in (agent, restored):
+        each.set_progress(60)
+    metrics = [step(each, make_block(seed=2)) for each in (agent, restored)]
+    assert_same_state(*metrics)
+    assert_same_state(agent.state_dict(), restored.state_dict())
+    assert_same_state(
+        *({name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, restored))
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target_entropy_start": 1.5}, "target_entropy_start: must lie in [0, 1], not 1.5"),
+        ({"target_entropy_end": -0.1}, "target_entropy_end: must lie in [0, 1], not -0.1"),
+        ({"target_entropy_env_steps": 0}, "target_entropy_env_steps: must be at least 1, not 0"),
+        ({"shaping_env_steps": -1}, "shaping_env_steps: must be at least 0, not -1"),
+        ({"gamma": 1.01}, "gamma: must lie in (0, 1], not 1.01"),
+    ],
+)
+def test_values_out_of_range_are_named(options, message):
+    with pytest.raises(FieldError) as error:
+        DiscreteRedqSacConfig(**options)
+    assert str(error.value) == message
+
+
+def test_the_fragment_is_a_whole_config():
+    file = OmegaConf.load(Path(__file__).parents[2] / "conf" / "agent" / "discrete.yaml")
+    assert set(file) == {"agent"}
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiscreteRedqSacConfig), file.agent))
+    assert (config.name, config.hidden_width, config.critic_layer_norm) == ("discrete_redq_sac", 128, True)
+
+
+COLUMNS = (Column("observation", 0, "categorical", "state", O), Column("action", 0, "categorical", "actions", 2 * A))
+
+
+def test_each_agent_says_which_environments_it_fits():
+    seated = TransitionLayout(COLUMNS, seats=Seats(PERMUTATION, A))
+    agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=8), seated, 1.0)
+    assert agent.actor.network[0].in_features == O
+    assert agent.critics.value.weight.shape == (10, 8, A)
+    with pytest.raises(UserError, match=r"^agent.name: 'discrete_redq_sac' needs an environment with two seats and "):
+        DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(), TransitionLayout(COLUMNS), 1.0)
+    with pytest.raises(UserError, match=r"^agent.name: 'redq_sac' acts in continuous actions, .* discrete_redq_sac$"):
+        RedqSac.for_layout(RedqSacConfig(), seated, 1.0)
