@@ -266,7 +266,9 @@ def test_is_synthetic_reaches_metrics_only():
 # Schedules -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("env_step", "share"), [(0, 0.6), (5_000, 0.4875), (10_000, 0.375), (20_000, 0.15), (90_000, 0.15)])
+@pytest.mark.parametrize(
+    ("env_step", "share"), [(0, 0.6), (5_000, 0.4875), (10_000, 0.375), (20_000, 0.15), (90_000, 0.15)]
+)
 def test_target_entropy_falls_in_a_straight_line(env_step, share):
     agent = make_agent()
     agent.set_progress(env_step)
@@ -312,7 +314,7 @@ def test_a_centralised_target_sees_what_the_other_seats_policy_draws():
     agent.set_progress(10**6)
     with torch.no_grad():
         for parameter in agent.actor.parameters():
-            parameter.mul_(30)  # as good as deterministic
+            parameter.mul_(100)  # as good as deterministic
     block = make_block(1, learner=[1.0, 1.0])
     before = copy.deepcopy(agent)
     total, num_differing = torch.zeros(()), 0
@@ -320,17 +322,18 @@ def test_a_centralised_target_sees_what_the_other_seats_policy_draws():
         state = row["next", "observation"]
         views = (state, state[PERMUTATION])
         pis = [before.actor.network(view).softmax(dim=0) for view in views]
-        assert min(pi.max() for pi in pis) > 0.5
+        assert min(pi.max() for pi in pis) > 0.999
         draws = [torch.nn.functional.one_hot(pi.argmax(), A).float() for pi in pis]
         num_differing += int(draws[0].argmax() != draws[1].argmax())
         for seat in (0, 1):
             q = before.target_critics(torch.cat([views[seat], draws[1 - seat]]).unsqueeze(0)).mean(dim=0)[0]
-            value = (pis[seat] * (q - before.log_temperature.exp() * pis[seat].log())).sum()
+            value = (pis[seat] * q - before.log_temperature.exp() * torch.xlogy(pis[seat], pis[seat])).sum()
             discount = 0.9 ** row["next", "duration"] * ~row["next", "terminated"]
             total = total + row["weight"][0] * (row["next", "reward"] + discount * value)[0]
     assert num_differing > 0
     metrics = step(agent, block)
-    torch.testing.assert_close(metrics["target_mean"], (total / (2 * block["weight"].sum())).detach(), atol=0.02, rtol=0)
+    mean = (total / (2 * block["weight"].sum())).detach()
+    torch.testing.assert_close(metrics["target_mean"], mean, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("centralised", [True, False])

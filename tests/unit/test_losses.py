@@ -81,9 +81,8 @@ def test_categorical_soft_value_is_the_mean_over_sampled_actions(mode):
     torch.manual_seed(0)
     q, log_prob = torch.randn(2, 4, 6), torch.randn(4, 6).log_softmax(dim=1)
     sampled = torch.multinomial(log_prob.exp(), 200_000, replacement=True)
-    values = losses.soft_value(
-        q.gather(2, sampled.expand(2, -1, -1)).unsqueeze(-1), log_prob.gather(1, sampled).unsqueeze(-1), TEMPERATURE, mode
-    )
+    sampled_q = q.gather(2, sampled.expand(2, -1, -1)).unsqueeze(-1)
+    values = losses.soft_value(sampled_q, log_prob.gather(1, sampled).unsqueeze(-1), TEMPERATURE, mode)
     exact = losses.categorical_soft_value(q, log_prob, TEMPERATURE, mode)
     torch.testing.assert_close(exact, values.mean(dim=1), atol=0.01, rtol=0)
 

@@ -76,7 +76,7 @@ class EnsembleAgent(LightningModule, ABC):
     def _update(self, block: TensorDictBase) -> dict[str, Tensor]:
         """`training_step`, on a block of the right shape."""
 
-    def set_progress(self, env_step: int) -> None:  # noqa: B027 (most agents have no schedule)
+    def set_progress(self, env_step: int) -> None:
         """Told how many env steps are collected, before what follows from them; for what changes on a schedule."""
 
     def training_step(self, block: TensorDictBase, batch_idx: int = 0) -> dict[str, Tensor]:

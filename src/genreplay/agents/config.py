@@ -112,7 +112,8 @@ class RedqSacConfig(EnsembleConfig):
 @dataclass
 class DiscreteRedqSacConfig(EnsembleConfig):
     """The same for categorical actions, exactly in expectation over them (Christodoulou, 2019), for two seats that
-    share all parameters."""
+    share all parameters.
+    """
 
     name: str = "discrete_redq_sac"
     """Which agent: `discrete_redq_sac`."""

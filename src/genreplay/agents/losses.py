@@ -1,7 +1,8 @@
 """The equations of Soft Actor-Critic and REDQ, as pure functions.
 
-Shapes: B batch (any leading dimensions), A action (categorical: its choices), N critics, M target subset. The last dimension of everything that
-is one number a row is 1. Temperatures are scalars, in units of reward per nat; entropies and log-probabilities in nats.
+Shapes: B batch (any leading dimensions), A action (categorical: its choices), N critics, M target subset. The last
+dimension of everything that is one number a row is 1. Temperatures are scalars, in units of reward per nat; entropies
+and log-probabilities in nats.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from genreplay.transition import (
     TransitionLayout,
 )
 
+
 class Draws(NamedTuple):
     """Everything random in one block."""
 

@@ -51,9 +51,7 @@ class SeatRows(NamedTuple):
     """`[..., R, 1]`, `learns` times the transition's own weight (1 where it has none)."""
 
 
-def seat_rows(
-    transitions: TensorDictBase, permutation: Tensor, seats: Seats, shaping_coefficient: float
-) -> SeatRows:
+def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, shaping_coefficient: float) -> SeatRows:
     """Seat rows `[..., R]` of joint transitions `[..., B]`.
 
     Args:
