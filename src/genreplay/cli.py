@@ -313,8 +313,8 @@ def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
 
 
 def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    about = "Draw the intersection under a trained policy, as a GIF. See docs/pictures.md."
-    render = commands.add_parser("render", help="make a GIF of a policy at work", allow_abbrev=False, description=about)
+    about = "Draw the intersection under a trained policy, as a GIF or an MP4. See docs/pictures.md."
+    render = commands.add_parser("render", help="film a policy at work", allow_abbrev=False, description=about)
     render.set_defaults(command=_render)
     _add_policy(render)
     render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
@@ -329,7 +329,7 @@ def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
         render.add_argument(
             option, metavar="N", type=_number(low), default=default, help=f"{text}; default: %(default)s"
         )
-    render.add_argument("--output", metavar="FILE", default="render.gif", help="where to; default: %(default)s")
+    render.add_argument("--output", metavar="FILE", default="render.gif", help=".gif or .mp4; default: %(default)s")
     return render
 
 

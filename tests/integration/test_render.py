@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -49,6 +50,35 @@ def test_the_gif_moves_and_contains_vehicles(saved: Path, tmp_path: Path, capsys
             sum(num_pixels(frame[map_rows, side], color) for color in (STANDING, SLOW, MOVING)) for frame in frames
         ]
         assert min(vehicles) > 300, "in the policy's panel and in the baseline's"
+
+
+def test_an_mp4_shows_the_same_pictures(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    command = ["render", "--checkpoint", str(saved), "--demand", "1800", "--begin", "120", "--seconds", "20"]
+    for name in ("film.mp4", "film.gif"):
+        assert cli.main([*command, "--stride", "5", "--output", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().out.startswith(f"{tmp_path / name}: 4 pictures, ")
+    with av.open(str(tmp_path / "film.mp4")) as video:
+        stream = video.streams.video[0]
+        assert (stream.codec_context.name, stream.average_rate) == ("h264", 10)
+        pictures = [frame.to_ndarray(format="rgb24").astype(float) for frame in video.decode(stream)]
+    assert len(pictures) == 4
+    with Image.open(tmp_path / "film.gif") as gif:
+        for number, picture in enumerate(pictures):
+            gif.seek(number)
+            still = np.asarray(gif.convert("RGB"), dtype=float)
+            here = np.abs(still - picture).mean()
+            others = [np.abs(still - other).mean() for i, other in enumerate(pictures) if i != number]
+            assert here < 3 and here < min(others), "but for what compressing loses (of 255)"
+
+
+def test_mp4_without_its_package_says_what_to_do(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genreplay.render.find_spec", lambda name: None)
+    assert cli.main(["render", "--checkpoint", str(saved), "--output", str(tmp_path / "film.mp4")]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "film.mp4: MP4 needs PyAV; get it with: pip install 'genreplay[video]'" in err
 
 
 def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:

@@ -107,7 +107,9 @@ class World(ABC):
     """Time over which the discount factor gamma applies once, in the unit of `Step.duration`."""
     layout: TransitionLayout
     baselines: tuple[str, ...] = ()
-    """Names of the controllers that a policy can be judged beside."""
+    """Names of the controllers that a policy can be judged beside, what runs today first."""
+    has_film: bool = False
+    """Whether `film` draws pictures."""
     metric_units: Mapping[str, str] = NO_UNITS
     """Units of the metrics to show, the headline first; empty for the headline alone."""
     episode_seconds: int = 0

@@ -65,6 +65,7 @@ class SumoWorld(World):
     discount_period = 30.0
     baselines = tuple(BASELINES)
     metric_units = METRIC_UNITS
+    has_film = True
 
     def __init__(self, config: SumoConfig):
         self.config = config
