@@ -20,6 +20,7 @@ EPILOG = """examples:
   genreplay evaluate --run last                                 the last run's policy beside every baseline
   genreplay export --run last                                   the last run's policy as one ONNX file
   genreplay render --run last --baseline                        watch it beside the map's fixed plan
+  genreplay report --run last                                   one HTML page of all that is known of it
   genreplay junction --net my.net.xml --counts my.csv           does my map fit, and what can its light carry?
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
@@ -125,6 +126,14 @@ def _render(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    folder = _policy_folder(arguments)
+    from genreplay.page import write_report
+
+    print(write_report(folder, _named_uri(arguments.overrides), Path(arguments.output), arguments.film))
+    return 0
+
+
 def _policy_folder(arguments: argparse.Namespace) -> Path:
     """The checkpoint that `--run` or `--checkpoint` means."""
     from genreplay import checkpoint, runs, tracking
@@ -165,21 +174,10 @@ def _seeds(text: str) -> list[int]:
 
 
 def _ui(arguments: argparse.Namespace) -> NoReturn:
-    from genreplay import config, tracking
+    from genreplay import config, tracking, ui
 
     uri = None if arguments.config is None else config.load(arguments.config, arguments.overrides).tracking.uri
-    uri = tracking.store_uri(uri or _named_uri(arguments.overrides))
-    root = tracking.local_root(uri)
-    if root is None and uri.startswith("http"):
-        raise UserError(f"ui: {uri} is an MLflow server with a UI of its own; open it in the browser")
-    if root is not None and not Path(uri.removeprefix(tracking.SQLITE)).is_file():
-        raise UserError(f"ui: there is no run in {uri} yet; begin one with: genreplay fit --config FILE")
-    where = ["--host", "127.0.0.1", "--port", str(arguments.port)]
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, *where, "--workers", "1"]
-    if root is not None:
-        command += ["--default-artifact-root", (root / "artifacts").resolve().as_uri()]
-    print(f"MLflow shows {uri} at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-    os.execv(command[0], command)
+    ui.serve(tracking.store_uri(uri or _named_uri(arguments.overrides)), arguments.port)
 
 
 def _named_uri(overrides: Sequence[str]) -> str | None:
@@ -270,7 +268,8 @@ def _parser() -> _Parser:
     evaluate.add_argument("--workers", metavar="N", type=_number(1), help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
-    export, render, check = _add_export(commands), _add_render(commands), junction.add_parser(commands)
+    export, render, report = _add_export(commands), _add_render(commands), _add_report(commands)
+    check = junction.add_parser(commands)
 
     show = commands.add_parser(
         "config",
@@ -291,7 +290,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, render, check, show, ui):
+    for command in (fit, evaluate, export, render, report, check, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",
@@ -331,6 +330,16 @@ def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
         )
     render.add_argument("--output", metavar="FILE", default="render.gif", help=".gif or .mp4; default: %(default)s")
     return render
+
+
+def _add_report(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Write a run's config, curves, evaluation, diagnostics and film as one HTML page. See docs/pictures.md."
+    report = commands.add_parser("report", help="write a run as one HTML page", allow_abbrev=False, description=about)
+    report.set_defaults(command=_report, checkpoint=None)
+    report.add_argument("--run", metavar="RUN", required=True, help="`last`, a run's id or name, or a folder")
+    report.add_argument("--no-film", dest="film", action="store_false", help="leave the film out, which takes a while")
+    report.add_argument("--output", metavar="FILE", default="report.html", help="where to; default: %(default)s")
+    return report
 
 
 def _add_policy(command: argparse.ArgumentParser) -> None:

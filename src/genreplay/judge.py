@@ -179,8 +179,7 @@ def _play(plan: Plan, crew: Crew, bars: Bars, searched: Searched) -> Verdict:
 
     episodes = crew.play(trials, on_episode)
     world = plan.world
-    units = world.metric_units or {world.headline: world.headline_unit}
-    return Verdict(trials, episodes, plan.demands, plan.controllers, world.headline, world.minimise, units)
+    return Verdict(trials, episodes, plan.demands, plan.controllers, world.headline, world.minimise, world.shown_units)
 
 
 def _show(verdict: Verdict, searched: Searched, console: Console) -> None:

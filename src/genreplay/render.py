@@ -68,7 +68,7 @@ def write_gif(pictures: Sequence[np.ndarray], path: Path) -> None:
 
 
 def write_mp4(pictures: Sequence[np.ndarray], path: Path) -> None:
-    """Write pictures `[H, W, 3]` (uint8) as H.264, a key picture first, in the 4:2:0 colours that every player shows."""
+    """Write pictures `[H, W, 3]` (uint8) as H.264, in the 4:2:0 colours that every player shows."""
     import av
 
     height, width = (side - side % 2 for side in pictures[0].shape[:2])  # 4:2:0 has colours for pairs of pixels

@@ -6,12 +6,13 @@ import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.table import Table
 
-from genreplay.envs.base import NamedDemand
+from genreplay.envs.base import NamedDemand, World
+from genreplay.errors import UserError
 from genreplay.evaluate import Episode
 from genreplay.trials import POLICY, Trial
 
@@ -34,6 +35,33 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
 }
 
 
+GROUPS = {"in range": True, "unseen": False}
+"""Demands inside and outside the range that training draws from, by what a column of them is called."""
+
+
+class Rival(NamedTuple):
+    """A baseline that the policy is held against, on the same demands."""
+
+    name: str
+    value: float
+    """Its headline metric, mean over demands and seeds."""
+    num_beaten: int
+    """Demands on which the policy's mean is better."""
+
+
+class Standing(NamedTuple):
+    """The policy on the demands inside, or outside, the range of training."""
+
+    where: str
+    num_demands: int
+    own: float
+    """Its headline metric, mean over demands and seeds."""
+    today: Rival | None
+    """What runs today; None where that was not played."""
+    best: Rival | None
+    """The best one among all other baselines; None where none was played."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Episodes of several controllers on the same demands and seeds."""
@@ -48,6 +76,24 @@ class Verdict:
     minimise: bool
     units: Mapping[str, str]
     """Of the metrics to show, the headline first."""
+
+    @classmethod
+    def read(cls, path: Path, world: World) -> Verdict:
+        """What `write_episodes` wrote of episodes in a world like `world`; UserError where it is something else."""
+        trials, episodes, in_range = [], [], {}
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    trials.append(Trial(row.pop("controller"), row.pop("demand"), int(row.pop("seed"))))
+                    in_range[trials[-1].demand] = row.pop("in_range") == "1"
+                    episodes.append({name: float(value) for name, value in row.items() if value})
+            shared = set.intersection(*map(set, episodes))
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: is not what genreplay evaluate wrote; evaluate the run again") from error
+        units = {name: unit for name, unit in world.shown_units.items() if name in shared}
+        demands = [NamedDemand(name, known) for name, known in in_range.items()]
+        controllers = list(dict.fromkeys(trial.controller for trial in trials))
+        return cls(trials, episodes, demands, controllers, world.headline, world.minimise, units)
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
         """One for each seed."""
@@ -64,7 +110,7 @@ class Verdict:
     def headline_table(self, name: str) -> Table:
         """The headline metric by controller and demand, what is best in bold, the policy beside every baseline."""
         title = f"{name.replace('_', ' ').capitalize()} {self.headline} over seeds ({self.units[self.headline]})"
-        groups = self._groups()
+        groups = self.groups()
         columns = {header: self._column(name, demands) for header, demands in groups.items()}
         caption = self._beside_the_best(columns)
         table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
@@ -72,7 +118,7 @@ class Verdict:
         for header in columns:
             table.add_column(header, justify="right")
         compares = POLICY in self.controllers and len(self.controllers) > 1
-        summary = next((header for header in ("in range", "unseen") if header in groups), None)
+        summary = next((header for header in GROUPS if header in groups), None)
         if compares and summary:
             table.add_column(f"policy saves\n{summary}", justify="right")
         best = min if self.minimise else max
@@ -80,7 +126,7 @@ class Verdict:
             cells = [_marked(values[row], best(values)) for values in columns.values()]
             if compares and summary:
                 own = columns[summary][self.controllers.index(POLICY)]
-                cells.append("" if controller == POLICY else _saved(own, columns[summary][row]))
+                cells.append("" if controller == POLICY else saved(own, columns[summary][row]))
             table.add_row(controller, *cells, end_section=controller == POLICY)
         return table
 
@@ -105,6 +151,36 @@ class Verdict:
             means = [self.statistic("mean", controller, names, metric) for metric in self.units]
             table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
         return table
+
+    def standings(self, today: str | None) -> list[Standing]:
+        """The policy beside the baseline `today` and beside the best other one; empty where no policy was played."""
+        if POLICY not in self.controllers:
+            return []
+        best = min if self.minimise else max
+        found = []
+        for where, names in self.groups().items():
+            if where not in GROUPS:
+                continue
+            rivals = [self._rival(name, names) for name in self.controllers if name != POLICY]
+            others = [rival for rival in rivals if rival.name != today]
+            found.append(
+                Standing(
+                    where,
+                    len(names),
+                    self.statistic("mean", POLICY, names, self.headline),
+                    next((rival for rival in rivals if rival.name == today), None),
+                    best(others, key=lambda rival: rival.value, default=None),
+                )
+            )
+        return found
+
+    def _rival(self, name: str, demands: Sequence[str]) -> Rival:
+        def mean(controller: str, demand: str) -> float:
+            return self.statistic("mean", controller, [demand], self.headline)
+
+        margins = [mean(name, demand) - mean(POLICY, demand) for demand in demands]
+        num_beaten = sum(margin > 0 if self.minimise else margin < 0 for margin in margins)
+        return Rival(name, self.statistic("mean", name, demands, self.headline), num_beaten)
 
     def write_episodes(self, path: Path) -> None:
         """One row for each episode, with all its figures."""
@@ -137,10 +213,10 @@ class Verdict:
         ]
         _write(path, rows)
 
-    def _groups(self) -> dict[str, list[str]]:
+    def groups(self) -> dict[str, list[str]]:
         """The demands of each column: one each, then those inside and outside the range of training together."""
         groups = {demand.name if demand.in_range else f"{demand.name}*": [demand.name] for demand in self.demands}
-        for header, wanted in (("in range", True), ("unseen", False)):
+        for header, wanted in GROUPS.items():
             names = [demand.name for demand in self.demands if demand.in_range == wanted]
             if names:
                 groups[header] = names
@@ -154,7 +230,8 @@ def _marked(value: float, best: float) -> str:
     return f"[bold]{value:.1f}[/bold]" if value == best else f"{value:.1f}"
 
 
-def _saved(own: float, other: float) -> str:
+def saved(own: float, other: float) -> str:
+    """By how much `own` is less than `other`, in percent of it."""
     return "" if other == 0 else f"{100 * (1 - own / other):+.0f} %"
 
 

@@ -115,6 +115,11 @@ class World(ABC):
     episode_seconds: int = 0
     """Simulated length of an evaluation episode, s; 0 where time is not counted in seconds."""
 
+    @property
+    def shown_units(self) -> Mapping[str, str]:
+        """Units of the metrics to show, the headline first."""
+        return self.metric_units or {self.headline: self.headline_unit}
+
     @abstractmethod
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
         """Parallel simulators. With `evaluation`, the episodes and demand that policies are judged on."""

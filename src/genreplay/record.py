@@ -1,0 +1,88 @@
+"""Everything that the experiment store knows of one run, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from genreplay.errors import UserError
+from genreplay.tracking import SQLITE, connect, find_run, local_path, local_root, store_errors
+
+if TYPE_CHECKING:
+    from genreplay.tracking import MlflowClient, Run
+
+
+class Series(NamedTuple):
+    """A metric over the run."""
+
+    env_steps: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run."""
+
+    run_id: str
+    name: str
+    status: str
+    """As MLflow has it: FINISHED, RUNNING, FAILED, KILLED."""
+    start: datetime
+    end: datetime | None
+    tags: Mapping[str, str]
+    metrics: Mapping[str, Series]
+    """By name, in env steps; a step that was logged twice (a run killed and resumed) has its later value."""
+    artifacts: Path
+    """Folder of its artifacts."""
+
+
+def read(uri: str, run_id: str, folders: tuple[str, ...], scratch: Path) -> Record:
+    """The run of that id in the store `uri`.
+
+    Args:
+        uri: of the store, as `tracking.store_uri` gives it.
+        run_id: MLflow's id.
+        folders: the artifacts wanted; those on a server are downloaded.
+        scratch: where to.
+
+    Raises:
+        UserError: the store does not know the run, or cannot be used.
+    """
+    known = local_root(uri) is None or Path(uri.removeprefix(SQLITE)).is_file()
+    with store_errors(uri):
+        client = connect(uri) if known else None
+        run = None if client is None else find_run(client, run_id)
+        if client is None or run is None:
+            raise UserError(
+                f"--run: the store {uri} has no run {run_id}; name the one it was trained in with tracking.uri=..."
+            )
+        info = run.info
+        return Record(
+            run_id,
+            info.run_name or run_id,
+            info.status,
+            datetime.fromtimestamp(info.start_time / 1000, UTC),
+            datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time else None,
+            run.data.tags,
+            {name: _series(client, run_id, name) for name in sorted(run.data.metrics)},
+            _artifacts(client, run, folders, scratch),
+        )
+
+
+def _series(client: MlflowClient, run_id: str, name: str) -> Series:
+    points = sorted(client.get_metric_history(run_id, name), key=lambda point: (point.step, point.timestamp))
+    by_step = {point.step: point.value for point in points}
+    return Series(list(by_step), list(by_step.values()))
+
+
+def _artifacts(client: MlflowClient, run: Run, folders: tuple[str, ...], scratch: Path) -> Path:
+    here = local_path(run.info.artifact_uri)
+    if here is not None:
+        return here
+    for folder in folders:
+        if client.list_artifacts(run.info.run_id, folder):
+            client.download_artifacts(run.info.run_id, folder, str(scratch))
+    return scratch
