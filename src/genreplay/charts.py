@@ -7,9 +7,10 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import matplotlib
+from cycler import cycler
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -25,7 +26,7 @@ STYLE = (
 )
 COLORS = ("#2f7fc4", "#e07b1a", "#2f9e58", "#b657b0", "#c8463f", "#8a8d91", "#1ba3a6", "#a88b14")
 """Readable on white and on near-black."""
-SIZE = 4.6, 2.7
+SIZE = 3.7, 2.4
 """Of a chart, inches."""
 POINTS_FROM = 30
 """A line with fewer values shows each as a point."""
@@ -71,15 +72,16 @@ class Chart:
         for line in shown:
             steps, values = metrics[line.metric]
             marker = "o" if len(steps) < POINTS_FROM else ""
-            style = {"linestyle": "--", "color": INK, "linewidth": 1.1} if line.is_reference else {}
-            axes.plot(steps, values, marker=marker, markersize=3.5, label=line.label, **style)
+            (drawn,) = axes.plot(steps, values, marker=marker, markersize=3.5, label=line.label)
+            if line.is_reference:
+                drawn.set(linestyle="--", color=INK, linewidth=1.1)
         if self.level is not None:
             axes.axhline(self.level, color=INK, linestyle="--", linewidth=1.1, label="perfect")
         if self.is_log and all(value > 0 for line in shown for value in metrics[line.metric].values):
             axes.set_yscale("log")
         axes.set_title(self.title, fontsize="medium", loc="left")
         axes.set_xlabel("env steps")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         if len(shown) > 1 or self.level is not None:
             axes.legend(frameon=False, fontsize="small")
         return figure
@@ -113,9 +115,9 @@ def as_uri(data: bytes, kind: str) -> str:
 @contextmanager
 def _theme() -> Iterator[None]:
     inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    options = {
+    options: Any = {
         **dict.fromkeys(inks, INK),
-        "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+        "axes.prop_cycle": cycler(color=COLORS),
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
@@ -125,7 +127,7 @@ def _theme() -> Iterator[None]:
         "svg.fonttype": "none",
         "svg.hashsalt": "genreplay",
     }
-    with matplotlib.rc_context(options):
+    with rc_context(options):
         yield
 
 

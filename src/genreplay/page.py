@@ -262,7 +262,9 @@ def _demand_charts(verdict: Verdict) -> list[Picture]:
     pictures = []
     for metric, unit in verdict.units.items():
         label = f"{_plain(metric)} ({unit})" if unit else _plain(metric)
-        values = {c: [verdict.values(c, demand.name, metric) for demand in verdict.demands] for c in verdict.controllers}
+        values = {
+            c: [verdict.values(c, demand.name, metric) for demand in verdict.demands] for c in verdict.controllers
+        }
         alt = f"{label} of each episode and means, by controller and demand; the table has the numbers"
 
         def draw(metric: str = metric, label: str = label, values: dict = values) -> Any:
@@ -333,7 +335,10 @@ def _against(own: float, rival: Rival, minimise: bool, unit: str) -> tuple[str, 
     if minimise and rival.value > 0:
         share = 100 * abs(1 - own / rival.value)
         return f"{share:.0f} % {'less' if own < rival.value else 'more'}", is_better
-    return f"{abs(own - rival.value):.1f}{f' {unit}' if unit else ''} {'less' if own < rival.value else 'more'}", is_better
+    return (
+        f"{abs(own - rival.value):.1f}{f' {unit}' if unit else ''} {'less' if own < rival.value else 'more'}",
+        is_better,
+    )
 
 
 def _plain(name: str) -> str:

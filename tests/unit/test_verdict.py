@@ -1,15 +1,17 @@
 import csv
 import dataclasses
 import io
+from types import MappingProxyType
 
 import numpy as np
 import pytest
 from rich.console import Console
 from scipy import stats
 
-from genreplay.envs.base import NamedDemand
+from genreplay.envs.base import NamedDemand, World
+from genreplay.errors import UserError
 from genreplay.trials import POLICY, Trial
-from genreplay.verdict import Verdict, interquartile_mean
+from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])
@@ -107,3 +109,49 @@ def test_csv_files_hold_every_episode_and_every_statistic(verdict, tmp_path):
     assert len(summary) == 2 * 2 * 2
     row = next(r for r in summary if (r["controller"], r["demand"], r["metric"]) == (POLICY, "2600", "delay"))
     assert [float(row[name]) for name in ("mean", "median", "interquartile_mean")] == [140, 20, 20]
+
+
+class Signals(World):
+    """What reading needs of a world."""
+
+    headline, headline_unit, minimise = "delay", "s", True
+    metric_units = MappingProxyType({"delay": "s", "throughput": "vehicles", "teleports": "vehicles"})
+
+    def __init__(self):
+        pass
+
+    def make_env(self, *arguments):
+        raise NotImplementedError
+
+
+def test_a_verdict_is_read_as_it_was_written(verdict, tmp_path):
+    path = tmp_path / "episodes.csv"
+    verdict.write_episodes(path)
+    assert Verdict.read(path, Signals()) == verdict
+
+
+def test_another_file_is_no_verdict(tmp_path):
+    for text in ("", "controller,demand\npolicy,1500\n", "controller,demand,in_range,seed,delay\na,b,1,x,2\n"):
+        (tmp_path / "episodes.csv").write_text(text)
+        with pytest.raises(UserError, match="is not what genreplay evaluate wrote; evaluate the run again"):
+            Verdict.read(tmp_path / "episodes.csv", Signals())
+
+
+def test_standings_by_hand(verdict):
+    known, unseen = verdict.standings("fixed_plan")
+    assert known == Standing("in range", 1, 13.0, Rival("fixed_plan", 26.0, 1), None)
+    assert unseen == Standing("unseen", 1, 140.0, Rival("fixed_plan", 30.0, 0), None)
+    assert verdict.standings("webster")[0] == Standing("in range", 1, 13.0, None, Rival("fixed_plan", 26.0, 1))
+
+
+def test_the_best_other_baseline_is_the_best_on_the_mean_over_the_demands():
+    """`a` is best on one demand, `b` on their mean; in a world that maximises the most counts."""
+    values = {"policy": (5.0, 5.0), "today": (1.0, 1.0), "a": (9.0, 0.0), "b": (6.0, 6.0)}
+    trials = [Trial(name, demand, 1) for name in values for demand in ("x", "y")]
+    episodes = [{"return": value} for pair in values.values() for value in pair]
+    demands = [NamedDemand("x", True), NamedDemand("y", True)]
+    for minimise, best in ((False, Rival("b", 6.0, 0)), (True, Rival("a", 4.5, 1))):
+        verdict = Verdict(trials, episodes, demands, list(values), "return", minimise, {"return": ""})
+        (standing,) = verdict.standings("today")
+        assert (standing.num_demands, standing.own, standing.best) == (2, 5.0, best)
+    assert Verdict(trials[2:], episodes[2:], demands, ["today", "a", "b"], "return", True, {}).standings("today") == []
