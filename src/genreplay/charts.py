@@ -121,6 +121,7 @@ def _theme() -> Iterator[None]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.grid": True,
+        "axes.grid.axis": "y",
         "grid.alpha": 0.25,
         "grid.color": GREY,
         "font.size": 9.5,
