@@ -50,7 +50,7 @@ def opened(page: Path, profile: Path, width: int = 1280) -> Iterator[Any]:
 
 
 def requests(browser: Any) -> list[str]:
-    """The address of everything that was asked for since the last call, but for the browser's own pages (chrome:...)."""
+    """The address of everything that was asked for since the last call, but for the browser's own pages."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
     return [request["request"]["url"] for request in asked if not request["documentURL"].startswith("chrome")]
