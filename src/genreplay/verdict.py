@@ -137,7 +137,7 @@ class Verdict:
         values = dict(zip(self.controllers, columns["in range"], strict=True))
         own = values.pop(POLICY)
         name = (min if self.minimise else max)(values, key=lambda controller: values[controller])
-        return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {_saved(own, values[name])}"
+        return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {saved(own, values[name])}"
 
     def metrics_table(self) -> Table:
         """Every metric by controller: means over all episodes."""
