@@ -57,6 +57,7 @@ class DiscreteRedqSac(EnsembleAgent):
     """
 
     config: DiscreteRedqSacConfig
+    actor: CategoricalActor
     permutation: Tensor
 
     def __init__(self, config: DiscreteRedqSacConfig, seats: Seats, discount_period: float):

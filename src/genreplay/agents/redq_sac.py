@@ -53,6 +53,8 @@ class RedqSac(EnsembleAgent):
 
     config: RedqSacConfig
 
+    actor: Actor
+
     def __init__(self, config: RedqSacConfig, observation_width: int, action_width: int, discount_period: float):
         actor = Actor(observation_width, action_width, config.hidden_width, config.num_hidden_layers)
         critics = StackedCritics(
