@@ -69,6 +69,22 @@ def test_targets_start_as_copies_and_take_no_gradient():
         assert not target.requires_grad
 
 
+def test_the_deterministic_policy_is_the_average_of_the_actors():
+    agent = make_agent(actor_average_rate=0.25)
+    averages = [p.detach().clone() for p in agent.actor.parameters()]
+    for update in range(1, 40):
+        step(agent, make_block(seed=update), seed=update)
+        share = max(0.25, 9 / (9 + update))
+        averages = [a + share * (p.detach() - a) for a, p in zip(averages, agent.actor.parameters(), strict=True)]
+    for average, own in zip(averages, agent.average_actor.parameters(), strict=True):
+        torch.testing.assert_close(own, average)
+        assert not own.requires_grad
+    observation = TensorDict({"observation": torch.ones(1, OBS)}, batch_size=[1])
+    mean, _ = agent.average_actor(observation["observation"])
+    assert torch.equal(agent.policy(deterministic=True)(observation)["action"], mean.tanh())
+    assert not torch.equal(mean, agent.actor(observation["observation"])[0])
+
+
 @pytest.mark.parametrize("num_updates", [1, 3])
 def test_a_block_changes_everything_that_learns(num_updates):
     agent = make_agent(critic_updates_per_actor_update=num_updates, critic_layer_norm=True)

@@ -41,6 +41,7 @@ class EnsembleAgent(LightningModule, ABC):
     """
 
     config: EnsembleConfig
+    num_actor_updates: Tensor
     target_entropy: float
     """Entropy the policy is held at where the temperature is learned, in nats."""
 
@@ -49,6 +50,8 @@ class EnsembleAgent(LightningModule, ABC):
         self.automatic_optimization = False
         self.config, self.discount_period = config, discount_period
         self.actor, self.critics = actor, critics
+        self.average_actor = deepcopy(actor).requires_grad_(False)
+        self.register_buffer("num_actor_updates", torch.zeros(()))
         self.target_critics = deepcopy(critics).requires_grad_(False)
         self.log_temperature = nn.Parameter(
             torch.tensor(math.log(config.initial_temperature)), requires_grad=config.learn_temperature
@@ -66,7 +69,7 @@ class EnsembleAgent(LightningModule, ABC):
 
     @abstractmethod
     def policy(self, deterministic: bool) -> TensorDictModule:
-        """Observations to actions, always with the weights as they are then."""
+        """Observations to actions, always with the weights as they are then; deterministic ones are the average's."""
 
     @abstractmethod
     def td_error(self, transitions: TensorDictBase) -> Tensor:
@@ -146,12 +149,21 @@ class EnsembleAgent(LightningModule, ABC):
         optimizers[1].zero_grad(set_to_none=True)
         loss.backward()
         optimizers[1].step()
+        self._average_actor()
         if self.config.learn_temperature:
             optimizers[2].zero_grad(set_to_none=True)
             losses.temperature_loss(self.log_temperature, log_prob, self.target_entropy, weight).backward()
             optimizers[2].step()
         entropy = -losses.weighted_mean(log_prob, weight)
         return {"actor_loss": loss.detach(), "temperature": temperature, "entropy": entropy}
+
+    @torch.no_grad()
+    def _average_actor(self) -> None:
+        """Move the average toward the actor (Polyak and Juditsky, 1992, with exponential weights)."""
+        self.num_actor_updates += 1
+        share = (9.0 / (9.0 + self.num_actor_updates)).clamp_min(self.config.actor_average_rate)
+        for average, now in zip(self.average_actor.parameters(), self.actor.parameters(), strict=True):
+            average.lerp_(now, share)
 
     # Optimisers ------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,10 @@ class EnsembleConfig:
     """Adam's step size for the actor."""
     target_update_rate: float = 0.005
     """Share of the new weights that the target critics take over after each critic update, in (0, 1]."""
+    actor_average_rate: float = 1.0
+    """Share of the new weights that the average of the actor's weights takes over after each actor update, in (0, 1].
+    The average is the deterministic policy: what is evaluated, exported and drawn; it never collects. 1 is no average.
+    It rises faster at first, by 9 / (9 + update)."""
 
     initial_temperature: float = 1.0
     """Weight of the entropy bonus, in units of reward per nat, at the start (or throughout, see below)."""
@@ -71,7 +75,7 @@ class EnsembleConfig:
         ):
             value = getattr(self, field)
             require(0 < value < math.inf, field, f"must be positive{' and finite' * (value > 0)}, not {value}")
-        for field in ("gamma", "target_update_rate"):
+        for field in ("gamma", "target_update_rate", "actor_average_rate"):
             require(0 < getattr(self, field) <= 1, field, f"must lie in (0, 1], not {getattr(self, field)}")
         require(
             self.target_subset_size <= self.ensemble_size,

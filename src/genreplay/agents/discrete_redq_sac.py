@@ -58,6 +58,7 @@ class DiscreteRedqSac(EnsembleAgent):
 
     config: DiscreteRedqSacConfig
     actor: CategoricalActor
+    average_actor: CategoricalActor
     permutation: Tensor
 
     def __init__(self, config: DiscreteRedqSacConfig, seats: Seats, discount_period: float):
@@ -112,9 +113,8 @@ class DiscreteRedqSac(EnsembleAgent):
 
         Actions are indices `[..., 2]`, int64.
         """
-        return TensorDictModule(
-            CategoricalPolicy(self.actor, deterministic), in_keys=[AGENTS_OBSERVATION], out_keys=[AGENTS_ACTION]
-        )
+        policy = CategoricalPolicy(self.average_actor if deterministic else self.actor, deterministic)
+        return TensorDictModule(policy, in_keys=[AGENTS_OBSERVATION], out_keys=[AGENTS_ACTION])
 
     # Learning --------------------------------------------------------------------------------------------------
 

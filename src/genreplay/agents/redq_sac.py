@@ -54,6 +54,7 @@ class RedqSac(EnsembleAgent):
     config: RedqSacConfig
 
     actor: Actor
+    average_actor: Actor
 
     def __init__(self, config: RedqSacConfig, observation_width: int, action_width: int, discount_period: float):
         actor = Actor(observation_width, action_width, config.hidden_width, config.num_hidden_layers)
@@ -87,7 +88,8 @@ class RedqSac(EnsembleAgent):
 
     def policy(self, deterministic: bool) -> TensorDictModule:
         """Reads `observation` `[..., O]`, writes `action` `[..., A]`; always with the weights as they are then."""
-        return TensorDictModule(ActorPolicy(self.actor, deterministic), in_keys=[OBSERVATION], out_keys=[ACTION])
+        actor = self.average_actor if deterministic else self.actor
+        return TensorDictModule(ActorPolicy(actor, deterministic), in_keys=[OBSERVATION], out_keys=[ACTION])
 
     # Learning --------------------------------------------------------------------------------------------------
 
