@@ -360,7 +360,8 @@ def test_policies_give_each_seat_an_action(deterministic, shape):
 
 def test_policies_act_by_the_actors_probabilities():
     agent = make_agent()
-    set_outputs(agent.actor.network[-1], [math.log(0.2), math.log(0.5), math.log(0.3)])
+    for actor in (agent.actor, agent.average_actor):
+        set_outputs(actor.network[-1], [math.log(0.2), math.log(0.5), math.log(0.3)])
     seen = TensorDict({("agents", "observation"): torch.rand(20_000, 2, O)}, [20_000])
     assert (agent.policy(deterministic=True)(seen.clone())["agents", "action"] == 1).all()
     torch.manual_seed(0)
