@@ -81,6 +81,12 @@ def _load_plugins() -> None:
 
 register("env", "sumo", "genreplay.envs.sumo.config:SumoConfig", "genreplay.envs.sumo.world:SumoWorld")
 register("env", "gymnasium", "genreplay.envs.config:GymnasiumConfig", "genreplay.envs.gymnasium:GymnasiumWorld")
+register(
+    "env",
+    "overcooked",
+    "genreplay.envs.overcooked.config:OvercookedConfig",
+    "genreplay.envs.overcooked.world:OvercookedWorld",
+)
 register("agent", "redq_sac", "genreplay.agents.config:RedqSacConfig", "genreplay.agents.redq_sac:RedqSac")
 register(
     "agent",

@@ -36,6 +36,9 @@ IS_SYNTHETIC: Key = "is_synthetic"
 # Where two seats act together (see `Seats`).
 SHAPED_REWARD: Key = ("next", "shaped_reward")
 LEARNER: Key = "learner"
+PARTNER: Key = "partner"
+"""One-hot code of the partner that acted, where an environment has partners."""
+EVENT: Key = ("next", "event")
 WEIGHT: Key = "weight"
 AGENTS_OBSERVATION: Key = ("agents", "observation")
 AGENTS_ACTION: Key = ("agents", "action")

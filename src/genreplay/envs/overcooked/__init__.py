@@ -1,0 +1,1 @@
+"""Two cooks in one kitchen (Overcooked-AI)."""

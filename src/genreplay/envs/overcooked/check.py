@@ -1,0 +1,139 @@
+"""Which transitions can happen: an exact check against the kitchen's own rules.
+
+Shapes: N rows, O observation, R reasons. The answer is a measure of generated rows; it is not for training.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from tensordict import TensorDictBase
+
+from genreplay.envs.overcooked.codes import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
+from genreplay.transition import (
+    ACTION,
+    DURATION,
+    EVENT,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    REWARD,
+    SHAPED_REWARD,
+    TERMINATED,
+    Key,
+)
+
+REASONS = (
+    "not one-hot",
+    "two cooks in one cell",
+    "cook out of its area",
+    "soup that cannot be cooked",
+    "empty pot's timer",
+    "impossible pot",
+    "wrong next cell",
+    "wrong next direction",
+    "wrong next object in hand",
+    "wrong next counter",
+    "wrong next pot",
+    "wrong event",
+    "wrong reward",
+    "wrong shaped reward",
+    "wrong duration",
+    "terminated",
+)
+"""Why a row cannot happen. The first six are about its state alone; the others are asked of rows whose state can be."""
+NUM_STATE_REASONS = 6
+
+
+def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
+    """`[N, R]`: what is wrong with each of the rows; a row without any is exactly what the simulator would give.
+
+    Args:
+        kitchen: its code and rules.
+        transitions: joint rows `[N]`; the next state, event and rewards are checked where they are there.
+    """
+    code, num_events = kitchen.code, len(kitchen.event_names)
+
+    def values(key: Key) -> np.ndarray | None:
+        value = transitions.get(key, None)
+        return None if value is None else value.detach().cpu().numpy()
+
+    state, action = values(OBSERVATION), values(ACTION)
+    assert state is not None and action is not None
+    flags = np.zeros((len(state), len(REASONS)), dtype=bool)
+
+    def flag(reason: str, wrong: np.ndarray) -> None:
+        flags[:, REASONS.index(reason)] |= wrong
+
+    following, event = values(NEXT_OBSERVATION), values(EVENT)
+    flag("not one-hot", ~code.is_one_hot(state) | ~_are_choices(action, NUM_ACTIONS))
+    if following is not None:
+        flag("not one-hot", ~code.is_one_hot(following))
+    if event is not None:
+        flag("not one-hot", ~_are_choices(event, num_events))
+
+    codes = code.from_one_hot(state)
+    for reason, wrong in impossible(kitchen, codes).items():
+        flag(reason, wrong)
+    possible = ~flags[:, :NUM_STATE_REASONS].any(axis=1)
+    expected, expected_events = kitchen.step(codes, _choices(action, NUM_ACTIONS))
+    if following is not None:
+        differs = code.from_one_hot(following) != expected
+        for reason, columns in _columns_of(kitchen).items():
+            flag(reason, differs[:, columns].any(axis=1) & possible)
+    if event is not None:
+        flag("wrong event", (_choices(event, num_events) != expected_events).any(axis=1) & possible)
+    for reason, key, wanted in (
+        ("wrong reward", REWARD, kitchen.sparse_rewards[expected_events].sum(axis=1, keepdims=True)),
+        ("wrong shaped reward", SHAPED_REWARD, kitchen.shaped_rewards[expected_events]),
+        ("wrong duration", DURATION, np.ones((len(codes), 1))),
+        ("terminated", TERMINATED, np.zeros((len(codes), 1))),
+    ):
+        given = values(key)
+        if given is not None:
+            flag(reason, (given != wanted).any(axis=1) & possible)
+    return flags
+
+
+def impossible(kitchen: Kitchen, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """What keeps states `[N, C]` from ever being: reason to `[N]`.
+
+    Stricter than overcooked-ai's own check: it also knows what no step leads to, such as a soup of one onion under the
+    old dynamics.
+    """
+    code = kitchen.code
+    cells, first = codes[:, CELL : code.first_counter : PLAYER_COLUMNS], code.first_counter
+    allowed = np.zeros((2, len(code.cells)), dtype=bool)
+    for cook in (0, 1):
+        allowed[cook, [code.cells.index(cell) for cell in code.kitchen.area(cook)]] = True
+    soups = FIRST_SOUP + kitchen.sizes - 1
+    things = np.concatenate([codes[:, HELD:first:PLAYER_COLUMNS], codes[:, first : code.first_pot]], axis=1)
+    onions, timers = codes[:, code.first_pot :: 2], codes[:, code.first_pot + 1 :: 2]
+    empty = onions == 0
+    return {
+        "two cooks in one cell": cells[:, 0] == cells[:, 1],
+        "cook out of its area": ~allowed[[0, 1], cells].all(axis=1),
+        "soup that cannot be cooked": ((things >= FIRST_SOUP) & ~np.isin(things, soups)).any(axis=1),
+        "empty pot's timer": (empty & (timers > 0)).any(axis=1),
+        "impossible pot": (~empty & ~kitchen.possible_pots[onions, timers]).any(axis=1),
+    }
+
+
+def _columns_of(kitchen: Kitchen) -> dict[str, slice]:
+    first, last = kitchen.code.first_counter, kitchen.code.first_pot
+    return {
+        "wrong next cell": slice(CELL, first, PLAYER_COLUMNS),
+        "wrong next direction": slice(DIRECTION, first, PLAYER_COLUMNS),
+        "wrong next object in hand": slice(HELD, first, PLAYER_COLUMNS),
+        "wrong next counter": slice(first, last),
+        "wrong next pot": slice(last, None),
+    }
+
+
+def _choices(one_hots: np.ndarray, size: int) -> np.ndarray:
+    """`[N, 2]` choices of two one-hots side by side, `[N, 2 * size]`."""
+    return one_hots.reshape(len(one_hots), 2, size).argmax(axis=2)
+
+
+def _are_choices(one_hots: np.ndarray, size: int) -> np.ndarray:
+    blocks = one_hots.reshape(len(one_hots), 2, size)
+    return ((blocks == 0) | (blocks == 1)).all(axis=(1, 2)) & ((blocks == 1).sum(axis=2) == 1).all(axis=1)

@@ -1,0 +1,132 @@
+"""The human play that comes with overcooked-ai, as plain arrays.
+
+Shapes: N steps, C columns of the state's code.
+
+The package has it as pickled tables, 27 MB each. They are read once, and only if they are the very files of
+overcooked-ai 1.1.0; what is kept is an .npz of integers.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from genreplay.envs.overcooked.codes import StateCode
+from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.package import data_folder, overcooked
+from genreplay.errors import UserError
+
+Split = Literal["train", "test"]
+
+LAYOUTS = {
+    "cramped_room": "cramped_room",
+    "asymmetric_advantages": "asymmetric_advantages",
+    "coordination_ring": "coordination_ring",
+    "forced_coordination": "random0",
+    "counter_circuit_o_1order": "random3",
+}
+"""The layouts that humans played, to the names they have in the data."""
+SHA256 = {
+    "train": "28659cfd09ee033d82b56bed905b239f078877e1b09d1f1b916e4bc0480ca4fa",
+    "test": "59979552a053f1efe762de976f37dd83e269d70d19b67613c61e856c86705666",
+}
+HUMAN_REWARD = 5.0
+"""What the data count for a soup."""
+
+
+@dataclass(frozen=True)
+class HumanPlay:
+    """Steps of pairs of people on one layout, in order."""
+
+    codes: np.ndarray
+    """`[N, C]`, int64."""
+    actions: np.ndarray
+    """`[N, 2]`, in the order of overcooked-ai."""
+    next_codes: np.ndarray
+    """`[N, C]`."""
+    soups: np.ndarray
+    """`[N]`: soups delivered in the step."""
+    episodes: np.ndarray
+    """`[N]`: number of the game that the step belongs to."""
+
+
+def human_play(layout: str, split: Split, folder: Path) -> HumanPlay:
+    """The play on `layout`, from the .npz in `folder`, which is written there first where it is missing.
+
+    Args:
+        layout: one of `LAYOUTS`.
+        split: `train` or `test`, played by different people.
+        folder: where to keep the converted play.
+
+    Raises:
+        UserError: nobody played this layout, or the package's files are not those of overcooked-ai 1.1.0.
+    """
+    if layout not in LAYOUTS:
+        raise UserError(f"human play: nobody played {layout!r}; choose one of {', '.join(LAYOUTS)}")
+    path = folder / f"{layout}_{split}.npz"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write(convert(layout, split), path)
+    return read(path)
+
+
+def write(play: HumanPlay, path: Path) -> None:
+    """Write `play` as an .npz file, all at once."""
+    part = path.with_suffix(f".{os.getpid()}.npz")
+    np.savez_compressed(part, **{field.name: _smallest(getattr(play, field.name)) for field in fields(play)})
+    os.replace(part, path)
+
+
+def read(path: Path) -> HumanPlay:
+    """Read what `write` wrote. Executes nothing from the file."""
+    with np.load(path, allow_pickle=False) as arrays:
+        return HumanPlay(**{field.name: arrays[field.name].astype(np.int64) for field in fields(HumanPlay)})
+
+
+def convert(layout: str, split: Split) -> HumanPlay:
+    """The play on `layout` from the package's own files."""
+    import pandas
+
+    path = data_folder() / "human_data" / f"clean_{split}_trials.pickle"
+    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[split]:
+        raise UserError(f"human play: {path} is not the file of overcooked-ai 1.1.0; install that version again")
+    table = pandas.read_pickle(path)
+    table = table[table["layout_name"] == LAYOUTS[layout]]
+    code = StateCode(read_layout(layout))
+    games = zip(table["workerid_num"], table["round_num"], strict=True)
+    numbers: dict[Any, int] = {}
+    return HumanPlay(
+        codes=_codes(code, table["state"]),
+        actions=np.array([_actions(text) for text in table["joint_action"]]),
+        next_codes=_codes(code, table["next_state"]),
+        soups=(table["reward"].to_numpy() / HUMAN_REWARD).astype(np.int64),
+        episodes=np.array([numbers.setdefault(game, len(numbers)) for game in games]),
+    )
+
+
+def _codes(code: StateCode, texts: Any) -> np.ndarray:
+    state = overcooked("mdp.overcooked_mdp").OvercookedState
+    overcooked("mdp.overcooked_mdp").Recipe.configure({})
+    rows: dict[str, np.ndarray] = {}
+    for text in texts:
+        if text not in rows:
+            entries = ast.literal_eval(text)
+            entries["objects"] = list(entries["objects"].values())
+            rows[text] = code.encode(state.from_dict(entries))
+    return np.stack([rows[text] for text in texts])
+
+
+def _actions(text: str) -> list[int]:
+    known = overcooked("mdp.actions").Action.ACTION_TO_INDEX
+    return [known[a.lower() if isinstance(a, str) else tuple(a)] for a in json.loads(text.replace("'", '"'))]
+
+
+def _smallest(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.min_scalar_type(int(array.max(initial=0))))

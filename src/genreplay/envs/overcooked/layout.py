@@ -1,0 +1,73 @@
+"""What a joint transition of two cooks is made of, for replay and generators.
+
+Shapes: N rows, O observation, E kinds of events, P partners.
+"""
+
+from __future__ import annotations
+
+import torch
+from tensordict import TensorDictBase
+
+from genreplay.envs.overcooked.codes import StateCode
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
+from genreplay.transition import (
+    ACTION,
+    DURATION,
+    EVENT,
+    LEARNER,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    PARTNER,
+    REWARD,
+    SHAPED_REWARD,
+    TERMINATED,
+    Column,
+    Key,
+    Seats,
+    TransitionLayout,
+)
+
+
+def build_layout(kitchen: Kitchen, learners: str, num_partners: int) -> TransitionLayout:
+    """The columns: the state, both actions, the next state and what each cook did; the rewards follow from that.
+
+    Args:
+        kitchen: whose transitions.
+        learners: `both` seats always learn, or `one` beside a partner.
+        num_partners: P.
+    """
+    code, num_events = kitchen.code, len(kitchen.event_names)
+    both = learners == "both"
+    columns = (
+        *_state_columns(OBSERVATION, "", code),
+        *(Column(ACTION, i * NUM_ACTIONS, "categorical", f"action {i}", NUM_ACTIONS) for i in (0, 1)),
+        *_state_columns(NEXT_OBSERVATION, "next ", code),
+        *(Column(EVENT, i * num_events, "categorical", f"event {i}", num_events) for i in (0, 1)),
+        Column(PARTNER, 0, "categorical", "partner", num_partners, derived=num_partners == 1),
+        # The seat that learns is a choice of two; where both do, nothing is left to choose.
+        Column(LEARNER, 0, "binary" if both else "categorical", "learner", 2, low=0.0, high=1.0, derived=both),
+        Column(REWARD, 0, "continuous", "reward", derived=True),
+        Column(SHAPED_REWARD, 0, "continuous", "shaped reward", 2, derived=True),
+        Column(DURATION, 0, "continuous", "duration", low=1.0, high=1.0, derived=True),
+        Column(TERMINATED, 0, "binary", "terminated", derived=True),
+    )
+    sparse, shaped = torch.from_numpy(kitchen.sparse_rewards), torch.from_numpy(kitchen.shaped_rewards)
+
+    def derive(transitions: TensorDictBase) -> None:
+        events = transitions.get(EVENT).unflatten(-1, (2, num_events))
+        transitions.set(REWARD, (events @ sparse.to(events.device)).sum(-1, keepdim=True))
+        transitions.set(SHAPED_REWARD, events @ shaped.to(events.device))
+        transitions.get(DURATION).fill_(1.0)
+        transitions.get(TERMINATED).fill_(0.0)
+        if both:
+            transitions.get(LEARNER).fill_(1.0)
+        if num_partners == 1:
+            transitions.get(PARTNER).fill_(1.0)
+
+    seats = Seats(torch.from_numpy(code.permutation), NUM_ACTIONS, "both" if both else "one")
+    return TransitionLayout(columns, derive, seats)
+
+
+def _state_columns(key: Key, prefix: str, code: StateCode) -> list[Column]:
+    places = zip(code.offsets.tolist(), code.names, code.sizes.tolist(), strict=True)
+    return [Column(key, start, "categorical", f"{prefix}{name}", width) for start, name, width in places]

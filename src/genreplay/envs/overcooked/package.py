@@ -1,0 +1,67 @@
+"""The one place that imports overcooked-ai, and what that takes. Stepping a kitchen does not need it."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+PACKAGE = "overcooked_ai_py"
+
+
+def data_folder() -> Path:
+    """Where the package keeps its layouts and the human play. Imports nothing."""
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None and spec.origin is not None, "overcooked-ai is a dependency of genreplay"
+    return Path(spec.origin).parent / "data"
+
+
+def overcooked(module: str) -> ModuleType:
+    """A module of overcooked-ai 1.1.0, such as `mdp.overcooked_mdp`.
+
+    The package uses `np.Inf`, which NumPy 2 dropped, and imports the old `gym`, which prints a notice that it is no
+    longer maintained; the name is put back, and the notice taken from gym's own list, before the import.
+    """
+    if not hasattr(np, "Inf"):
+        np.Inf = np.inf  # type: ignore[attr-defined]
+    import_module("gym_notices.notices").notices.clear()
+    return import_module(f"{PACKAGE}.{module}")
+
+
+def gridworld(layout: Any, dynamics: str = "new") -> Any:
+    """The package's `OvercookedGridworld` of a kitchen's map, under the old or the new dynamics.
+
+    Recipes are global in the package: only the gridworld made last steps as it should.
+    """
+    mdp = overcooked("mdp.overcooked_mdp").OvercookedGridworld
+    base = mdp.from_grid(list(layout.grid), {"layout_name": layout.name, **_options(layout)})
+    return base if dynamics == "new" else _with_old_dynamics(base)
+
+
+def _options(layout: Any) -> dict[str, Any]:
+    options = {key: value for key, value in layout.options.items() if key != "start_state"}
+    if layout.options.get("start_state") is not None:
+        state = overcooked("mdp.overcooked_mdp").OvercookedState
+        options["start_state"] = state.from_dict(layout.options["start_state"])
+    return options
+
+
+def _with_old_dynamics(base: Any) -> Any:
+    """The rules that later versions call `old_dynamics`: no cook starts a pot, a pot with three onions starts itself."""
+
+    class OldDynamics(type(base)):  # type: ignore[misc]
+        def soup_to_be_cooked_at_location(self, state: Any, pos: Any) -> bool:
+            return False
+
+        def step_environment_effects(self, state: Any) -> None:
+            for soup in state.objects.values():
+                if soup.name == "soup" and soup.is_idle and len(soup.ingredients) == 3:
+                    soup.begin_cooking()
+            super().step_environment_effects(state)
+
+    base.__class__ = OldDynamics
+    return base

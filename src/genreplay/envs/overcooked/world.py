@@ -1,0 +1,53 @@
+"""Two cooks in one kitchen as a world to learn in. Shapes: N transitions."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from genreplay.envs.base import EpisodeSeeds, World
+from genreplay.envs.overcooked.check import REASONS, reasons
+from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.env import OvercookedEnv
+from genreplay.envs.overcooked.kitchen import Kitchen
+from genreplay.envs.overcooked.layout import build_layout
+from genreplay.envs.overcooked.layouts import read_layout
+
+METRIC_UNITS = MappingProxyType(
+    {"sparse_return": "", "deliveries": "soups", "potted_onions": "onions", "shaped_return": ""}
+)
+
+
+class OvercookedWorld(World):
+    """One Overcooked layout. The reward is the team's, for soups alone; shaped rewards are told beside it."""
+
+    headline = "sparse_return"
+    headline_unit = ""
+    minimise = False
+    metric_units = METRIC_UNITS
+
+    def __init__(self, config: OvercookedConfig):
+        self.config = config
+        self.kitchen = Kitchen(read_layout(config.layout), config.dynamics)
+        self.layout = build_layout(self.kitchen, config.learners, config.num_partners)
+
+    def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> OvercookedEnv:
+        """Kitchens in this process; with `evaluation`, always from the layout's own start."""
+        return OvercookedEnv(self.config, self.kitchen, num_workers, episode_seeds, evaluation)
+
+    def card(self) -> dict[str, Any]:
+        """Inputs and outputs of a cook's policy, and what its choices mean."""
+        actions = ["north", "south", "east", "west", "stay", "interact"]
+        return {**super().card(), "actions": actions, "events": list(self.kitchen.event_names)}
+
+    def validity(self, transitions: TensorDictBase) -> dict[str, Tensor]:
+        """Which joint transitions `[N]` are exactly what the simulator gives: `valid` `[N]`, and each reason why not.
+
+        A measure of generated rows. It must not choose or change what an agent learns from.
+        """
+        flags = torch.from_numpy(reasons(self.kitchen, transitions))
+        return {"valid": ~flags.any(dim=1), **dict(zip(REASONS, flags.unbind(dim=1), strict=True))}
