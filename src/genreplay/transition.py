@@ -114,6 +114,11 @@ class TransitionLayout:
     seats: Seats | None = None
     """Where two players act together with categorical actions; None where one acts."""
 
+    @property
+    def stored_keys(self) -> tuple[Key, ...]:
+        """What a replay buffer keeps of a transition of this environment, real or synthetic."""
+        return (*self.widths(), TRUNCATED, DONE, IS_SYNTHETIC)
+
     def widths(self) -> dict[Key, int]:
         """How many entries each transition tensor has."""
         widths: dict[Key, int] = {}

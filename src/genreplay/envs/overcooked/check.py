@@ -58,7 +58,8 @@ def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
         return None if value is None else value.detach().cpu().numpy()
 
     state, action = values(OBSERVATION), values(ACTION)
-    assert state is not None and action is not None
+    if state is None or action is None:
+        raise ValueError("reasons: rows must have an observation and an action")
     flags = np.zeros((len(state), len(REASONS)), dtype=bool)
 
     def flag(reason: str, wrong: np.ndarray) -> None:

@@ -24,10 +24,11 @@ from genreplay.transition import ACTION, AGENTS_ACTION
 class OvercookedEnv(BatchedEnv):
     """W kitchens side by side, stepped as one.
 
-    Each agent's own keys, in TorchRL's group `agents`: `observation` `[W, 2, O]` with itself first (`[W, 2, X, Y, 26]` for
-    the grid), `action` `[W, 2]` (int64, see `kitchen.NUM_ACTIONS`), `reward` `[W, 2, 1]`, the team's, and `shaped_reward`
-    `[W, 2, 1]`. Beside them what a joint transition needs: `observation` `[W, O]`, `reward` `[W, 1]`, `event` `[W, 2 * E]`,
-    `shaped_reward` `[W, 2]`, `learner` `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at the horizon.
+    Each agent's own keys, in TorchRL's group `agents`: `observation` `[W, 2, O]`, itself first (`[W, 2, X, Y, 26]` for
+    the grid), `action` `[W, 2]` (int64, see `kitchen.NUM_ACTIONS`), `reward` `[W, 2, 1]`, the team's, and
+    `shaped_reward` `[W, 2, 1]`. Beside them what a joint transition needs: `observation` `[W, O]`, `reward` `[W, 1]`,
+    `event` `[W, 2 * E]`, `shaped_reward` `[W, 2]`, `learner` `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at
+    the horizon.
 
     An episode is a function of its seed and its actions.
 
@@ -218,9 +219,7 @@ class OvercookedEnv(BatchedEnv):
     def _observed(self, out: TensorDictBase) -> TensorDictBase:
         """Put into `out` what is seen now, by agents and as a joint state, and who takes part."""
         views = torch.from_numpy(self._views(np.arange(self.num_workers)))
-        joint = (
-            torch.from_numpy(self.kitchen.code.one_hot(self.codes)) if self._grid is not None else views[:, 0].clone()
-        )
+        joint = views[:, 0].clone() if self._grid is None else torch.from_numpy(self.kitchen.code.one_hot(self.codes))
         out.set(("agents", "observation"), views)
         out.set("observation", joint)
         out.set("learner", torch.from_numpy(self._learners).float())

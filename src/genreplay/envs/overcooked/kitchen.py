@@ -138,8 +138,8 @@ class Kitchen:
         return following, events
 
     def random_states(self, rng: np.random.Generator, num_states: int) -> np.ndarray:
-        """Possible states `[N, C]`: each cook anywhere it can walk, hands and counters mostly empty, pots in any
-        possible condition with equal chances.
+        """Possible states `[N, C]`: each cook anywhere it can walk, half of the hands and a tenth of the counters in use,
+        each pot in any condition (so many onions, waiting, cooking or ready) with equal chances.
         """
         code = self.code
         codes = np.zeros((num_states, len(code.sizes)), dtype=np.int64)
@@ -157,8 +157,13 @@ class Kitchen:
         for player in (0, 1):
             codes[:, player * PLAYER_COLUMNS + DIRECTION] = rng.integers(len(DIRECTIONS), size=num_states)
         pots = np.argwhere(self.possible_pots)
+        ready = pots[:, 1] == np.array([0, *code.kitchen.cook_times])[pots[:, 0]] + 1
+        _, condition, sizes = np.unique(
+            np.stack([pots[:, 0], pots[:, 1] > 0, ready]), axis=1, return_inverse=True, return_counts=True
+        )
+        chances = 1.0 / (sizes[condition] * len(sizes))
         for column in range(code.first_pot, codes.shape[1], 2):
-            codes[:, column : column + 2] = pots[rng.integers(len(pots), size=num_states)]
+            codes[:, column : column + 2] = pots[rng.choice(len(pots), size=num_states, p=chances)]
         return codes
 
     # Tables ----------------------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ def _kitchen(name: str, entries: Any) -> KitchenMap:
 def _checked_grid(grid: tuple[str, ...]) -> tuple[Cell, Cell]:
     """Where the two cooks start. UserError unless the map is a closed kitchen with all it takes."""
     if len({len(row) for row in grid}) != 1:
-        raise UserError(f"the map's rows differ in length ({', '.join(str(len(row)) for row in grid)})")
+        lengths = ", ".join(str(len(row)) for row in grid)
+        raise UserError(f"the map's rows differ in length ({lengths}); each must begin and end with X, O, D, P or S")
     cells = "".join(grid)
     if "T" in cells:
         raise UserError("the map has tomatoes (T), but genreplay knows onion soups only; choose a layout without")

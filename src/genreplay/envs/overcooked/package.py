@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from genreplay.errors import UserError
+
 PACKAGE = "overcooked_ai_py"
 
 
 def data_folder() -> Path:
     """Where the package keeps its layouts and the human play. Imports nothing."""
     spec = importlib.util.find_spec(PACKAGE)
-    assert spec is not None and spec.origin is not None, "overcooked-ai is a dependency of genreplay"
+    if spec is None or spec.origin is None:
+        raise UserError("overcooked-ai is not installed; install genreplay with its dependencies")
     return Path(spec.origin).parent / "data"
 
 
@@ -51,7 +54,7 @@ def _options(layout: Any) -> dict[str, Any]:
 
 
 def _with_old_dynamics(base: Any) -> Any:
-    """The rules that later versions call `old_dynamics`: no cook starts a pot, a pot with three onions starts itself."""
+    """What later versions call `old_dynamics`: no cook starts a pot, a pot with three onions starts itself."""
 
     class OldDynamics(type(base)):  # type: ignore[misc]
         def soup_to_be_cooked_at_location(self, state: Any, pos: Any) -> bool:
