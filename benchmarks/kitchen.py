@@ -3,8 +3,8 @@
     python benchmarks/kitchen.py [--layout NAME] [--kitchens N] [--seconds S] [--repeats N] [--json FILE]
 
 Every contender plays random actions, new dynamics, and encodes what both cooks see after each step; rounds are
-interleaved. Reported: steps/s (a step is one joint step of one kitchen; median over the rounds), and the median over the
-rounds of the ratio to the package.
+interleaved. Reported: steps/s (a step is one joint step of one kitchen; median over the rounds), and the median over
+the rounds of the ratio to the package.
 
 package      overcooked-ai's get_state_transition and lossless_state_encoding, one kitchen
 kitchen      genreplay's batched step and one-hot codes for both cooks

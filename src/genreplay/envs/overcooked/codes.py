@@ -97,13 +97,13 @@ class StateCode:
             where = self.cells[cell]
             players.append(mdp.PlayerState(where, DIRECTIONS[direction], make(held, where)))
         objects = {}
-        for cell, kind in zip(self.counters, row[self.first_counter :], strict=False):
+        for counter, kind in zip(self.counters, row[self.first_counter :], strict=False):
             if kind != NOTHING:
-                objects[cell] = make(kind, cell)
-        for i, cell in enumerate(self.pots):
+                objects[counter] = make(kind, counter)
+        for i, pot in enumerate(self.pots):
             onions, timer = row[self.first_pot + 2 * i : self.first_pot + 2 * i + 2]
             if onions or timer:
-                objects[cell] = mdp.SoupState.get_soup(cell, onions, cooking_tick=timer - 1)
+                objects[pot] = mdp.SoupState.get_soup(pot, onions, cooking_tick=timer - 1)
         orders = {key: self.kitchen.options.get(f"start_{key}") or [] for key in ("all_orders", "bonus_orders")}
         return mdp.OvercookedState(players, objects, **orders)
 

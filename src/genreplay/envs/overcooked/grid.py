@@ -5,6 +5,8 @@ Shapes: N states, X width and Y height of the map, 26 layers in overcooked-ai's 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, DISH, FIRST_SOUP, HELD, ONION, PLAYER_COLUMNS, StateCode
@@ -71,7 +73,7 @@ class LosslessGrid:
         return out + shared[:, None]
 
     @staticmethod
-    def _put(shared: np.ndarray, rows: np.ndarray, x: object, y: object, things: np.ndarray) -> None:
+    def _put(shared: np.ndarray, rows: np.ndarray, x: Any, y: Any, things: np.ndarray) -> None:
         """Add what lies in, or is held at, one cell of each state."""
         shared[rows, x, y, _DISHES] += things == DISH
         shared[rows, x, y, _ONIONS] += things == ONION

@@ -80,7 +80,8 @@ def human_play(layout: str, split: Split, folder: Path) -> HumanPlay:
 def write(play: HumanPlay, path: Path) -> None:
     """Write `play` as an .npz file, all at once."""
     part = path.with_suffix(f".{os.getpid()}.npz")
-    np.savez_compressed(part, **{field.name: _smallest(getattr(play, field.name)) for field in fields(play)})
+    arrays: dict[str, Any] = {field.name: _smallest(getattr(play, field.name)) for field in fields(play)}
+    np.savez_compressed(part, **arrays)
     os.replace(part, path)
 
 

@@ -138,8 +138,8 @@ class Kitchen:
         return following, events
 
     def random_states(self, rng: np.random.Generator, num_states: int) -> np.ndarray:
-        """Possible states `[N, C]`: each cook anywhere it can walk, half of the hands and a tenth of the counters in use,
-        each pot in any condition (so many onions, waiting, cooking or ready) with equal chances.
+        """Possible states `[N, C]`: each cook anywhere it can walk, half of the hands and a tenth of the counters in
+        use, each pot in any condition (so many onions, waiting, cooking or ready) with equal chances.
         """
         code = self.code
         codes = np.zeros((num_states, len(code.sizes)), dtype=np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -54,9 +55,18 @@ def _options(layout: Any) -> dict[str, Any]:
 
 
 def _with_old_dynamics(base: Any) -> Any:
+    base.__class__ = _old_dynamics()
+    return base
+
+
+@cache
+def _old_dynamics() -> type:
     """What later versions call `old_dynamics`: no cook starts a pot, a pot with three onions starts itself."""
 
-    class OldDynamics(type(base)):  # type: ignore[misc]
+    class OldDynamics(overcooked("mdp.overcooked_mdp").OvercookedGridworld):  # type: ignore[misc]
+        # The package's planners copy themselves to disk, with the class by its name (see `__getattr__`).
+        __module__, __qualname__ = __name__, "OldDynamics"
+
         def soup_to_be_cooked_at_location(self, state: Any, pos: Any) -> bool:
             return False
 
@@ -66,5 +76,11 @@ def _with_old_dynamics(base: Any) -> Any:
                     soup.begin_cooking()
             super().step_environment_effects(state)
 
-    base.__class__ = OldDynamics
-    return base
+    return OldDynamics
+
+
+def __getattr__(name: str) -> type:
+    """`OldDynamics`, which cannot be made before the package is imported."""
+    if name == "OldDynamics":
+        return _old_dynamics()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
