@@ -7,6 +7,7 @@ import pytest
 import torch
 from torchrl.envs.utils import check_env_specs
 
+from genreplay.envs.base import POSSIBLE
 from genreplay.envs.overcooked.check import REASONS
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.world import OvercookedWorld
@@ -160,6 +161,19 @@ def test_what_the_simulator_did_is_valid():
     validity = world.validity(rows_of(world, env))
     assert validity["valid"].all()
     assert list(validity) == ["valid", *REASONS]
+
+
+def test_the_simulator_s_own_step_is_what_the_rows_say():
+    world, env = make(num_workers=16, start="random", horizon=30)
+    rows = rows_of(world, env)
+    answer = world.simulate(rows)
+    assert answer.pop(POSSIBLE).all()
+    for key in answer.keys(include_nested=True, leaves_only=True):
+        assert torch.equal(answer[key], rows[key]), key
+    rows[OBSERVATION] = rows[OBSERVATION].clone()
+    width = int(world.kitchen.code.offsets[3])
+    rows[OBSERVATION][:, width : 2 * width] = rows[OBSERVATION][:, :width]
+    assert not world.simulate(rows)[POSSIBLE].any()
 
 
 def broken(world, rows):

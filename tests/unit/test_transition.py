@@ -213,3 +213,9 @@ def test_rows_of_another_width_are_refused(shape):
 
 def test_no_rows_decode_to_no_transitions():
     assert len(Codec(LAYOUT).decode(torch.zeros(0, 11))) == 0
+
+
+def test_what_is_stored_are_the_layout_s_columns_and_how_the_step_ended():
+    columns = (Column("observation", 0, "continuous", "o"), Column(("next", "event"), 0, "categorical", "e", 3))
+    keys = TransitionLayout(columns).stored_keys
+    assert keys == ("observation", ("next", "event"), ("next", "truncated"), ("next", "done"), "is_synthetic")

@@ -6,8 +6,10 @@ Shapes: N rows, O observation, R reasons. The answer is a measure of generated r
 from __future__ import annotations
 
 import numpy as np
-from tensordict import TensorDictBase
+import torch
+from tensordict import TensorDict, TensorDictBase
 
+from genreplay.envs.base import POSSIBLE
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
 from genreplay.transition import (
@@ -93,6 +95,24 @@ def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
         if given is not None:
             flag(reason, (given != wanted).any(axis=1) & possible)
     return flags
+
+
+def simulate(kitchen: Kitchen, transitions: TensorDictBase) -> TensorDict:
+    """What follows from the states and actions of joint rows `[N]`: next state, events and rewards, and `POSSIBLE`."""
+    codes, num_events = kitchen.code.from_one_hot(transitions.get(OBSERVATION).cpu().numpy()), len(kitchen.event_names)
+    following, events = kitchen.step(codes, _choices(transitions.get(ACTION).cpu().numpy(), NUM_ACTIONS))
+    answer: dict[Key, np.ndarray] = {
+        NEXT_OBSERVATION: kitchen.code.one_hot(following),
+        EVENT: np.eye(num_events, dtype=np.float32)[events].reshape(len(codes), -1),
+        REWARD: kitchen.sparse_rewards[events].sum(axis=1, keepdims=True),
+        SHAPED_REWARD: kitchen.shaped_rewards[events],
+        TERMINATED: np.zeros((len(codes), 1), dtype=bool),
+        POSSIBLE: ~np.any(list(impossible(kitchen, codes).values()), axis=0),
+    }
+    out = TensorDict({}, batch_size=[len(codes)])
+    for key, value in answer.items():
+        out.set(key, torch.from_numpy(value))
+    return out
 
 
 def impossible(kitchen: Kitchen, codes: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,11 +6,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
 from genreplay.envs.base import EpisodeSeeds, World
-from genreplay.envs.overcooked.check import REASONS, reasons
+from genreplay.envs.overcooked.check import REASONS, reasons, simulate
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.env import OvercookedEnv
 from genreplay.envs.overcooked.kitchen import Kitchen
@@ -43,6 +43,10 @@ class OvercookedWorld(World):
         """Inputs and outputs of a cook's policy, and what its choices mean."""
         actions = ["north", "south", "east", "west", "stay", "interact"]
         return {**super().card(), "actions": actions, "events": list(self.kitchen.event_names)}
+
+    def simulate(self, transitions: TensorDictBase) -> TensorDict:
+        """What the kitchen itself does from the states of joint transitions `[N]`, with their actions."""
+        return simulate(self.kitchen, transitions)
 
     def validity(self, transitions: TensorDictBase) -> dict[str, Tensor]:
         """Which joint transitions `[N]` are exactly what the simulator gives: `valid` `[N]`, and each reason why not.
