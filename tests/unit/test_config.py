@@ -126,7 +126,7 @@ IN_THE_FILE = [
     ),
     ("agent: redq_sac", "x.yaml: agent: is a section, not 'redq_sac'; name one of its keys, such as agent.name"),
     ("loop:", "x.yaml: loop: is a section, not null; name one of its keys, such as loop.num_env_steps"),
-    ("env: {name: sumi}", "x.yaml: env.name: there is no env 'sumi'; choose one of gymnasium, sumo"),
+    ("env: {name: sumi}", "x.yaml: env.name: there is no env 'sumi'; choose one of gymnasium, overcooked, sumo"),
     ("agent: {gamma: 3}", "x.yaml: agent.gamma: must lie in (0, 1], not 3.0"),
     ("agent: {gamma: .nan}", "x.yaml: agent.gamma: must lie in (0, 1], not nan"),
     ("replay: {synthetic_fraction: 1}", "x.yaml: replay.synthetic_fraction: must lie in [0, 1), not 1.0"),
