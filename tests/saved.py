@@ -15,7 +15,7 @@ def save_untrained(folder: Path, config_yaml: str) -> Path:
     config = from_yaml(config_yaml, "test")
     agent = build_agent(config, build_world(config))
     with torch.no_grad():
-        agent.actor.network[-1].weight.mul_(12)
+        agent.average_actor.network[-1].weight.mul_(12)
     return checkpoint.save(
         folder,
         modules={"agent": agent.state_dict()},
