@@ -135,7 +135,7 @@ class Loop:
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
             prompts = None if condition is None else draw_prompts(condition, num_rows, team.prompt_top_fraction, seed)
-            rows = team.sample(num_rows, prompts, seed)
+            rows = team.sample(num_rows, prompts, seed).rows
             synthetic = self.parts.codec.decode(rows)
         self.parts.replay.replace_synthetic(synthetic)
         with self.report.diagnosing():

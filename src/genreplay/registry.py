@@ -96,6 +96,15 @@ register(
 )
 register("generator", "none", "genreplay.generators.config:NoneConfig", None)
 register("generator", "edm", "genreplay.generators.config:EdmConfig", "genreplay.generators.edm:EdmGenerator")
+register(
+    "generator", "masked", "genreplay.generators.config:MaskedConfig", "genreplay.generators.masked:MaskedGenerator"
+)
+register(
+    "generator",
+    "factorised",
+    "genreplay.generators.config:FactorisedConfig",
+    "genreplay.generators.factorised:FactorisedGenerator",
+)
 register("relevance", "none", "genreplay.relevance.config:NoneConfig", None)
 register(
     "relevance", "curiosity", "genreplay.relevance.config:CuriosityConfig", "genreplay.relevance.curiosity:Curiosity"

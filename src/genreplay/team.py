@@ -30,7 +30,7 @@ from torch import Tensor
 
 from genreplay.channel import Hub, Link, Message, RankError, failure_message, open_channel
 from genreplay.errors import UserError
-from genreplay.generators.base import Generator
+from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.fitting import OnProgress, fit
 
 BLAME_SECONDS = 2.0
@@ -101,24 +101,24 @@ class Team:
             shared = self._share(rows), self._share_optional(condition)
             return fit(self.fabric, self.generator, *shared, seed, on_progress)
 
-    def sample(self, num_rows: int, condition: Tensor | None, seed: int) -> Tensor:
-        """On rank 0: rows `[n, D]`, on this rank's device, each rank making a part of them.
+    def sample(self, num_rows: int, condition: Tensor | None, seed: int, prompt: Tensor | None = None) -> Sampled:
+        """On rank 0: n rows, on this rank's device, each rank making a part of them.
 
-        The rows are those that one rank alone would draw (to rounding).
+        The rows are those that one rank alone would draw (to rounding). `prompt` is as in `Generator.sample`.
 
         Raises:
             RankError: another rank failed.
         """
-        with self._order("sample", num_rows, condition, seed):
-            condition = self._share_optional(condition)
+        with self._order("sample", num_rows, condition, seed, prompt):
+            condition, prompt = self._share_optional(condition), self._share_optional(prompt)
             world_size = self.fabric.world_size
-            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size)]
+            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size, prompt).pack()]
             for rank in range(1, world_size):
                 here = self.generator.part_of(num_rows, rank, world_size)
-                part = parts[0].new_empty(here.stop - here.start, self.generator.num_columns)
+                part = parts[0].new_empty(here.stop - here.start, self.generator.packed_width)
                 dist.recv(part, rank)
                 parts.append(part)
-            return torch.cat(parts)
+            return Sampled.unpack(torch.cat(parts), self.generator.num_columns)
 
     def follow(self) -> None:
         """On the other ranks: carry out rank 0's orders until it leaves its `with`.
@@ -155,15 +155,20 @@ class Team:
             fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
         else:
             rank, world_size = self.fabric.global_rank, self.fabric.world_size
-            dist.send(self.generator.sample(num_rows, self._share_optional(condition), seed, rank, world_size), 0)
+            prompt = torch.empty(num_rows, self.generator.num_columns, device=device) if order["prompted"] else None
+            condition, prompt = self._share_optional(condition), self._share_optional(prompt)
+            dist.send(self.generator.sample(num_rows, condition, seed, rank, world_size, prompt).pack(), 0)
 
     @contextmanager
-    def _order(self, op: str, num_rows: int, condition: Tensor | None, seed: int) -> Iterator[None]:
+    def _order(
+        self, op: str, num_rows: int, condition: Tensor | None, seed: int, prompt: Tensor | None = None
+    ) -> Iterator[None]:
         if not isinstance(self._channel, Hub):
             yield
             return
         self._channel.check()
-        self._channel.send({"op": op, "num_rows": num_rows, "conditional": condition is not None, "seed": seed})
+        given = {"conditional": condition is not None, "prompted": prompt is not None}
+        self._channel.send({"op": op, "num_rows": num_rows, "seed": seed} | given)
         try:
             yield
         except Exception:

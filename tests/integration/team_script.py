@@ -31,8 +31,8 @@ def work(team: Team, out: Path) -> None:
     condition = rows.square().sum(dim=1, keepdim=True)
     team.fit(rows[:50], condition[:50], seed=1)
     metrics = team.fit(rows, condition, seed=2)
-    drawn = team.sample(75, condition.repeat(1, 1)[:75], seed=3)
-    unconditional = team.sample(5, None, seed=3)
+    drawn = team.sample(75, condition.repeat(1, 1)[:75], seed=3).rows
+    unconditional = team.sample(5, None, seed=3).rows
     torch.save(
         {"state": team.generator.state_dict(), "drawn": drawn, "unconditional": unconditional, "metrics": metrics}, out
     )

@@ -38,7 +38,7 @@ def fitted():
 @pytest.mark.parametrize(("mode", "centre"), [(0.0, (-2.0, 10.0)), (1.0, (2.0, 30.0))])
 def test_the_condition_steers_the_samples(fitted, mode, centre, scale):
     fitted.config.guidance_scale = scale
-    rows = fitted.sample(1000, torch.full((1000, 1), mode), seed=1)
+    rows = fitted.sample(1000, torch.full((1000, 1), mode), seed=1).rows
     right = (rows[:, 0] > 0).float().mean().item()
     assert abs(right - mode) < 0.03
     assert (rows[:, :2].mean(dim=0) - torch.tensor(centre)).abs().div(torch.tensor([0.3, 2.0])).max() < 0.4
@@ -48,7 +48,7 @@ def test_the_condition_steers_the_samples(fitted, mode, centre, scale):
 
 @pytest.mark.slow
 def test_without_a_condition_it_draws_the_whole_distribution(fitted):
-    rows, real = fitted.sample(4000, None, seed=2), mixture(1)[0]
+    rows, real = fitted.sample(4000, None, seed=2).rows, mixture(1)[0]
     assert abs((rows[:, 0] > 0).float().mean() - 0.3).item() < 0.06
     assert torch.allclose(torch.corrcoef(rows.T), torch.corrcoef(real.T), atol=0.03)
     assert torch.allclose(rows.std(dim=0), real.std(dim=0), rtol=0.08)
@@ -56,6 +56,6 @@ def test_without_a_condition_it_draws_the_whole_distribution(fitted):
 
 @pytest.mark.slow
 def test_a_column_that_others_fix_stays_fixed(fitted):
-    rows = fitted.sample(2000, None, seed=3)
+    rows = fitted.sample(2000, None, seed=3).rows
     error = (rows[:, 2] - rows[:, 0] - rows[:, 1]).abs().mean() / rows[:, 2].std()
     assert error < 0.05

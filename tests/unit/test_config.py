@@ -157,7 +157,10 @@ ON_THE_COMMAND_LINE = [
     ("seed=[", ": the value is invalid YAML (while parsing a flow node); quote it"),
     ("loop=3", ": loop: is a section, not 3; name one of its keys, such as loop.num_env_steps"),
     ("seed.x=3", ": seed: must be a whole number, not {'x': 3}"),
-    ("generator.name=edn", ": generator.name: there is no generator 'edn'; choose one of edm, none"),
+    (
+        "generator.name=edn",
+        ": generator.name: there is no generator 'edn'; choose one of edm, factorised, masked, none",
+    ),
     (
         "relevance.name=curiosity",
         ": relevance.name: 'curiosity' steers a generator, and generator.name is 'none'; write relevance.name: none, "

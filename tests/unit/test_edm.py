@@ -155,7 +155,7 @@ def test_constant_columns_come_back_exactly():
     rows[:, 1] = 0.3
     generator = small()
     metrics = fit(one_process(), generator, rows, None, seed=0)
-    drawn = generator.sample(20, None, seed=1)
+    drawn = generator.sample(20, None, seed=1).rows
     assert torch.equal(drawn[:, 1], torch.full((20,), 0.3))
     assert torch.isfinite(drawn).all()
     assert metrics["num_steps"] == 20
@@ -193,7 +193,7 @@ def test_state_dict_round_trip_draws_the_same_rows():
     assert not other.fitted
     other.load_state_dict(generator.state_dict())
     assert other.fitted
-    assert torch.equal(other.sample(30, condition, seed=5), generator.sample(30, condition, seed=5))
+    assert torch.equal(other.sample(30, condition, seed=5).rows, generator.sample(30, condition, seed=5).rows)
 
 
 def test_trainer_and_fabric_fit_the_same_weights():
@@ -220,12 +220,12 @@ def test_samples_do_not_depend_on_how_the_work_is_shared():
     generator = small(conditional=True)
     fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
     condition = torch.rand(29, 1)
-    whole = generator.sample(29, condition, seed=2)
+    whole = generator.sample(29, condition, seed=2).rows
     for num_parts in (2, 3, 5):
-        parts = [generator.sample(29, condition, 2, part, num_parts) for part in range(num_parts)]
+        parts = [generator.sample(29, condition, 2, part, num_parts).rows for part in range(num_parts)]
         assert torch.equal(torch.cat(parts), whole)
     assert len(torch.unique(whole, dim=0)) == 29
-    assert not torch.equal(generator.sample(29, condition, seed=3), whole)
+    assert not torch.equal(generator.sample(29, condition, seed=3).rows, whole)
 
 
 def test_progress_ends_at_the_last_step():

@@ -31,7 +31,9 @@ def test_an_entry_is_a_dataclass_that_knows_its_name_and_a_class_that_exists(kin
 def test_unknown_names_tell_the_choices() -> None:
     with pytest.raises(UserError) as error:
         registry.entry("generator", "gan")
-    assert str(error.value) == "generator.name: there is no generator 'gan'; choose one of edm, none"
+    assert (
+        str(error.value) == "generator.name: there is no generator 'gan'; choose one of edm, factorised, masked, none"
+    )
 
 
 def test_names_are_unique_and_kinds_are_known(own_entries: None) -> None:

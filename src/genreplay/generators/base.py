@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import lightning
 import torch
@@ -24,11 +24,37 @@ GRADIENT_CLIP_NORM = 1.0
 """Largest norm of the gradient, as in the releases of SynthER and PGR."""
 
 
+class Sampled(NamedTuple):
+    """Rows that a generator drew, and what it thinks of them."""
+
+    rows: Tensor
+    """`[n, D]` in the codec's units, not yet projected to valid ones."""
+    confidence: Tensor | None = None
+    """`[n, 1]` in [0, 1]: probability that the generator gives to what follows in the row; None where it has none."""
+    agree: Tensor | None = None
+    """`[n, 1]` bool: whether all members of the generator's ensemble hold the same outcome likeliest; None likewise."""
+
+    def pack(self) -> Tensor:
+        """All of it as one tensor `[n, D]` or `[n, D + 2]`, for travelling between ranks."""
+        if self.confidence is None or self.agree is None:
+            return self.rows
+        return torch.cat([self.rows, self.confidence, self.agree.to(self.rows.dtype)], dim=1)
+
+    @classmethod
+    def unpack(cls, packed: Tensor, num_columns: int) -> Sampled:
+        """What `pack` made; D is `num_columns`."""
+        if packed.shape[1] == num_columns:
+            return cls(packed)
+        return cls(packed[:, :num_columns], packed[:, -2:-1], packed[:, -1:] > 0.5)
+
+
 class GeneratorConfig(Protocol):
     """The options that every generator has."""
 
     num_fit_steps: int
     batch_size: int
+    learning_rate: float
+    weight_decay: float
     ema_decay: float
     warm_start: bool
     prompt_top_fraction: float
@@ -43,6 +69,11 @@ class Generator(lightning.LightningModule, ABC):
     methods. All randomness is passed in, as seeds or in the batch: every rank that fits the same rows with the same
     seed has the same weights.
     """
+
+    judges: bool = False
+    """Whether samples carry confidence and agreement."""
+    takes_prompts: bool = False
+    """Whether `sample` can be given the values of some columns."""
 
     config: GeneratorConfig
     network: nn.Module
@@ -84,8 +115,22 @@ class Generator(lightning.LightningModule, ABC):
         """Loss of a batch with `rows` `[B, D]`, `condition` `[B, 1]` (if there is one) and what `draw` gave."""
 
     @abstractmethod
-    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Tensor:
-        """`num_rows` rows `[num_rows, D]` in the codec's units, drawn from `ema`."""
+    def sample_chunk(
+        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
+    ) -> Sampled:
+        """`num_rows` rows in the codec's units, drawn from `ema`; `prompt` is None unless `takes_prompts`."""
+
+    def configure_optimizers(self) -> Any:
+        """AdamW whose step size falls to zero over `num_fit_steps` along a half cosine."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.config.learning_rate,
+            betas=(0.9, 0.99),
+            weight_decay=self.config.weight_decay,
+            fused=True,
+        )
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.num_fit_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def begin_fit(self, rows: Tensor, condition: Tensor | None, seed: int) -> None:
         """Prepare a fit to rows `[N, D]` and conditions `[N, 1]`.
@@ -123,7 +168,15 @@ class Generator(lightning.LightningModule, ABC):
         self._fitted.fill_(True)
 
     @torch.no_grad()
-    def sample(self, num_rows: int, condition: Tensor | None, seed: int, part: int = 0, num_parts: int = 1) -> Tensor:
+    def sample(
+        self,
+        num_rows: int,
+        condition: Tensor | None,
+        seed: int,
+        part: int = 0,
+        num_parts: int = 1,
+        prompt: Tensor | None = None,
+    ) -> Sampled:
         """Rows `[num_rows, D]` in the codec's units, not yet projected to valid ones.
 
         Each chunk of `sample_chunk_size` rows has a random stream of its own, so the rows do not depend on how many
@@ -135,20 +188,31 @@ class Generator(lightning.LightningModule, ABC):
             seed: of the noise.
             part: which of `num_parts` consecutive parts of the rows to make; the parts in order are the whole.
             num_parts: how many parts there are.
+            prompt: `[n, D]` in the codec's units: what the rows must hold, NaN where the generator is to draw.
         """
         if not self.fitted:
             raise RuntimeError("the generator has not been fitted: call fit before sample")
         if condition is not None and condition.shape != (num_rows, 1):
             raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{num_rows}, 1]")
+        if prompt is not None and not self.takes_prompts:
+            raise ValueError("this generator takes no prompt")
+        if prompt is not None and prompt.shape != (num_rows, self.num_columns):
+            raise ValueError(f"prompt has shape {tuple(prompt.shape)}; it must be [{num_rows}, {self.num_columns}]")
         here, size = self.part_of(num_rows, part, num_parts), self.config.sample_chunk_size
-        rows = [torch.empty(0, self.num_columns, device=self.device)]
+        chunks = [torch.empty(0, self.packed_width, device=self.device)]
         for start in range(here.start, here.stop, size):
             stop = min(start + size, here.stop)
             rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "sample", start // size))
             wanted = None if condition is None else condition[start:stop].to(self.device)
+            given = None if prompt is None else prompt[start:stop].to(self.device)
             with matmul_precision(self.config.matmul_precision):
-                rows.append(self.sample_chunk(stop - start, wanted, rng))
-        return torch.cat(rows)
+                chunks.append(self.sample_chunk(stop - start, wanted, given, rng).pack())
+        return Sampled.unpack(torch.cat(chunks), self.num_columns)
+
+    @property
+    def packed_width(self) -> int:
+        """Columns of a packed sample: D, and two more where the generator judges its rows."""
+        return self.num_columns + 2 * self.judges
 
     def part_of(self, num_rows: int, part: int, num_parts: int) -> slice:
         """Which rows are in the given part of `num_rows`: whole chunks, as evenly as they go."""

@@ -21,6 +21,93 @@ class NoneConfig:
 
 
 @dataclass
+class MaskedConfig:
+    """Masked discrete diffusion over whole transitions of categorical columns (D3PM, MDLM)."""
+
+    name: str = "masked"
+    """Which generator: `masked`."""
+
+    width: int = 256
+    """Width of the diffusion network's residual stream, in units."""
+    num_blocks: int = 2
+    """Residual blocks of the diffusion network, of two linear layers each."""
+
+    num_fit_steps: int = 2000
+    """Gradient steps of one fit."""
+    batch_size: int = 256
+    """Rows of a gradient step, on each rank."""
+    learning_rate: float = 2e-3
+    """AdamW's step size at the start of a fit; it falls to zero along a half cosine."""
+    weight_decay: float = 0.01
+    """AdamW's decoupled weight decay."""
+    ema_decay: float = 0.999
+    """Share of the old weights that their moving average (which is what samples) keeps at each step; as for `edm`."""
+    warm_start: bool = True
+    """Start each fit from the last one's weights; false starts afresh."""
+    condition_dropout: float = 0.25
+    """Share of the training rows whose condition is replaced by the null token (only with a relevance)."""
+
+    num_sampling_steps: int = 32
+    """Steps in which a row's columns are unmasked. Those of one step are drawn independently of each other, so with
+    fewer steps than columns rare combinations are drawn too seldom; more steps than columns change nothing."""
+    guidance_scale: float = 1.5
+    """w in l_uncond + w (l_cond - l_uncond), on logits; 1 samples the conditional model. What conditions is the
+    relevance and a prompted partner code."""
+    prompt_top_fraction: float = 0.25
+    """Conditions to sample with are drawn from this most relevant share of the real transitions."""
+    sample_chunk_size: int = 512
+    """Rows that go through the network together when sampling (twice as many with guidance)."""
+    matmul_precision: str = "medium"
+    """Of matrix products: `highest` is fp32; `high` may use TF32 and `medium` bfloat16 units where the hardware has
+    them."""
+
+    def __post_init__(self) -> None:
+        for field in ("width", "num_blocks", "num_fit_steps", "batch_size", "num_sampling_steps", "sample_chunk_size"):
+            require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
+        require(0 < self.learning_rate < math.inf, "learning_rate", f"must be positive, not {self.learning_rate}")
+        for field in ("weight_decay", "guidance_scale"):
+            require(getattr(self, field) >= 0, field, f"must not be negative, not {getattr(self, field)}")
+        for field in ("ema_decay", "condition_dropout"):
+            require(0 <= getattr(self, field) < 1, field, f"must lie in [0, 1), not {getattr(self, field)}")
+        require(
+            0 < self.prompt_top_fraction <= 1,
+            "prompt_top_fraction",
+            f"must lie in (0, 1], not {self.prompt_top_fraction}",
+        )
+        require(
+            self.matmul_precision in MATMUL_PRECISIONS,
+            "matmul_precision",
+            f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}",
+        )
+
+
+@dataclass
+class FactorisedConfig(MaskedConfig):
+    """Masked diffusion over states and actions, then an ensemble of categorical heads that say what follows."""
+
+    name: str = "factorised"
+    """Which generator: `factorised`."""
+
+    ensemble_size: int = 3
+    """M, one-step heads; their mean is the confidence, and they may disagree."""
+    member_share: float = 0.8
+    """Share of the distinct rows that each head learns from; below 1 heads differ where little is known."""
+    head_width: int = 256
+    """Width of a head's residual stream, in units."""
+    head_num_blocks: int = 2
+    """Residual blocks of a head, of two linear layers each."""
+    draw_outcomes: bool = False
+    """Draw each next column from the ensemble's mean; false takes its likeliest value, for a world that is
+    deterministic."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("ensemble_size", "head_width", "head_num_blocks"):
+            require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
+        require(0 < self.member_share <= 1, "member_share", f"must lie in (0, 1], not {self.member_share}")
+
+
+@dataclass
 class EdmConfig:
     """Diffusion over whole transitions: Karras et al. (2022) with a residual MLP, as in SynthER and PGR."""
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from genreplay.generators import sampler
-from genreplay.generators.base import Generator
+from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
 from genreplay.generators.normalizer import Normalizer
@@ -77,20 +77,10 @@ class EdmGenerator(Generator):
         rows = self.normalizer.normalize(batch["rows"])
         return edm_loss(self.network, rows, batch["noise"], batch["sigma"], context, self.config.sigma_data)
 
-    def configure_optimizers(self) -> Any:
-        """AdamW whose step size falls to zero over `num_fit_steps` along a half cosine."""
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=self.config.learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=self.config.weight_decay,
-            fused=True,
-        )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.num_fit_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Tensor:
-        """`num_rows` rows `[num_rows, D]` by the configured solver."""
+    def sample_chunk(
+        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
+    ) -> Sampled:
+        """`num_rows` rows by the configured solver."""
         config = self.config
         noise = torch.randn(num_rows, self.num_columns, generator=rng, device=rng.device)
         sigmas = sampler.karras_sigmas(config.num_sampling_steps, config.sigma_min, config.sigma_max, config.rho)
@@ -102,7 +92,7 @@ class EdmGenerator(Generator):
         else:
             churn = sampler.Churn(config.churn, config.churn_sigma_min, config.churn_sigma_max, config.churn_noise)
             rows = sampler.stochastic_heun(estimate, noise, sigmas, churn, rng)
-        return self.normalizer.denormalize(self.normalizer.limit(rows))
+        return Sampled(self.normalizer.denormalize(self.normalizer.limit(rows)))
 
     def denoiser(self, num_rows: int, condition: Tensor | None) -> sampler.Denoise:
         """The averaged denoiser for `num_rows` rows at conditions `[num_rows, 1]`, guided by `guidance_scale`.

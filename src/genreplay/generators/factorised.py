@@ -1,0 +1,125 @@
+"""Masked diffusion over states and actions, then an ensemble that says what follows.
+
+Shapes: N training rows, n sampled rows, B rows of a batch, D entries, M members.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from genreplay.generators.base import Sampled
+from genreplay.generators.categorical import Categories
+from genreplay.generators.config import FactorisedConfig
+from genreplay.generators.masked import MaskedGenerator
+from genreplay.generators.masked_diffusion import MaskedNetwork
+from genreplay.generators.one_step import (
+    OneStepHead,
+    Outcome,
+    copy_gate_log_prob,
+    copy_gate_probabilities,
+    member_share,
+    outcome,
+)
+from genreplay.precision import matmul_precision
+from genreplay.seeding import derive_seed
+
+
+class FactorisedNetwork(nn.Module):
+    """The diffusion over what holds at decision time, and the members that say what follows."""
+
+    def __init__(self, diffusion: MaskedNetwork, members: list[OneStepHead]):
+        super().__init__()
+        self.diffusion, self.members = diffusion, nn.ModuleList(members)
+
+
+class FactorisedGenerator(MaskedGenerator):
+    """p(state, action) by masked diffusion, p(next | state, action) by an ensemble of categorical one-step heads.
+
+    Every row carries the ensemble's confidence and agreement. `complete` labels given states and actions.
+
+    Args:
+        config: its options.
+        codec: says which columns a row has; those with a key `("next", ...)` follow, the others hold.
+        conditional: whether rows come with a relevance to condition on.
+
+    Raises:
+        UserError: a column is not categorical.
+    """
+
+    judges = True
+    config: FactorisedConfig
+
+    def diffused_columns(self) -> Categories:
+        """The columns that hold at decision time."""
+        return self.holds
+
+    def build_network(self) -> FactorisedNetwork:
+        """A diffusion network and M heads with fresh weights."""
+        config = self.config
+        heads = [
+            OneStepHead(self.holds, self.follows, config.head_width, config.head_num_blocks)
+            for _ in range(config.ensemble_size)
+        ]
+        return FactorisedNetwork(cast(MaskedNetwork, super().build_network()), heads)
+
+    def diffusion(self, averaged: bool) -> MaskedNetwork:
+        """The network that predicts masked columns: the one in training or its average."""
+        return cast(FactorisedNetwork, self.ema if averaged else self.network).diffusion
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
+        """Loss of the diffusion plus the mean of the members' negative log likelihoods per column."""
+        inputs, targets = self.holds.encode(batch["rows"]), self.follows.encode(batch["rows"])
+        learns = member_share(torch.cat([inputs, targets], dim=1), self.config.ensemble_size, self.config.member_share)
+        loss = super().training_step(batch, batch_idx)
+        members = cast(FactorisedNetwork, self.network).members
+        for head, mine in zip(members, learns, strict=True):
+            nll = -copy_gate_log_prob(*head(inputs), targets).mean(dim=1)
+            loss = loss + (nll * mine).sum() / mine.sum().clamp_min(1) / len(members)
+        return loss
+
+    def sample_chunk(
+        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
+    ) -> Sampled:
+        """`num_rows` rows: states and actions by unmasking, then what follows."""
+        if prompt is not None and bool((self.follows.encode(prompt) != self.follows.mask_codes).any()):
+            raise ValueError("this generator draws what follows itself: a prompt must hold NaN in the next columns")
+        return self._finish(self.draw_codes(num_rows, condition, prompt, rng), rng)
+
+    @torch.no_grad()
+    def complete(self, rows: Tensor, seed: int) -> Sampled:
+        """The given states and actions with what follows them by the ensemble: counterfactuals of one step.
+
+        Args:
+            rows: `[n, D]` in the codec's units; the next columns are ignored and replaced.
+            seed: of the draws (with `draw_outcomes`).
+        """
+        if not self.fitted:
+            raise RuntimeError("the generator has not been fitted: call fit before complete")
+        if rows.ndim != 2 or rows.shape[1] != self.num_columns:
+            raise ValueError(f"rows have shape {tuple(rows.shape)}, but this generator has {self.num_columns} columns")
+        codes = self.holds.encode(rows.to(self.device))
+        if bool((codes == self.holds.mask_codes).any()):
+            raise ValueError("complete needs every column of state and action; use sample with a prompt to draw some")
+        chunks = [torch.empty(0, self.packed_width, device=self.device)]
+        with matmul_precision(self.config.matmul_precision):
+            for i, chunk in enumerate(codes.split(self.config.sample_chunk_size)):
+                rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "complete", i))
+                chunks.append(self._finish(chunk, rng).pack())
+        return Sampled.unpack(torch.cat(chunks), self.num_columns)
+
+    def _finish(self, codes: Tensor, rng: torch.Generator) -> Sampled:
+        """Rows of input codes `[n, C]` and what follows them."""
+        after = self.follow(codes, rng)
+        rows = torch.zeros(len(codes), self.num_columns, device=codes.device)
+        self.holds.write(codes, rows)
+        self.follows.write(after.codes, rows)
+        return Sampled(rows, after.confidence, after.agree)
+
+    def follow(self, codes: Tensor, rng: torch.Generator) -> Outcome:
+        """What the averaged ensemble expects after input codes `[n, C]`."""
+        members = cast(FactorisedNetwork, self.ema).members
+        probabilities = torch.stack([copy_gate_probabilities(*head(codes)) for head in members])
+        return outcome(probabilities, rng if self.config.draw_outcomes else None)

@@ -1,0 +1,132 @@
+"""Masked diffusion over the whole transition. Shapes: N training rows, n sampled rows, B rows of a batch, D entries."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from genreplay.generators.base import Generator, Sampled
+from genreplay.generators.categorical import Categories, split_columns
+from genreplay.generators.config import MaskedConfig
+from genreplay.generators.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
+from genreplay.generators.normalizer import Normalizer
+from genreplay.transition import PARTNER, Codec
+
+
+class MaskedGenerator(Generator):
+    """Masked discrete diffusion over every categorical column of a transition, conditioned on relevance.
+
+    Any column can be prompted. The partner's code is a column too: where it is prompted it is guided like the
+    relevance, and the unguided half of the network sees it masked.
+
+    Args:
+        config: its options.
+        codec: says which columns a row has.
+        conditional: whether rows come with a relevance to condition on.
+
+    Raises:
+        UserError: a column is not categorical.
+    """
+
+    takes_prompts = True
+    config: MaskedConfig
+
+    def __init__(self, config: MaskedConfig, codec: Codec, conditional: bool):
+        super().__init__()
+        self.config, self.conditional, self._num_columns = config, conditional, codec.width
+        self.holds, self.follows = split_columns(codec, config.name)
+        self.diffused = self.diffused_columns()
+        """The columns that diffusion draws."""
+        self.condition_normalizer = Normalizer(1, "standard")
+        partner = torch.tensor([key == PARTNER for key in self.diffused.keys])
+        self.register_buffer("_guided_columns", partner, persistent=False)
+        self.set_network()
+
+    _guided_columns: Tensor
+
+    @property
+    def num_columns(self) -> int:
+        """D."""
+        return self._num_columns
+
+    def diffused_columns(self) -> Categories:
+        """Every column: those that hold at decision time, then those that follow."""
+        both = self.holds, self.follows
+        return Categories(sum((c.columns for c in both), ()), sum((c.starts for c in both), ()))
+
+    def build_network(self) -> nn.Module:
+        """A network with fresh weights."""
+        return MaskedNetwork(self.diffused, self.config.width, self.config.num_blocks, self.conditional)
+
+    def diffusion(self, averaged: bool) -> MaskedNetwork:
+        """The network that predicts masked columns: the one in training or its average."""
+        return cast(MaskedNetwork, self.ema if averaged else self.network)
+
+    def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
+        """Fit the normaliser of conditions `[N, 1]`."""
+        if self.conditional and condition is None:
+            raise ValueError("this generator is conditional: fit needs the condition of every row")
+        if not self.conditional and condition is not None:
+            raise ValueError("this generator has no condition: build it with conditional=True to use one")
+        if condition is not None:
+            self.condition_normalizer.fit(condition)
+
+    def draw(self, num_rows: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """Which columns each row hides, and which rows keep their condition."""
+        draws = {"masked": draw_mask(num_rows, len(self.diffused), rng)}
+        if self.conditional:
+            uniform = torch.rand(num_rows, 1, generator=rng, device=rng.device)
+            draws["keep"] = uniform >= self.config.condition_dropout
+        return draws
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
+        """Loss of predicting the hidden columns (`masked_loss`)."""
+        network = self.diffusion(averaged=False)
+        condition = self.condition_normalizer.normalize(batch["condition"]) if self.conditional else None
+        codes, masked = self.diffused.encode(batch["rows"]), batch["masked"]
+        hidden = torch.where(masked, self.diffused.mask_codes, codes)
+        return masked_loss(network(hidden, network.embed(condition, batch.get("keep"))), codes, masked)
+
+    def sample_chunk(
+        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
+    ) -> Sampled:
+        """`num_rows` rows, by unmasking."""
+        rows = torch.zeros(num_rows, self.num_columns, device=self.device)
+        self.diffused.write(self.draw_codes(num_rows, condition, prompt, rng), rows)
+        return Sampled(rows)
+
+    def draw_codes(
+        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
+    ) -> Tensor:
+        """Codes of the diffused columns `[n, C]`; those that the prompt `[n, D]` holds are taken from it."""
+        masks = self.diffused.mask_codes.expand(num_rows, -1)
+        codes = masks if prompt is None else self.diffused.encode(prompt)
+        predict = self.predictor(codes, condition)
+        return unmask(predict, codes, self.diffused.mask_codes, self.config.num_sampling_steps, rng)
+
+    def predictor(self, prompt: Tensor, condition: Tensor | None) -> Predict:
+        """The averaged network at conditions `[n, 1]`, guided by `guidance_scale`; `prompt` holds codes `[n, C]`.
+
+        Guided logits are l_uncond + w (l_cond - l_uncond) (Ho & Salimans, 2022, on logits). What conditions is the
+        relevance and a prompted partner code. Both halves go through the network as one batch.
+        """
+        network, scale, num_rows = self.diffusion(averaged=True), self.config.guidance_scale, len(prompt)
+        mask_codes = self.diffused.mask_codes
+        dropped = (prompt != mask_codes) & self._guided_columns
+        guided = scale != 1 and (condition is not None or bool(dropped.any()))
+        context = network.embed(None if condition is None else self.condition_normalizer.normalize(condition))
+        if guided:
+            context = torch.cat([c.expand(num_rows, -1) for c in (context, network.embed(None))])
+
+        def predict(codes: Tensor) -> Tensor:
+            if not guided:
+                return network(codes, context)
+            both = torch.cat([codes, torch.where(dropped, mask_codes, codes)])
+            conditional, unconditional = network(both, context).chunk(2)
+            # -inf - (-inf) is no number: choices that a column lacks are put back.
+            steered = unconditional + scale * (conditional - unconditional)
+            return steered.masked_fill(~self.diffused.real, -torch.inf)
+
+        return predict

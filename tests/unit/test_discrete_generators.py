@@ -1,0 +1,360 @@
+"""The generators of categorical rows: `masked` and `factorised`, on a small world that is known."""
+
+import copy
+import math
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from genreplay.errors import FieldError
+from genreplay.generators.base import Sampled
+from genreplay.generators.config import EdmConfig, FactorisedConfig, MaskedConfig
+from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.generators.fitting import fit
+from genreplay.generators.masked import MaskedGenerator
+from genreplay.generators.one_step import (
+    copy_gate_log_prob,
+    copy_gate_probabilities,
+    counterparts,
+    member_share,
+    outcome,
+)
+from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER, Codec, Column, TransitionLayout
+
+CELLS, COLOURS, MOVES, PARTNERS = 6, 3, 3, 2
+CODEC = Codec(
+    TransitionLayout(
+        (
+            Column(OBSERVATION, 0, "categorical", "cell", width=CELLS),
+            Column(OBSERVATION, CELLS, "categorical", "colour", width=COLOURS),
+            Column(ACTION, 0, "categorical", "move", width=MOVES),
+            Column(PARTNER, 0, "categorical", "partner", width=PARTNERS),
+            Column(NEXT_OBSERVATION, 0, "categorical", "next cell", width=CELLS),
+            Column(NEXT_OBSERVATION, CELLS, "categorical", "next colour", width=COLOURS),
+            Column(("next", "event"), 0, "categorical", "event", width=2),
+        )
+    )
+)
+NEXT = slice(CELLS + COLOURS + MOVES + PARTNERS, CODEC.width)
+
+
+def to_rows(*codes):
+    widths = (CELLS, COLOURS, MOVES, PARTNERS, CELLS, COLOURS, 2)
+    return torch.cat([torch.nn.functional.one_hot(c, n).float() for c, n in zip(codes, widths, strict=True)], dim=1)
+
+
+def to_codes(rows):
+    parts = rows.split((CELLS, COLOURS, MOVES, PARTNERS, CELLS, COLOURS, 2), dim=1)
+    assert all(((part == 0) | (part == 1)).all() and (part.sum(dim=1) == 1).all() for part in parts)
+    return torch.stack([part.argmax(dim=1) for part in parts], dim=1)
+
+
+def step(cell, colour, move):
+    """The world: a ring of cells, a colour that stays, an event where the ring closes."""
+    after = (cell + move) % CELLS
+    return after, colour, (after < cell).long()
+
+
+def world(num_rows=600, seed=0):
+    """Rows of the world. Partner 0 moves by 0 or 1, partner 1 by 1 or 2; the colour is the cell's parity."""
+    rng = torch.Generator().manual_seed(seed)
+    cell = torch.randint(CELLS, (num_rows,), generator=rng)
+    partner = torch.randint(PARTNERS, (num_rows,), generator=rng)
+    move = torch.randint(2, (num_rows,), generator=rng) + partner
+    return to_rows(cell, cell % 2, move, partner, *step(cell, cell % 2, move))
+
+
+def valid(rows):
+    codes = to_codes(rows)
+    return (torch.stack(step(*codes[:, :3].T), dim=1) == codes[:, 4:]).all(dim=1)
+
+
+def small(part=FactorisedGenerator, conditional=False, **options):
+    config = MaskedConfig if part is MaskedGenerator else FactorisedConfig
+    options = {"width": 32, "num_blocks": 1, "num_fit_steps": 20, "batch_size": 64, "sample_chunk_size": 16} | options
+    if part is FactorisedGenerator:
+        options = {"head_width": 32, "head_num_blocks": 1} | options
+    torch.manual_seed(0)
+    return part(config(**options), CODEC, conditional)
+
+
+def fitted(part=FactorisedGenerator, rows=None, condition=None, **options):
+    generator = small(part, condition is not None, **options)
+    fit(Fabric(accelerator="cpu", devices=1), generator, world() if rows is None else rows, condition, seed=0)
+    return generator
+
+
+LONG = {"num_fit_steps": 500, "learning_rate": 1e-2, "ema_decay": 0.98, "sample_chunk_size": 512}
+
+
+@pytest.fixture(scope="module")
+def masked():
+    return fitted(MaskedGenerator, **LONG)
+
+
+@pytest.fixture(scope="module")
+def factorised():
+    return fitted(FactorisedGenerator, **LONG)
+
+
+# What is learned -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["masked", "factorised"])
+def test_samples_follow_the_joint_distribution_of_the_rows(name, request):
+    generator = request.getfixturevalue(name)
+    rows = generator.sample(4000, None, seed=1).rows
+    assert valid(rows).float().mean() > 0.95
+    codes = to_codes(rows)
+    assert (codes[:, 1] == codes[:, 0] % 2).float().mean() > 0.97
+    flat = codes[:, 0] * 6 + codes[:, 2] * 2 + codes[:, 3]
+    real = torch.tensor(
+        [(0 <= m - p <= 1) / (CELLS * 4) for _ in range(CELLS) for m in range(MOVES) for p in range(PARTNERS)]
+    )
+    distance = 0.5 * (torch.bincount(flat, minlength=CELLS * 6) / 4000 - real).abs().sum()
+    uniform = 0.5 * (1 / (CELLS * 6) - real).abs().sum()
+    assert uniform > 0.3
+    assert distance < 0.12
+
+
+def test_a_prompted_partner_decides_how_it_moves_and_other_columns_stay_as_prompted(masked):
+    prompt = torch.full((600, CODEC.width), torch.nan)
+    observation, partner = slice(0, CELLS + COLOURS), slice(CELLS + COLOURS + MOVES, NEXT.start)
+    prompt[:, observation] = to_rows(*[torch.tensor([c]) for c in (4, 0, 0, 0, 0, 0, 0)])[0, observation]
+    prompt[:300, partner] = torch.tensor([1.0, 0.0])
+    prompt[300:, partner] = torch.tensor([0.0, 1.0])
+    drawn = masked.sample(600, None, seed=1, prompt=prompt).rows
+    given = ~prompt.isnan()
+    assert torch.equal(drawn[given], prompt[given])
+    move = to_codes(drawn)[:, 2]
+    assert (move[:300] == 2).float().mean() < 0.03
+    assert (move[300:] == 0).float().mean() < 0.03
+    assert 0.25 < (move[:300] == 1).float().mean() < 0.7
+
+
+def test_the_relevance_steers_and_guidance_steers_further():
+    rows = world()
+    condition = to_codes(rows)[:, 6:].float()
+    noisy = torch.where(torch.rand(600, 1, generator=torch.Generator().manual_seed(1)) < 0.4, 1 - condition, condition)
+    generator = fitted(MaskedGenerator, rows, noisy, **LONG)
+    share = {}
+    for scale in (0.0, 1.0, 3.0):
+        generator.config.guidance_scale = scale
+        share[scale] = to_codes(generator.sample(2000, torch.ones(2000, 1), seed=1).rows)[:, 6].float().mean().item()
+    real = condition.mean().item()
+    assert abs(share[0.0] - real) < 0.05
+    assert share[1.0] > share[0.0] + 0.03
+    assert share[3.0] > share[1.0] + 0.05
+
+
+def test_members_disagree_and_doubt_where_nothing_was_seen():
+    rows = world(2000)
+    codes = to_codes(rows)
+    hidden = (codes[:, 0] == 5) & (codes[:, 2] == 2)
+    generator = fitted(FactorisedGenerator, rows[~hidden], **LONG)
+    seen = generator.complete(rows[~hidden], seed=0)
+    unseen = generator.complete(rows[hidden], seed=0)
+    assert valid(seen.rows).float().mean() > 0.98
+    assert seen.agree.float().mean() > 0.95
+    assert seen.confidence.mean() > 0.9
+    assert unseen.confidence.mean() < seen.confidence.mean() - 0.2
+    assert unseen.agree.float().mean() <= seen.agree.float().mean()
+
+
+# complete --------------------------------------------------------------------------------------------------
+
+
+def test_complete_labels_counterfactual_actions_and_ignores_what_the_rows_say_follows(factorised):
+    rows = world(200, seed=3)
+    codes = to_codes(rows)
+    codes[:, 2] = (1 - (codes[:, 2] - codes[:, 3])) + codes[:, 3]  # the other move that this partner makes
+    rows = to_rows(*codes.T)
+    rows[:, NEXT] = torch.nan
+    labelled = factorised.complete(rows, seed=0)
+    assert torch.equal(labelled.rows[:, : NEXT.start], rows[:, : NEXT.start])
+    assert valid(labelled.rows).float().mean() > 0.97
+    assert labelled.confidence.shape == labelled.agree.shape == (200, 1)
+    assert labelled.agree.dtype == torch.bool
+    assert ((labelled.confidence > 0) & (labelled.confidence <= 1)).all()
+
+
+def test_complete_depends_on_its_seed_alone_and_only_when_it_draws():
+    generator = fitted(draw_outcomes=True)
+    rows = world(100)
+    first = generator.complete(rows, seed=1)
+    torch.rand(3)
+    for a, b in zip(first, generator.complete(rows, seed=1), strict=True):
+        assert torch.equal(a, b)
+    assert not torch.equal(first.rows, generator.complete(rows, seed=2).rows)
+    generator.config.draw_outcomes = False
+    assert torch.equal(generator.complete(rows, seed=1).rows, generator.complete(rows, seed=2).rows)
+    assert generator.complete(rows[:0], seed=1).rows.shape == (0, CODEC.width)
+
+
+# The ensemble ----------------------------------------------------------------------------------------------
+
+
+def test_copy_gate_by_hand():
+    logits = torch.tensor([[[0.0, math.log(3.0)], [0.0, 0.0]]])  # softmax: (1/4, 3/4), (1/2, 1/2)
+    gate = torch.tensor([[math.log(4.0), -torch.inf]])  # g = 0.8; the second column has nothing to copy
+    current = torch.tensor([[0, -1]])
+    p = copy_gate_probabilities(logits, gate, current)
+    assert torch.allclose(p, torch.tensor([[[0.8 + 0.2 * 0.25, 0.2 * 0.75], [0.5, 0.5]]]))
+    for target in ([0, 0], [1, 1]):
+        got = copy_gate_log_prob(logits, gate, current, torch.tensor([target]))
+        wanted = torch.stack([p[0, 0, target[0]], p[0, 1, target[1]]]).log()
+        assert torch.allclose(got[0], wanted)
+
+
+def test_copy_gate_gradients_are_finite_at_its_edges():
+    logits = torch.tensor([[[200.0, -200.0, -torch.inf]]], requires_grad=True)
+    for gate_value, current, target in ((-torch.inf, -1, 1), (200.0, 0, 1), (-200.0, 1, 1)):
+        gate = torch.tensor([[gate_value]], requires_grad=True)
+        loss = copy_gate_log_prob(logits, gate, torch.tensor([[current]]), torch.tensor([[target]])).sum()
+        assert loss.isfinite()
+        grads = torch.autograd.grad(loss, [logits, gate])
+        assert grads[0].isfinite().all()
+        assert gate_value == -torch.inf or grads[1].isfinite().all()
+
+
+def test_next_columns_copy_the_same_place_of_the_same_tensor():
+    generator = small()
+    assert counterparts(generator.holds, generator.follows).tolist() == [0, 1, -1]
+
+
+def test_confidence_is_the_product_of_mean_probabilities_and_one_dissenter_breaks_agreement():
+    p = torch.tensor(
+        [  # members, rows, columns, choices
+            [[[0.9, 0.1], [0.6, 0.4]], [[0.2, 0.8], [0.3, 0.7]]],
+            [[[0.7, 0.3], [0.2, 0.8]], [[0.4, 0.6], [0.1, 0.9]]],
+        ]
+    )
+    after = outcome(p)
+    assert after.codes.tolist() == [[0, 1], [1, 1]]
+    assert torch.allclose(after.confidence, torch.tensor([[0.8 * 0.6], [0.7 * 0.8]]))
+    assert after.agree.tolist() == [[False], [True]]
+    drawn = outcome(p[:, :1].expand(-1, 20_000, -1, -1), torch.Generator().manual_seed(0)).codes.float().mean(dim=0)
+    assert torch.allclose(drawn, torch.tensor([0.2, 0.6]), atol=0.015)
+
+
+def test_each_member_is_spared_a_random_share_of_distinct_rows_and_no_row_is_spared_by_all():
+    codes = torch.cartesian_prod(*[torch.arange(10)] * 4)
+    learns = member_share(codes, 3, 0.7)
+    assert torch.allclose(learns.float().mean(dim=1), torch.tensor(0.7 + 0.3**3), atol=0.02)
+    assert learns.any(dim=0).all()
+    both = (learns[0] & learns[1]).float().mean()
+    assert abs(both - (0.49 + 0.3**3)) < 0.02  # as if drawn independently
+    assert torch.equal(member_share(codes.flip(0), 3, 0.7), learns.flip(1))
+    assert member_share(codes, 3, 1.0).all()
+
+
+# As any generator ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [MaskedGenerator, FactorisedGenerator])
+def test_samples_do_not_depend_on_how_the_work_is_shared(part):
+    generator = fitted(part, condition=torch.rand(600, 1))
+    condition = torch.rand(45, 1)
+    prompt = world(45)
+    prompt[:, CELLS:] = torch.nan
+    whole = generator.sample(45, condition, 2, prompt=prompt).pack()
+    assert whole.shape == (45, generator.packed_width)
+    for num_parts in (2, 3, 5):
+        parts = [generator.sample(45, condition, 2, part, num_parts, prompt).pack() for part in range(num_parts)]
+        assert torch.equal(torch.cat(parts), whole)
+    assert not torch.equal(generator.sample(45, condition, 3, prompt=prompt).pack(), whole)
+
+
+@pytest.mark.parametrize("part", [MaskedGenerator, FactorisedGenerator])
+def test_state_dict_round_trip_draws_the_same_rows_and_fits_depend_on_their_seed_alone(part):
+    generator, again = fitted(part), small(part)
+    again.load_state_dict(generator.state_dict())
+    assert again.fitted
+    assert torch.equal(again.sample(30, None, seed=5).pack(), generator.sample(30, None, seed=5).pack())
+    torch.rand(5)
+    for a, b in zip(generator.ema.parameters(), fitted(part).ema.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_sample_survives_packing():
+    sampled = Sampled(torch.rand(3, 4), torch.rand(3, 1), torch.tensor([[True], [False], [True]]))
+    for a, b in zip(sampled, Sampled.unpack(sampled.pack(), 4), strict=True):
+        assert torch.equal(a, b)
+    plain = Sampled.unpack(Sampled(sampled.rows).pack(), 4)
+    assert plain.confidence is None
+    assert torch.equal(plain.rows, sampled.rows)
+
+
+def test_guided_logits_and_a_partner_that_the_unguided_half_does_not_see():
+    generator = fitted(MaskedGenerator, condition=torch.rand(600, 1), guidance_scale=2.0)
+    prompt = torch.full((4, CODEC.width), torch.nan)
+    prompt[:2, CELLS + COLOURS + MOVES : NEXT.start] = torch.tensor([0.0, 1.0])
+    codes = generator.diffused.encode(prompt)
+    assert codes[:, 3].tolist() == [1, 1, PARTNERS, PARTNERS]
+    condition = torch.rand(4, 1)
+    guided = generator.predictor(codes, condition)(codes)
+    network, real = generator.ema, generator.diffused.real
+    with torch.no_grad():
+        wanted = network(codes, network.embed(generator.condition_normalizer.normalize(condition)))
+        without = codes.clone()
+        without[:, 3] = PARTNERS
+        unguided = network(without, network.embed(None))
+    assert torch.allclose(guided[:, real], (unguided + 2 * (wanted - unguided))[:, real], atol=1e-5)
+    assert (guided[:, ~real] == -torch.inf).all()
+    generator.config.guidance_scale = 1.0
+    assert torch.equal(generator.predictor(codes, condition)(codes), wanted)
+
+
+def test_a_quarter_of_the_training_rows_lose_their_condition():
+    draws = small(conditional=True).draw(20_000, torch.Generator().manual_seed(0))
+    assert draws["keep"].float().mean().item() == pytest.approx(0.75, abs=0.02)
+    assert set(small().draw(2, torch.Generator())) == {"masked"}
+
+
+def test_edm_runs_on_categorical_columns_and_takes_no_prompt():
+    generator = EdmGenerator(EdmConfig(width=16, num_fit_steps=20, batch_size=32), CODEC, conditional=False)
+    fit(Fabric(accelerator="cpu", devices=1), generator, world(), None, seed=0)
+    drawn = generator.sample(50, None, seed=0)
+    assert drawn.confidence is None
+    assert to_codes(CODEC.project(drawn.rows)).shape == (50, 7)
+    with pytest.raises(ValueError, match="this generator takes no prompt"):
+        generator.sample(50, None, seed=0, prompt=world(50))
+
+
+def test_misuse_says_what_is_wrong():
+    unfitted, generator = small(), fitted()
+    with pytest.raises(RuntimeError, match="the generator has not been fitted: call fit before complete"):
+        unfitted.complete(world(3), 0)
+    with pytest.raises(ValueError, match="a prompt must hold NaN in the next columns"):
+        generator.sample(3, None, 0, prompt=world(3))
+    with pytest.raises(ValueError, match=r"prompt has shape \(2, 25\); it must be \[3, 25\]"):
+        generator.sample(3, None, 0, prompt=world(2))
+    with pytest.raises(ValueError, match=r"rows have shape \(3, 4\), but this generator has 25 columns"):
+        generator.complete(torch.zeros(3, 4), 0)
+    unknown = copy.deepcopy(world(3))
+    unknown[1, 2] = torch.nan
+    with pytest.raises(ValueError, match="complete needs every column of state and action"):
+        generator.complete(unknown, 0)
+    with pytest.raises(ValueError, match="this generator is conditional: fit needs the condition of every row"):
+        small(conditional=True).begin_fit(world(), None, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"ensemble_size": 0}, "ensemble_size: must be at least 1, not 0"),
+        ({"member_share": 0.0}, "member_share: must lie in (0, 1], not 0.0"),
+        ({"num_sampling_steps": 0}, "num_sampling_steps: must be at least 1, not 0"),
+        ({"guidance_scale": -1.0}, "guidance_scale: must not be negative, not -1.0"),
+        ({"condition_dropout": 1.0}, "condition_dropout: must lie in [0, 1), not 1.0"),
+        ({"learning_rate": 0.0}, "learning_rate: must be positive, not 0.0"),
+        ({"prompt_top_fraction": 1.5}, "prompt_top_fraction: must lie in (0, 1], not 1.5"),
+        ({"matmul_precision": "low"}, "matmul_precision: must be one of highest, high, medium, not 'low'"),
+    ],
+)
+def test_config_names_the_field_and_the_remedy(options, message):
+    with pytest.raises(FieldError) as error:
+        FactorisedConfig(**options)
+    assert str(error.value) == message
