@@ -5,15 +5,35 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from genreplay.generators.config import EdmConfig
+from genreplay.generators.base import Generator
+from genreplay.generators.config import EdmConfig, FactorisedConfig
 from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team, make_fabric
-from genreplay.transition import OBSERVATION, Codec, TransitionLayout, continuous_columns
+from genreplay.transition import (
+    ACTION,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    Codec,
+    Column,
+    TransitionLayout,
+    continuous_columns,
+)
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
+DISCRETE_CODEC = Codec(
+    TransitionLayout(
+        (
+            Column(OBSERVATION, 0, "categorical", "state", width=4),
+            Column(ACTION, 0, "categorical", "action", width=2),
+            Column(NEXT_OBSERVATION, 0, "categorical", "next state", width=4),
+        )
+    )
+)
 
 
 class Doomed(EdmGenerator):
@@ -38,14 +58,32 @@ def work(team: Team, out: Path) -> None:
     )
 
 
+def judge(team: Team, out: Path) -> None:
+    """A fit and a prompted sample of a generator that judges its rows."""
+    rng = torch.Generator().manual_seed(0)
+    state, action = torch.randint(4, (100,), generator=rng), torch.randint(2, (100,), generator=rng)
+    codes = (state, action, (state + action) % 4)
+    rows = torch.cat([torch.nn.functional.one_hot(c, n) for c, n in zip(codes, (4, 2, 4), strict=True)], dim=1).float()
+    team.fit(rows, None, seed=1)
+    prompt = rows[:75].clone()
+    prompt[:, 4:] = torch.nan
+    sampled = team.sample(75, None, seed=2, prompt=prompt)
+    torch.save({"prompt": prompt} | sampled._asdict(), out)
+
+
 def main(mode: str, out: Path, devices: int) -> None:
     """Run `mode` on rank 0 and serve on the others."""
     torch.set_num_threads(1)
     fabric = make_fabric("cpu", devices)
     fabric.launch()
     out.with_suffix(f".pid{fabric.global_rank}").write_text(str(os.getpid()))
-    config = EdmConfig(width=32, num_fit_steps=40, batch_size=32 // devices, sample_chunk_size=8)
-    generator = (Doomed if mode == "rank_1_raises" else EdmGenerator)(config, CODEC, conditional=True)
+    options: dict[str, Any] = {"width": 32, "num_fit_steps": 40, "batch_size": 32 // devices, "sample_chunk_size": 8}
+    generator: Generator
+    if mode == "judge":
+        generator = FactorisedGenerator(FactorisedConfig(**options, head_width=32), DISCRETE_CODEC, conditional=False)
+    else:
+        part = Doomed if mode == "rank_1_raises" else EdmGenerator
+        generator = part(EdmConfig(**options), CODEC, conditional=True)
     try:
         with Team(fabric, generator) as team:
             if fabric.global_rank > 0:
@@ -59,7 +97,7 @@ def main(mode: str, out: Path, devices: int) -> None:
             elif mode == "rank_1_dies":
                 time.sleep(60)
             else:
-                work(team, out)
+                (judge if mode == "judge" else work)(team, out)
     finally:
         print(f"rank {fabric.global_rank} cleans up", flush=True)
 

@@ -80,15 +80,14 @@ def test_the_expected_loss_of_exact_conditionals_is_the_entropy_per_column():
 
 
 def test_the_loss_equals_a_hand_computation():
-    logits = torch.tensor([[[0.0, math.log(3.0), -torch.inf], [0.0, 0.0, 0.0]]])
+    logits = torch.tensor([[[0.0, math.log(3.0), -torch.inf], [0.0, 0.0, 0.0]]])  # p(1) = 3/4; p(2) = 1/3
     codes = torch.tensor([[1, 2]])
-    both, first = torch.tensor([[True, True]]), torch.tensor([[True, False]])
-    assert masked_loss(logits, codes, first).item() == pytest.approx(-math.log(0.75))
-    assert masked_loss(logits, codes, both).item() == pytest.approx((-math.log(0.75) - math.log(1 / 3)) / 2)
-    two = masked_loss(logits.repeat(2, 1, 1), codes.repeat(2, 1), torch.cat([both, first]))
-    assert two.item() == pytest.approx(
-        (-2 * math.log(0.75) + (-math.log(0.75) - math.log(1 / 3)) / 2 + math.log(0.75)) / 2
-    )
+    one, two = torch.tensor([[True, False]]), torch.tensor([[True, True]])
+    loss_one, loss_two = math.log(4 / 3), (math.log(4 / 3) + math.log(3)) / 2
+    assert masked_loss(logits, codes, one).item() == pytest.approx(loss_one)
+    assert masked_loss(logits, codes, two).item() == pytest.approx(loss_two)
+    both = masked_loss(logits.repeat(2, 1, 1), codes.repeat(2, 1), torch.cat([one, two]))
+    assert both.item() == pytest.approx((loss_one + loss_two) / 2)
 
 
 def test_masks_hide_every_number_of_columns_and_every_column_equally_often():

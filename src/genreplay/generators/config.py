@@ -91,7 +91,8 @@ class FactorisedConfig(MaskedConfig):
     ensemble_size: int = 3
     """M, one-step heads; their mean is the confidence, and they may disagree."""
     member_share: float = 0.8
-    """Share of the distinct rows that each head learns from; below 1 heads differ where little is known."""
+    """Share of the distinct states and actions that each head learns from; below 1 heads differ where little is
+    known."""
     head_width: int = 256
     """Width of a head's residual stream, in units."""
     head_num_blocks: int = 2

@@ -72,12 +72,14 @@ class FactorisedGenerator(MaskedGenerator):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
         """Loss of the diffusion plus the mean of the members' negative log likelihoods per column."""
         inputs, targets = self.holds.encode(batch["rows"]), self.follows.encode(batch["rows"])
-        learns = member_share(torch.cat([inputs, targets], dim=1), self.config.ensemble_size, self.config.member_share)
+        share = self.config.member_share
+        learns = member_share(inputs, self.config.ensemble_size, share)
         loss = super().training_step(batch, batch_idx)
         members = cast(FactorisedNetwork, self.network).members
         for head, mine in zip(members, learns, strict=True):
             nll = -copy_gate_log_prob(*head(inputs), targets).mean(dim=1)
-            loss = loss + (nll * mine).sum() / mine.sum().clamp_min(1) / len(members)
+            # By the expected number of rows, not by that of this batch: shares of ranks then add up.
+            loss = loss + (nll * mine).mean() / share / len(members)
         return loss
 
     def sample_chunk(

@@ -112,13 +112,14 @@ class OneStepHead(nn.Module):
 
 
 def member_share(codes: Tensor, num_members: int, share: float) -> Tensor:
-    """Which rows each member learns from, `[M, B]` bool: a random `share` of all rows, by what they hold.
+    """Which rows each member learns from, `[M, B]` bool: a random `share` of all distinct inputs.
 
-    Equal rows fall alike in every batch, fit and process, so that a member never sees the rows it is spared, and
-    members differ where little is known. A row that every member would be spared goes to all.
+    It depends on the input alone, so it is the same in every batch, fit and process: a member never learns what
+    follows an input that it is spared, and members differ where little is known. What every member would be spared
+    goes to all.
 
     Args:
-        codes: whole rows `[B, C]`.
+        codes: inputs `[B, C]`.
         num_members: M.
         share: in (0, 1].
     """
