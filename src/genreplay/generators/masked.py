@@ -53,8 +53,8 @@ class MaskedGenerator(Generator):
 
     def diffused_columns(self) -> Categories:
         """Every column: those that hold at decision time, then those that follow."""
-        both = self.holds, self.follows
-        return Categories(sum((c.columns for c in both), ()), sum((c.starts for c in both), ()))
+        columns, starts = self.holds.columns + self.follows.columns, self.holds.starts + self.follows.starts
+        return Categories(columns, starts)
 
     def build_network(self) -> nn.Module:
         """A network with fresh weights."""
