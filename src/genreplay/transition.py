@@ -32,8 +32,6 @@ TRUNCATED: Key = ("next", "truncated")
 DONE: Key = ("next", "done")
 FAILED: Key = ("next", "failed")
 IS_SYNTHETIC: Key = "is_synthetic"
-PARTNER: Key = "partner"
-"""One-hot code of the partner that acted, where an environment has partners."""
 
 # Where two seats act together (see `Seats`).
 SHAPED_REWARD: Key = ("next", "shaped_reward")

@@ -77,7 +77,8 @@ class FactorisedGenerator(MaskedGenerator):
         loss = super().training_step(batch, batch_idx)
         members = cast(FactorisedNetwork, self.network).members
         for head, mine in zip(members, learns, strict=True):
-            nll = -copy_gate_log_prob(*head(inputs), targets).mean(dim=1)
+            logits, gate, current = head(inputs)
+            nll = -copy_gate_log_prob(logits, gate, current, targets).mean(dim=1)
             # By the expected number of rows, not by that of this batch: shares of ranks then add up.
             loss = loss + (nll * mine).mean() / share / len(members)
         return loss
