@@ -8,13 +8,16 @@ from lightning import Fabric
 from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.envs.base import World
+from genreplay.errors import UserError
 from genreplay.evaluate import Evaluator
 from genreplay.generators.base import Generator
+from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.loop import Parts
 from genreplay.registry import entry
 from genreplay.replay import MixedReplay
 from genreplay.schema import ExperimentConfig
 from genreplay.seeding import derive_seed
+from genreplay.synthesis import Synthesis
 from genreplay.team import Team
 from genreplay.transition import ACTION, OBSERVATION, Codec
 
@@ -39,6 +42,24 @@ def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
     return entry("agent", config.agent.name).part.for_layout(config.agent, world.layout, world.discount_period)
 
 
+def build_synthesis(
+    config: ExperimentConfig, codec: Codec, agent: EnsembleAgent, world: World, team: Team | None
+) -> Synthesis:
+    """How synthetic transitions come about; UserError where the generator or the world cannot do that."""
+    source = config.synthesis.source
+    if source == "counterfactual" and team is not None and not isinstance(team.generator, FactorisedGenerator):
+        raise UserError(
+            f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
+            f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
+        )
+    if source == "oracle" and type(world).simulate is World.simulate:
+        raise UserError(
+            f"synthesis.source: oracle asks the simulator, and env.name {config.env.name!r} cannot start it from an "
+            "observation; write generated or counterfactual"
+        )
+    return Synthesis(config.synthesis, codec, agent, world)
+
+
 def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:
     """Everything rank 0 owns: simulators, buffers, agent, relevance."""
     device = fabric.device
@@ -58,9 +79,12 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
         config.replay.storage,
         device=device,
         seed=derive_seed(config.seed, "replay"),
+        keys=world.layout.stored_keys,
     )
-    collection = Collection(env, agent.policy(deterministic=False), config.loop.warmup_env_steps)
+    policy = agent.policy(deterministic=False)
+    collection = Collection(env, policy, config.loop.warmup_env_steps, world.layout.stored_keys)
+    synthesis = build_synthesis(config, codec, agent, world, team)
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
     # Everything random from here on continues one stream, which checkpoints keep.
     torch.manual_seed(derive_seed(config.seed, "loop"))
-    return Parts(collection, replay, codec, agent, team, relevance, evaluator)
+    return Parts(collection, replay, codec, agent, team, relevance, synthesis, evaluator)

@@ -5,7 +5,7 @@ Shapes: W workers, n new rows (W less those whose simulator failed).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType
 
 from genreplay.envs.base import BatchedEnv
-from genreplay.transition import FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED
+from genreplay.transition import FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 
 class Collection:
@@ -30,23 +30,30 @@ class Collection:
         policy: observation -> action, exploring.
         warmup_env_steps: decisions drawn uniformly from the action space before the policy takes over;
             rounded up to whole rounds of W.
+        keys: what to keep of a transition.
     """
 
-    def __init__(self, env: BatchedEnv, policy: TensorDictModule, warmup_env_steps: int):
-        self.env, self.policy = env, policy
+    def __init__(
+        self,
+        env: BatchedEnv,
+        policy: TensorDictModule,
+        warmup_env_steps: int,
+        keys: Sequence[Key] = STORED_KEYS,
+    ):
+        self.env, self.policy, self._keys = env, policy, tuple(keys)
         self._warmup_left = -(-warmup_env_steps // env.num_workers) * env.num_workers
         self._collector: Collector | None = None
         self._batches: Iterator[TensorDictBase] | None = None
 
     def next(self) -> TensorDict:
-        """The next transitions `[n]`, with `STORED_KEYS`; rows of a simulator that failed are left out."""
+        """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out."""
         if self._batches is None:
             self._collector = self._new_collector()
             self._batches = iter(self._collector)
-        rows = next(self._batches).reshape(-1)
+        rows = self.env.rows(next(self._batches).reshape(-1))
         self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
         rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
-        stored = rows.select(*STORED_KEYS)
+        stored = rows.select(*self._keys)
         failed = rows[FAILED].view(-1)
         return stored[~failed] if failed.any() else stored
 

@@ -92,6 +92,7 @@ def diagnose(
     seed: int,
     prompted: TensorDictBase | None = None,
     simulate: Callable[[TensorDictBase], TensorDict | None] | None = None,
+    measure: Callable[[TensorDictBase], dict[str, float]] | None = None,
 ) -> Diagnosis:
     """Compare generated rows with the real transitions that the generator was fitted to.
 
@@ -105,6 +106,7 @@ def diagnose(
         prompted: those of the real transitions whose relevances were the prompts, each as likely as any other; None
             where the rows were drawn without prompts.
         simulate: the world's own step (see `World.simulate`).
+        measure: the world's own figures (see `World.measure`), of all `rows` and of the compared real ones.
     """
     rng = np.random.default_rng(seed)
     whole = Codec(codec.layout, derive=False)
@@ -152,6 +154,9 @@ def diagnose(
         metrics |= simulator_errors(whole, synthetic[:NUM_QUERIES], simulate, scale)
         of_real = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)
         metrics |= {f"{name}_yardstick": value for name, value in of_real.items()}
+    if measure is not None:
+        metrics |= measure(codec.decode(rows))
+        metrics |= {f"{name}_yardstick": value for name, value in measure(real).items()}
     return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
 

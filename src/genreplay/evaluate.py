@@ -115,8 +115,9 @@ def act(policy: TensorDictModule, observations: dict[int, np.ndarray]) -> dict[i
     """The policy's action in each worker, from its observation."""
     device = next((parameter.device for parameter in policy.parameters()), torch.device("cpu"))
     stacked = torch.from_numpy(np.stack(list(observations.values()))).float().to(device)
+    seen = TensorDict({}, batch_size=[len(observations)]).set(policy.in_keys[0], stacked)
     with torch.no_grad():
-        actions = policy(TensorDict({"observation": stacked}, batch_size=[len(observations)]))["action"]
+        actions = policy(seen).get(policy.out_keys[0])
     return dict(zip(observations, actions.cpu().numpy(), strict=True))
 
 

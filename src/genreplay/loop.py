@@ -25,6 +25,7 @@ from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
 from genreplay.schema import LoopConfig
 from genreplay.seeding import derive_seed
+from genreplay.synthesis import Synthesis
 from genreplay.team import Team
 from genreplay.transition import Codec
 
@@ -40,6 +41,7 @@ class Parts:
     team: Team | None
     """Fits and samples the generator on all ranks; None for real replay only."""
     relevance: Relevance | None
+    synthesis: Synthesis
     evaluator: Evaluator
 
     def close(self) -> None:
@@ -135,17 +137,17 @@ class Loop:
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
             prompts = None if condition is None else draw_prompts(condition, num_rows, team.prompt_top_fraction, seed)
-            rows = team.sample(num_rows, prompts, seed).rows
-            synthetic = self.parts.codec.decode(rows)
-        self.parts.replay.replace_synthetic(synthetic)
+            synthetic = self.parts.synthesis.draw(team, real, prompts, num_rows, seed)
+        self.parts.replay.replace_synthetic(synthetic.transitions)
         with self.report.diagnosing():
             diagnosis = None
-            if min(len(real), num_rows) >= MIN_ROWS:
+            if min(len(real), len(synthetic.rows)) >= MIN_ROWS:
                 top = None if condition is None else most_relevant(condition, team.prompt_top_fraction)
                 prompted = None if top is None else real[top.to(real.device)]
-                simulate = self.parts.evaluator.world.simulate
-                diagnosis = diagnose(self.parts.codec, real, rows, seed, prompted, simulate)
-        self.report.refitted(metrics, diagnosis, synthetic, real, self.counters)
+                ask = self.parts.evaluator.world.simulate, self.parts.evaluator.world.measure
+                diagnosis = diagnose(self.parts.codec, real, synthetic.rows, seed, prompted, *ask)
+        metrics = metrics | synthetic.metrics
+        self.report.refitted(metrics, diagnosis, synthetic.transitions, real, self.counters)
 
     def update(self, num_new: int) -> None:
         """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""

@@ -11,13 +11,14 @@ blocks.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
 
-from genreplay.transition import IS_SYNTHETIC, STORED_KEYS
+from genreplay.transition import IS_SYNTHETIC, STORED_KEYS, Key
 
 
 class MixedReplay:
@@ -30,6 +31,7 @@ class MixedReplay:
         directory: where `memmap` puts its files; the system's temporary folder where it is None.
         device: where sampled rows go. Storage itself is in the memory of the host.
         seed: of the draws.
+        keys: what to keep of a transition.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class MixedReplay:
         directory: Path | None = None,
         device: torch.device | str = "cpu",
         seed: int = 0,
+        keys: Sequence[Key] = STORED_KEYS,
     ):
         if capacity < 1:
             raise ValueError(f"MixedReplay: capacity must be at least 1, not {capacity}")
@@ -48,7 +51,7 @@ class MixedReplay:
         if storage not in ("memory", "memmap"):
             raise ValueError(f"MixedReplay: storage must be memory or memmap, not {storage!r}")
         self.capacity, self.synthetic_fraction = capacity, synthetic_fraction
-        self.device = torch.device(device)
+        self.device, self._keys = torch.device(device), tuple(keys)
         self._storage, self._directory = storage, directory
         self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._real = self._new_buffer("real", capacity)
@@ -68,7 +71,7 @@ class MixedReplay:
     def extend_real(self, transitions: TensorDictBase) -> None:
         """Append real transitions `[N]`; once `capacity` is reached, each overwrites the oldest."""
         # More rows than the ring holds would write some slots twice in one scatter, in no defined order.
-        rows = _stored(transitions)[-self.capacity :]
+        rows = self._stored(transitions)[-self.capacity :]
         if rows[IS_SYNTHETIC].any():
             raise ValueError("extend_real: got synthetic rows; the real buffer holds what the world gave")
         if len(rows):
@@ -76,7 +79,7 @@ class MixedReplay:
 
     def replace_synthetic(self, transitions: TensorDictBase) -> None:
         """Forget all synthetic rows and keep these `[N]`."""
-        rows = _stored(transitions)
+        rows = self._stored(transitions)
         if not rows[IS_SYNTHETIC].all():
             raise ValueError("replace_synthetic: got real rows; decode the generator's rows with the codec")
         self._synthetic = self._new_buffer("synthetic", len(rows)) if len(rows) else None
@@ -151,17 +154,16 @@ class MixedReplay:
         shape = (num_updates, batch_size)
         return buffer[:].apply(lambda rows: rows.index_select(0, index).unflatten(0, shape), batch_size=shape)
 
+    def _stored(self, transitions: TensorDictBase) -> TensorDict:
+        """What is kept of transitions, on the host."""
+        return transitions.select(*self._keys).detach().to("cpu")
+
     def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:
         if self._storage == "memory":
             return ReplayBuffer(storage=LazyTensorStorage(capacity))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
         self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")
         return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].name))
-
-
-def _stored(transitions: TensorDictBase) -> TensorDict:
-    """`STORED_KEYS` alone, on the host."""
-    return transitions.select(*STORED_KEYS).detach().to("cpu")
 
 
 def _oldest_first(rows: TensorDict, cursor: int) -> TensorDict:

@@ -177,6 +177,7 @@ class Report:
             f"{len(synthetic)} synthetic ones drawn; reward {logged['synthetic/reward_mean']:.3g} "
             f"± {logged['synthetic/reward_std']:.3g} (real {logged['real/reward_mean']:.3g} "
             f"± {logged['real/reward_std']:.3g})"
+            + (f", {logged[valid]:.1%} exactly possible" if (valid := "diagnostics/valid") in logged else "")
         )
 
     def _keep(self, diagnosis: Diagnosis, counters: Counters) -> None:

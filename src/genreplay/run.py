@@ -13,7 +13,6 @@ import torch
 from genreplay import checkpoint, snapshot
 from genreplay.build import build_generator, build_parts, build_world
 from genreplay.config import to_yaml
-from genreplay.errors import UserError
 from genreplay.loop import Loop
 from genreplay.progress import Bars, log_above
 from genreplay.report import BASELINE_NAME, Report
@@ -43,11 +42,6 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
     fabric = make_fabric(config.fabric.accelerator, config.fabric.devices, config.fabric.precision)
     fabric.launch()
     world = build_world(config)
-    if world.layout.seats is not None:
-        raise UserError(
-            f"env.name: {config.env.name!r} has two seats, and fit cannot train on their joint transitions yet; use "
-            "the environment from Python (docs/overcooked.md)"
-        )
     codec = Codec(world.layout, derive=config.codec.derive)
     generator = build_generator(config, codec)
     with ExitStack() as stack:

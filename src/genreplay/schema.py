@@ -20,6 +20,7 @@ DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relev
 ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed")
 STORAGES = ("memory", "memmap")
+SOURCES = ("generated", "counterfactual", "oracle")
 
 
 def _at_least(section: Any, low: float, *fields: str) -> None:
@@ -61,6 +62,25 @@ class ReplayConfig:
             0 <= self.synthetic_fraction < 1, "synthetic_fraction", f"must lie in [0, 1), not {self.synthetic_fraction}"
         )
         _one_of(self, STORAGES, "storage")
+
+
+@dataclass
+class SynthesisConfig:
+    """How synthetic transitions come from the generator, and which of them the agent sees."""
+
+    source: str = "generated"
+    """`generated`: whole transitions that the generator draws. `counterfactual`: real states, actions that the policy
+    draws anew, and what the generator says follows. `oracle`: the same, but the simulator says what follows: a bound to
+    measure methods against, where a world can be asked."""
+    min_confidence: float = 0.0
+    """Keep the rows to whose ending the generator gives at least this probability, in [0, 1]; only for generators that
+    judge their rows, such as `factorised`."""
+    require_agreement: bool = False
+    """Keep only rows on which all members of the generator's ensemble agree; likewise."""
+
+    def __post_init__(self) -> None:
+        _one_of(self, SOURCES, "source")
+        require(0 <= self.min_confidence <= 1, "min_confidence", f"must lie in [0, 1], not {self.min_confidence}")
 
 
 @dataclass
@@ -194,6 +214,7 @@ class ExperimentConfig:
     """What the generator is steered toward: the dataclass that `relevance.name` picks."""
     codec: CodecConfig = field(default_factory=CodecConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
+    synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
     loop: LoopConfig = field(default_factory=LoopConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     fabric: FabricConfig = field(default_factory=FabricConfig)
@@ -252,7 +273,13 @@ NO_EFFECT = (
         "there is no relevance to condition on; name one, such as relevance.name=curiosity",
     ),
     NoEffect(
-        ("codec.derive", "loop.first_refit_env_step", "loop.refit_every_env_steps", "loop.num_synthetic_rows"),
+        (
+            "codec.derive",
+            "synthesis.source",
+            "loop.first_refit_env_step",
+            "loop.refit_every_env_steps",
+            "loop.num_synthetic_rows",
+        ),
         lambda config: not config.has("generator"),
         "there is no generator; name one, such as generator.name=edm",
     ),

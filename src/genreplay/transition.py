@@ -42,6 +42,7 @@ EVENT: Key = ("next", "event")
 WEIGHT: Key = "weight"
 AGENTS_OBSERVATION: Key = ("agents", "observation")
 AGENTS_ACTION: Key = ("agents", "action")
+AGENTS_PROBABILITY: Key = ("agents", "action_probability")
 
 STORED_KEYS: tuple[Key, ...] = (
     OBSERVATION,
@@ -54,7 +55,7 @@ STORED_KEYS: tuple[Key, ...] = (
     DONE,
     IS_SYNTHETIC,
 )
-"""What a replay buffer keeps of a transition, real or synthetic."""
+"""What a replay buffer keeps of a transition where one acts alone, real or synthetic."""
 
 
 @dataclass(frozen=True)

@@ -233,3 +233,24 @@ def test_a_cook_behind_the_counter_is_found():
     swapped = torch.from_numpy(code.one_hot(codes[:, code.swap]))
     validity = world.validity(rows.set(OBSERVATION, swapped))
     assert validity["cook out of its area"].all()
+
+
+def test_probabilities_are_drawn_from_with_the_episodes_own_numbers():
+    world = OvercookedWorld(OvercookedConfig(horizon=300))
+    wanted = np.array([[0.1, 0.2, 0.3, 0.1, 0.1, 0.2], [0.0, 0.0, 0.0, 0.0, 0.0, 1.0]], dtype=np.float32)
+    seen = []
+    for num_workers in (1, 3):
+        env = world.make_env(num_workers, lambda worker, index: 0, evaluation=True)
+        played = []
+        env._advance = lambda workers, actions, step=env._advance, to=played: (
+            to.append(actions) or step(workers, actions)
+        )
+        env.start(dict.fromkeys(range(num_workers), 7))
+        for _ in range(300):
+            env.advance(dict.fromkeys(range(num_workers), wanted))
+        seen.append(np.stack(played))
+    one, three = seen
+    assert (three == one).all()  # as many kitchens as there may be, the episode of a seed is the same
+    shares = np.bincount(one[:, 0, 0], minlength=6) / 300
+    assert np.abs(shares - wanted[0]).max() < 0.08
+    assert (one[:, 0, 1] == 5).all()

@@ -114,12 +114,12 @@ def test_beside_a_random_partner_critics_and_actor_find_the_soft_optimum():
 
 
 def greedy_value(agent):
-    """Discounted team reward of the deterministic policy, by start state `[16]`."""
+    """Discounted team reward of the likeliest actions, by start state `[16]`."""
     policy, cells = agent.policy(deterministic=True), STATES
     value, alive = torch.zeros(len(STATES)), torch.ones(len(STATES))
     for t in range(30):
         seen = TensorDict({("agents", "observation"): observe(torch.stack([cells, cells.flip(-1)], dim=-2))}, [16])
-        cells, reward, over = advance(cells, policy(seen)["agents", "action"])
+        cells, reward, over = advance(cells, policy(seen)["agents", "action_probability"].argmax(dim=-1))
         value += GAMMA**t * alive * reward
         alive = alive * ~over
     return value

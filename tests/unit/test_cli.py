@@ -220,14 +220,3 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture, command: str) -> 
         cli.main([command, "--help"])
     assert end.value.code == 0
     assert f"usage: genreplay {command}" in capsys.readouterr().out
-
-
-def test_fit_refuses_two_seats_before_it_begins_a_run(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "x.yaml").write_text(
-        "env: {name: overcooked}\nagent: {name: discrete_redq_sac}\ngenerator: {name: none}\nrelevance: {name: none}\n"
-        "fabric: {accelerator: cpu}\n"
-    )
-    assert cli.main(["fit", "--config", "x.yaml"]) == 2
-    assert capsys.readouterr().err.endswith("use the environment from Python (docs/overcooked.md)\n")
-    assert not (tmp_path / "mlruns").exists()

@@ -83,11 +83,11 @@ class CategoricalActor(nn.Module):
 
 
 class CategoricalPolicy(nn.Module):
-    """Observations to indices of actions, without gradients; it shares the actor's weights, so it acts as they are.
+    """Observations to actions, without gradients; it shares the actor's weights, so it acts as they are.
 
     Args:
         actor: whose weights to use.
-        deterministic: the likeliest action; otherwise a sample from torch's global generator.
+        deterministic: give the probabilities; otherwise a sample from torch's global generator.
     """
 
     def __init__(self, actor: CategoricalActor, deterministic: bool):
@@ -96,10 +96,10 @@ class CategoricalPolicy(nn.Module):
 
     @torch.no_grad()
     def forward(self, observation: Tensor) -> Tensor:
-        """Actions `[B]`, int64, from observations `[B, O]`."""
+        """Actions `[B]`, int64, or their probabilities `[B, A]`, from observations `[B, O]`."""
         log_prob = self.actor(observation)
         if self.deterministic:
-            return log_prob.argmax(dim=-1)
+            return log_prob.exp()
         return sample_categorical(log_prob, torch.rand_like(log_prob[..., :1]))
 
 

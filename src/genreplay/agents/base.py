@@ -69,11 +69,23 @@ class EnsembleAgent(LightningModule, ABC):
 
     @abstractmethod
     def policy(self, deterministic: bool) -> TensorDictModule:
-        """Observations to actions, always with the weights as they are then; deterministic ones are the average's."""
+        """Observations to actions, always with the weights as they are then.
+
+        A deterministic one is the average's, and moves no random stream: it gives actions, or probabilities that the
+        environment draws them from.
+        """
 
     @abstractmethod
     def td_error(self, transitions: TensorDictBase) -> Tensor:
         """Absolute TD error `[N, 1]` of transitions `[N]`. It repeats, and moves no random stream."""
+
+    @abstractmethod
+    def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
+        """Actions `[N, A]` that the exploring policy draws now in the states of transitions `[N]`.
+
+        A partner's part of a joint action stays. `rng` is on the device of the transitions; no other random stream
+        moves.
+        """
 
     @abstractmethod
     def _update(self, block: TensorDictBase) -> dict[str, Tensor]:

@@ -44,7 +44,7 @@ class EnsembleConfig:
     """Share of the new weights that the target critics take over after each critic update, in (0, 1]."""
     actor_average_rate: float = 1.0
     """Share of the new weights that the average of the actor's weights takes over after each actor update, in (0, 1].
-    The average is the deterministic policy: what is evaluated, exported and drawn; it never collects. 1 is no average.
+    The average is the policy that is judged: what is evaluated, exported and drawn; it never collects. 1 is no average.
     It rises faster at first, by 9 / (9 + update)."""
 
     initial_temperature: float = 1.0

@@ -25,7 +25,16 @@ from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.critics import StackedCritics
 from genreplay.agents.seats import SeatRows, seat_rows
 from genreplay.errors import UserError
-from genreplay.transition import AGENTS_ACTION, AGENTS_OBSERVATION, Seats, TransitionLayout
+from genreplay.transition import (
+    ACTION,
+    AGENTS_ACTION,
+    AGENTS_OBSERVATION,
+    AGENTS_PROBABILITY,
+    LEARNER,
+    OBSERVATION,
+    Seats,
+    TransitionLayout,
+)
 
 
 class CategoricalDraws(NamedTuple):
@@ -109,12 +118,15 @@ class DiscreteRedqSac(EnsembleAgent):
         self.shaping_coefficient = annealed(1.0, 0.0, config.shaping_env_steps, env_step)
 
     def policy(self, deterministic: bool) -> TensorDictModule:
-        """Reads `("agents", "observation")` `[..., 2, O]`, each seat's own view, writes `("agents", "action")`.
+        """Reads `("agents", "observation")` `[..., 2, O]`, each seat's own view, writes what each seat does.
 
-        Actions are indices `[..., 2]`, int64.
+        Exploring it draws `("agents", "action")` `[..., 2]`, int64. The deterministic one gives
+        `("agents", "action_probability")` `[..., 2, A]`, from which the environment draws with the random numbers of
+        the episode: two cooks who each do what is likeliest block each other for ever.
         """
         policy = CategoricalPolicy(self.average_actor if deterministic else self.actor, deterministic)
-        return TensorDictModule(policy, in_keys=[AGENTS_OBSERVATION], out_keys=[AGENTS_ACTION])
+        written = AGENTS_PROBABILITY if deterministic else AGENTS_ACTION
+        return TensorDictModule(policy, in_keys=[AGENTS_OBSERVATION], out_keys=[written])
 
     # Learning --------------------------------------------------------------------------------------------------
 
@@ -158,6 +170,16 @@ class DiscreteRedqSac(EnsembleAgent):
             q = self.critics(self._critic_inputs(rows.observation, log_prob, other))
         loss = losses.categorical_actor_loss(q, log_prob, self.log_temperature.detach().exp(), rows.weight)
         return self._step_actor(loss, losses.mean_log_prob(log_prob.detach()), rows.weight)
+
+    @torch.no_grad()
+    def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
+        """Joint actions `[N, 2A]`, one-hot: the policy's own in each seat that learns, a partner's as it was."""
+        observation, action, num_actions = transitions[OBSERVATION], transitions[ACTION], self.seats.num_actions
+        views = torch.stack([observation, observation[:, self.permutation]], dim=1)
+        uniform = torch.rand((*views.shape[:2], 1), generator=rng, device=action.device)
+        drawn = one_hot(sample_categorical(self.actor(views), uniform), num_actions).to(action.dtype)
+        learns = transitions[LEARNER].unsqueeze(-1) > 0.5
+        return torch.where(learns, drawn, action.unflatten(1, (2, num_actions))).flatten(1)
 
     @torch.no_grad()
     def td_error(self, transitions: TensorDictBase) -> Tensor:

@@ -141,6 +141,12 @@ class RedqSac(EnsembleAgent):
         return losses.tanh_gaussian(mean, log_std, noise)
 
     @torch.no_grad()
+    def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
+        """Actions `[N, A]` that the exploring policy draws now in the states of transitions `[N]`."""
+        action = transitions[ACTION]
+        return self._act(transitions[OBSERVATION], torch.randn(action.shape, generator=rng, device=action.device))[0]
+
+    @torch.no_grad()
     def td_error(self, transitions: TensorDictBase) -> Tensor:
         """Absolute TD error `[N, 1]` of transitions `[N]`, by the means of all critics and all target critics.
 

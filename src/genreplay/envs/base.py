@@ -171,6 +171,13 @@ class World(ABC):
         """
         return None
 
+    def measure(self, transitions: TensorDictBase) -> dict[str, float]:
+        """Figures of the world's own on transitions `[N]`, real or synthetic, such as the share of possible ones.
+
+        As with `simulate`, they are a measure alone.
+        """
+        return {}
+
     def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
         """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
         raise UserError("render: this environment draws no pictures; traffic signals (env.name=sumo) do")
@@ -253,6 +260,10 @@ class BatchedEnv(EnvBase):
     @abstractmethod
     def metrics(self, worker: int) -> dict[str, float]:
         """Figures of the episode that just ended in `worker`, in the units their names tell."""
+
+    def rows(self, steps: TensorDictBase) -> TensorDictBase:
+        """Collected steps `[n]` as transitions, with every key of the layout; as they are where one acts alone."""
+        return steps
 
     # Books -----------------------------------------------------------------------------------------------------
 

@@ -84,6 +84,7 @@ class OvercookedEnv(BatchedEnv):
         self._learners = np.ones((num_workers, 2), dtype=np.int64)
         self._partners = np.zeros(num_workers, dtype=np.int64)
         self._counts = np.zeros((num_workers, 2, num_events), dtype=np.int64)
+        self._uniforms: dict[int, np.ndarray] = {}
 
     # The hooks -------------------------------------------------------------------------------------------------
 
@@ -98,15 +99,26 @@ class OvercookedEnv(BatchedEnv):
             seat, partner = seating.integers(2), seating.integers(self.config.num_partners)
             self._learners[worker] = 1 if self.config.learners == "both" else np.arange(2) == seat
             self._partners[worker] = partner
+            draws = np.random.default_rng(derive_seed(seed, "actions"))
+            self._uniforms[worker] = draws.random((self.config.horizon, 2))
         workers = np.array(list(seeds), dtype=np.int64)
         self._times[workers] = 0
         self._counts[workers] = 0
         return dict(zip(seeds, self._views(workers), strict=True))
 
     def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
-        """One step of each named kitchen, with both agents' actions `[2]`; both agents' next views, `[2, O]`."""
+        """One step of each named kitchen; both agents' next views, `[2, O]`.
+
+        Args:
+            actions: of each kitchen, both agents' actions `[2]`, or probabilities `[2, 6]`, from which they are drawn
+                with the episode's own random numbers.
+        """
         workers = np.array(list(actions), dtype=np.int64)
-        events = self._advance(workers, np.stack(list(actions.values())).astype(np.int64))
+        chosen = np.stack(list(actions.values()))
+        if chosen.ndim == 3:
+            uniforms = np.stack([self._uniforms[worker][self._times[worker]] for worker in workers])
+            chosen = _draw(chosen, uniforms)
+        events = self._advance(workers, chosen.astype(np.int64))
         rewards = self.kitchen.sparse_rewards[events].sum(axis=1)
         ended = self._times[workers] >= self.config.horizon
         return {
@@ -225,6 +237,12 @@ class OvercookedEnv(BatchedEnv):
         out.set("learner", torch.from_numpy(self._learners).float())
         out.set("partner", _one_hot(self._partners, self.config.num_partners))
         return out
+
+
+def _draw(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Choices `[n, 2]`: the inverse of the distribution functions of `[n, 2, 6]` at `[n, 2]`."""
+    cumulative = probabilities.cumsum(axis=2)[..., :-1]
+    return (uniforms[..., None] >= cumulative).sum(axis=2)
 
 
 def _one_hot(choices: np.ndarray, size: int) -> Tensor:

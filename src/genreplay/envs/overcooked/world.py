@@ -16,6 +16,7 @@ from genreplay.envs.overcooked.env import OvercookedEnv
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.transition import EVENT
 
 METRIC_UNITS = MappingProxyType(
     {"sparse_return": "", "deliveries": "soups", "potted_onions": "onions", "shaped_return": ""}
@@ -55,3 +56,11 @@ class OvercookedWorld(World):
         """
         flags = torch.from_numpy(reasons(self.kitchen, transitions))
         return {"valid": ~flags.any(dim=1), **dict(zip(REASONS, flags.unbind(dim=1), strict=True))}
+
+    def measure(self, transitions: TensorDictBase) -> dict[str, float]:
+        """Shares of transitions `[N]`: exactly `valid` ones, those with each reason why not, with each event."""
+        flags = self.validity(transitions)
+        shares = {name.replace("'", "").replace(" ", "_"): float(flag.float().mean()) for name, flag in flags.items()}
+        events = transitions.get(EVENT).unflatten(-1, (2, -1)).amax(dim=1).float().mean(dim=0).tolist()
+        named = zip(self.kitchen.event_names, events, strict=True)
+        return shares | {f"rows_with_{name.replace(' ', '_')}": share for name, share in named if name != "none"}

@@ -1,0 +1,153 @@
+"""Where synthetic transitions come from: whole generated ones, counterfactuals, the oracle, and what is kept."""
+
+import numpy as np
+import pytest
+import torch
+
+from genreplay.agents.config import DiscreteRedqSacConfig
+from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
+from genreplay.collect import Collection
+from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
+from genreplay.envs.overcooked.world import OvercookedWorld
+from genreplay.generators.base import Sampled
+from genreplay.generators.config import FactorisedConfig
+from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.schema import SynthesisConfig
+from genreplay.synthesis import Synthesis
+from genreplay.team import Team, make_fabric
+from genreplay.transition import (
+    ACTION,
+    DURATION,
+    EVENT,
+    IS_SYNTHETIC,
+    LEARNER,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    REWARD,
+    SHAPED_REWARD,
+    TERMINATED,
+    Codec,
+)
+
+NUM_REAL = 400
+
+
+@pytest.fixture(scope="module")
+def world():
+    return OvercookedWorld(OvercookedConfig(horizon=50, start="random"))
+
+
+@pytest.fixture(scope="module")
+def agent(world):
+    torch.manual_seed(0)
+    return DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=16), world.layout, 1.0)
+
+
+@pytest.fixture(scope="module")
+def real(world, agent):
+    env = world.make_env(8, lambda worker, index: 100 * worker + index)
+    torch.manual_seed(1)
+    collection = Collection(env, agent.policy(deterministic=False), 0, world.layout.stored_keys)
+    return torch.cat([collection.next() for _ in range(NUM_REAL // 8)])
+
+
+@pytest.fixture(scope="module")
+def team(world, real):
+    codec = Codec(world.layout)
+    config = FactorisedConfig(width=32, num_blocks=1, head_width=32, head_num_blocks=1, num_fit_steps=60)
+    torch.manual_seed(0)
+    with Team(make_fabric("cpu"), FactorisedGenerator(config, codec, conditional=False)) as team:
+        team.fit(codec.encode(real), None, seed=0)
+        yield team
+
+
+def synthesis(world, agent, **options):
+    return Synthesis(SynthesisConfig(**options), Codec(world.layout), agent, world)
+
+
+def rows_of(transitions, *keys):
+    return {tuple(np.concatenate([row[key].numpy().ravel() for key in keys]).tolist()) for row in transitions}
+
+
+def test_generated_rows_are_the_teams(world, agent, real, team):
+    drawn = synthesis(world, agent).draw(team, real, None, 100, seed=3)
+    assert torch.equal(drawn.rows, team.sample(100, None, 3).rows)
+    assert len(drawn.transitions) == 100
+    assert drawn.transitions[IS_SYNTHETIC].all()
+    assert drawn.metrics["kept"] == 1.0
+
+
+def test_counterfactuals_begin_in_real_states_and_end_as_the_generator_says(world, agent, real, team):
+    drawn = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
+    assert rows_of(drawn.transitions, OBSERVATION) <= rows_of(real, OBSERVATION)
+    # Actions are new: most pairs of state and action were never tried.
+    assert len(rows_of(drawn.transitions, OBSERVATION, ACTION) - rows_of(real, OBSERVATION, ACTION)) > 50
+    codec = Codec(world.layout)
+    again = codec.decode(team.generator.complete(codec.encode(drawn.transitions), 0).rows)
+    assert torch.equal(again[NEXT_OBSERVATION], drawn.transitions[NEXT_OBSERVATION])
+    # A generator fitted this little is often wrong, and nobody puts it right.
+    assert 0.0 < world.measure(drawn.transitions)["valid"] < 0.9
+
+
+def test_only_the_oracle_asks_the_simulator(world, agent, real, team, monkeypatch):
+    asked = []
+    monkeypatch.setattr(world, "simulate", lambda rows: asked.append(len(rows)) or type(world).simulate(world, rows))
+    for source in ("generated", "counterfactual"):
+        synthesis(world, agent, source=source, min_confidence=0.1).draw(team, real, None, 50, seed=3)
+    assert not asked
+    drawn = synthesis(world, agent, source="oracle").draw(team, real, None, 300, seed=3)
+    assert asked == [300]
+    assert world.measure(drawn.transitions)["valid"] == 1.0
+    assert drawn.transitions[IS_SYNTHETIC].all()
+    assert set(drawn.transitions.keys(True, True)) == set(real.keys(True, True))
+    begun = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3).transitions
+    assert torch.equal(begun[OBSERVATION], drawn.transitions[OBSERVATION])
+    assert torch.equal(begun[ACTION], drawn.transitions[ACTION])
+    answer = type(world).simulate(world, begun)
+    for key in (NEXT_OBSERVATION, EVENT, REWARD, SHAPED_REWARD, TERMINATED):
+        assert torch.equal(drawn.transitions[key], answer[key])
+    assert (drawn.transitions[DURATION] == 1).all()
+
+
+def test_unsure_rows_are_left_out(world, agent, real, team):
+    everything = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
+    codec = Codec(world.layout)
+    judged = team.generator.complete(codec.encode(everything.transitions), 0)
+    threshold = float(judged.confidence.median())
+    some = synthesis(world, agent, source="counterfactual", min_confidence=threshold, require_agreement=True)
+    kept = some.draw(team, real, None, 300, seed=3)
+    wanted = (judged.confidence.view(-1) >= threshold) & judged.agree.view(-1)
+    assert 0 < int(wanted.sum()) < 300
+    assert torch.equal(kept.rows, everything.rows[wanted])
+    assert len(kept.transitions) == int(wanted.sum())
+    assert kept.metrics["kept"] == pytest.approx(int(wanted.sum()) / 300)
+    assert kept.metrics["agreement"] == pytest.approx(float(judged.agree.float().mean()))
+
+
+def test_generators_without_judgement_keep_every_row(world, agent):
+    kept, metrics = synthesis(world, agent, min_confidence=0.9, require_agreement=True)._keep(
+        Sampled(torch.zeros(5, 2))
+    )
+    assert kept.all()
+    assert metrics == {"kept": 1.0}
+
+
+def test_redrawn_actions_are_the_policys_and_leave_the_partner_alone(world, agent, real):
+    state = real[:1].expand(6_000).clone()
+    state[LEARNER] = torch.tensor([[0.0, 1.0]]).expand(6_000, 2).clone()
+    drawn = agent.redraw(state, torch.Generator().manual_seed(0)).unflatten(1, (2, NUM_ACTIONS))
+    assert (drawn.sum(dim=2) == 1).all()
+    assert torch.equal(drawn[:, 0], state[ACTION][:, :NUM_ACTIONS])
+    expected = agent.actor(state[OBSERVATION][:1, world.layout.seats.permutation]).exp()
+    assert torch.allclose(drawn[:, 1].mean(dim=0), expected[0], atol=0.025)
+
+
+def test_drawing_moves_no_global_stream_and_repeats(world, agent, real, team):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    one, other = (
+        synthesis(world, agent, source="counterfactual").draw(team, real, None, 40, seed=9).rows for _ in range(2)
+    )
+    assert torch.equal(one, other)
+    assert torch.equal(torch.get_rng_state(), before)
