@@ -1,0 +1,88 @@
+"""Whole runs with two cooks through the command line: every shipped experiment, and a resumed one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow import MlflowClient
+
+from genreplay import checkpoint, cli
+
+CONF = Path(__file__).parents[2] / "conf"
+EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
+TINY = [
+    "env.horizon=40",
+    "agent.hidden_width=16",
+    "loop.num_env_steps=200",
+    "loop.warmup_env_steps=40",
+    "loop.utd_ratio=0.5",
+    "loop.evaluate_every_env_steps=100",
+    "loop.log_every_env_steps=40",
+    "replay.batch_size=16",
+    "evaluation.seeds=[1,2]",
+    "fabric.accelerator=cpu",
+]
+TINY_GENERATOR = [
+    "generator.width=16",
+    "generator.num_blocks=1",
+    "generator.num_fit_steps=30",
+    "generator.num_sampling_steps=4",
+    "loop.first_refit_env_step=80",
+    "loop.refit_every_env_steps=60",
+    "loop.num_synthetic_rows=100",
+]
+
+
+def overrides(name: str) -> list[str]:
+    sure = (
+        ["synthesis.min_confidence=0"]
+        if name in ("overcooked_counterfactual.yaml", "overcooked_factorised.yaml")
+        else []
+    )
+    return TINY if name == "overcooked_redq.yaml" else [*TINY, *TINY_GENERATOR, *sure]
+
+
+def fit(folder: Path, *arguments: str) -> checkpoint.Checkpoint:
+    assert cli.main(["fit", *arguments, f"tracking.uri=sqlite:///{folder}/mlflow.db"]) == 0
+    newest = max(folder.glob("**/checkpoints/*/manifest.json"), key=lambda path: path.stat().st_mtime)
+    return checkpoint.load(newest.parent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_with_two_cooks_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved = fit(tmp_path, "--config", str(CONF / name), *overrides(name))
+    assert saved.counters["counters"]["env_step"] == 200
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (run,) = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["evaluation/sparse_return"] >= 0
+    if name == "overcooked_redq.yaml":
+        assert "synthetic" not in saved.buffers.keys()
+        return
+    assert saved.buffers["synthetic", "is_synthetic"].all()
+    assert 0 <= run.data.metrics["diagnostics/valid"] <= 1
+    assert run.data.metrics["diagnostics/valid_yardstick"] == 1  # real transitions can happen
+    assert 0 < run.data.metrics["generator/kept"] <= 1
+
+
+@pytest.mark.slow
+def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch):
+    name = "overcooked_counterfactual.yaml"
+    saved = {}
+    for kind, first in (("whole", []), ("resumed", ["loop.num_env_steps=120"])):
+        folder = tmp_path / kind
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        saved[kind] = fit(folder, "--config", str(CONF / name), *overrides(name), *first)
+        if first:
+            saved[kind] = fit(folder, "--resume", "last", "loop.num_env_steps=200")
+    one, other = saved["whole"], saved["resumed"]
+    for part, state in one.modules.items():
+        for key, value in state.items():
+            assert torch.equal(value, other.modules[part][key]), f"{part}.{key}"
+    assert torch.equal(one.buffers["real", "observation"], other.buffers["real", "observation"])
+    assert torch.equal(one.buffers["synthetic", "observation"], other.buffers["synthetic", "observation"])
