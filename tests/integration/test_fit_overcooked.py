@@ -36,12 +36,10 @@ TINY_GENERATOR = [
 
 
 def overrides(name: str) -> list[str]:
-    sure = (
-        ["synthesis.min_confidence=0"]
-        if name in ("overcooked_counterfactual.yaml", "overcooked_factorised.yaml")
-        else []
-    )
-    return TINY if name == "overcooked_redq.yaml" else [*TINY, *TINY_GENERATOR, *sure]
+    if name == "overcooked_redq.yaml":
+        return TINY
+    judges = name in ("overcooked_counterfactual.yaml", "overcooked_factorised.yaml")
+    return [*TINY, *TINY_GENERATOR, *(["synthesis.min_confidence=0"] if judges else [])]
 
 
 def fit(folder: Path, *arguments: str) -> checkpoint.Checkpoint:
@@ -61,7 +59,7 @@ def test_every_experiment_with_two_cooks_runs(name, tmp_path, monkeypatch):
     assert run.info.status == "FINISHED"
     assert run.data.metrics["evaluation/sparse_return"] >= 0
     if name == "overcooked_redq.yaml":
-        assert "synthetic" not in saved.buffers.keys()
+        assert "synthetic" not in saved.buffers
         return
     assert saved.buffers["synthetic", "is_synthetic"].all()
     assert 0 <= run.data.metrics["diagnostics/valid"] <= 1
