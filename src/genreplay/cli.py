@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__, junction
+from genreplay import __version__, crossplay, junction
 from genreplay.errors import UserError
 from genreplay.options import add_policy, named_uri, number, policy_folder, seeds, words
 
@@ -23,6 +23,7 @@ EPILOG = """examples:
   genreplay render --run last --baseline                        watch it beside the map's fixed plan
   genreplay report --run last                                   one HTML page of all that is known of it
   genreplay junction --net my.net.xml --counts my.csv           does my map fit, and what can its light carry?
+  genreplay crossplay --runs a,b,c --seeds 101-105              which runs cook well together (Overcooked)
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -220,7 +221,7 @@ def _parser() -> _Parser:
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
     export, render, report = _add_export(commands), _add_render(commands), _add_report(commands)
-    check = junction.add_parser(commands)
+    check, cross = junction.add_parser(commands), crossplay.add_parser(commands)
 
     show = commands.add_parser(
         "config",
@@ -241,7 +242,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, render, report, check, show, ui):
+    for command in (fit, evaluate, export, render, report, check, cross, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",
