@@ -6,12 +6,13 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__, junction
+from genreplay import __version__, crossplay, junction
 from genreplay.errors import UserError
+from genreplay.options import add_policy, named_uri, number, policy_folder, seeds, words
 
 EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml                     train a traffic-signal controller
@@ -22,6 +23,7 @@ EPILOG = """examples:
   genreplay render --run last --baseline                        watch it beside the map's fixed plan
   genreplay report --run last                                   one HTML page of all that is known of it
   genreplay junction --net my.net.xml --counts my.csv           does my map fit, and what can its light carry?
+  genreplay crossplay --runs a,b,c --seeds 101-105              which runs cook well together (Overcooked)
   genreplay config --config conf/sumo_pgr.yaml agent.gamma=0.98 print what counts in the end
   genreplay ui                                                  curves and checkpoints in the browser
 """
@@ -56,7 +58,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     if arguments.resume is not None:
         from genreplay import checkpoint, runs, tracking
 
-        uri = _named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
+        uri = named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
         folder = runs.resolve_run(arguments.resume, tracking.store_uri(uri), checkpoint.exists)
         resume = checkpoint.newest(folder)
         if experiment is None:
@@ -90,7 +92,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         if arguments.checkpoint is not None:
             folder = Path(arguments.checkpoint)
         else:
-            uri = tracking.store_uri(_named_uri(arguments.overrides))
+            uri = tracking.store_uri(named_uri(arguments.overrides))
             folder = runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
         loaded = load_policy(folder, overrides)
         experiment, world, policy, run_id = loaded.config, loaded.world, loaded.policy, loaded.run_id
@@ -98,9 +100,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     plan = judge.Plan(
         world,
         policy,
-        world.demands(_words(arguments.demand)),
-        _seeds(arguments.seeds),
-        judge.select_baselines(world, [] if arguments.baselines == "none" else _words(arguments.baselines)),
+        world.demands(words(arguments.demand)),
+        seeds(arguments.seeds),
+        judge.select_baselines(world, [] if arguments.baselines == "none" else words(arguments.baselines)),
         arguments.workers or os.cpu_count() or 1,
     )
     output = None if arguments.output is None else Path(arguments.output)
@@ -112,39 +114,26 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 def _export(arguments: argparse.Namespace) -> int:
     from genreplay.export import export
 
-    print(export(_policy_folder(arguments), Path(arguments.output)))
+    print(export(policy_folder(arguments), Path(arguments.output)))
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
-    folder = _policy_folder(arguments)
+    folder = policy_folder(arguments)
     from genreplay.envs.base import Shot
-    from genreplay.render import render
+    from genreplay.render import render, render_synthetic
 
-    shot = Shot(**{name: getattr(arguments, name) for name in Shot._fields})
-    print(render(folder, shot, Path(arguments.output)))
+    given = {name: getattr(arguments, name) for name in Shot._fields}
+    print((render_synthetic if arguments.synthetic else render)(folder, given, Path(arguments.output)))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
-    folder = _policy_folder(arguments)
+    folder = policy_folder(arguments)
     from genreplay.page import write_report
 
-    print(write_report(folder, _named_uri(arguments.overrides), Path(arguments.output), arguments.film))
+    print(write_report(folder, named_uri(arguments.overrides), Path(arguments.output), arguments.film))
     return 0
-
-
-def _policy_folder(arguments: argparse.Namespace) -> Path:
-    """The checkpoint that `--run` or `--checkpoint` means."""
-    from genreplay import checkpoint, runs, tracking
-
-    for text in arguments.overrides:
-        if not text.startswith("tracking.uri="):
-            raise UserError(f"{text}: has no effect here, where the checkpoint's own config counts; leave it out")
-    if arguments.checkpoint is not None:
-        return checkpoint.newest(Path(arguments.checkpoint))
-    uri = tracking.store_uri(_named_uri(arguments.overrides))
-    return checkpoint.newest(runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
 
 
 def _scenario(name: str | None) -> list[str]:
@@ -153,37 +142,11 @@ def _scenario(name: str | None) -> list[str]:
     return [] if name is None else [f"env.scenario={name}", *(f"env.{key}=null" for key in others)]
 
 
-def _words(text: str | None) -> list[str] | None:
-    """The words of a list with commas, each once; None where there is no list."""
-    return None if text is None else list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
-def _seeds(text: str) -> list[int]:
-    """`1,5-7` as 1, 5, 6, 7."""
-    seeds: list[int] = []
-    for word in _words(text) or []:
-        first, _, last = word.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first) < 2**31):
-            raise UserError(
-                f"--seeds {text}: {word!r} is no seed and no range of seeds; write such as 101-105 or 1,2,3"
-            )
-        seeds += range(int(first), int(last or first) + 1)
-    if not seeds:
-        raise UserError("--seeds: names no seed; write such as 101-105 or 1,2,3")
-    return list(dict.fromkeys(seeds))
-
-
 def _ui(arguments: argparse.Namespace) -> NoReturn:
     from genreplay import config, tracking, ui
 
     uri = None if arguments.config is None else config.load(arguments.config, arguments.overrides).tracking.uri
-    ui.serve(tracking.store_uri(uri or _named_uri(arguments.overrides)), arguments.port)
-
-
-def _named_uri(overrides: Sequence[str]) -> str | None:
-    """`tracking.uri=...` on a command line without a config file."""
-    named = [text.partition("=")[2] for text in overrides if text.startswith("tracking.uri=")]
-    return named[-1] if named else None
+    ui.serve(tracking.store_uri(uri or named_uri(arguments.overrides)), arguments.port)
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -194,17 +157,6 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}; see {self.prog} --help")
-
-
-def _number(low: int) -> Callable[[str], int]:
-    """Reads a whole number of at least `low`."""
-
-    def read(text: str) -> int:
-        if not (text.isdecimal() and low <= int(text) < 2**31):
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low} on, not {text!r}")
-        return int(text)
-
-    return read
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -265,11 +217,11 @@ def _parser() -> _Parser:
         "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
     )
     evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
-    evaluate.add_argument("--workers", metavar="N", type=_number(1), help="simulators at a time; default: one a core")
+    evaluate.add_argument("--workers", metavar="N", type=number(1), help="simulators at a time; default: one a core")
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
     export, render, report = _add_export(commands), _add_render(commands), _add_report(commands)
-    check = junction.add_parser(commands)
+    check, cross = junction.add_parser(commands), crossplay.add_parser(commands)
 
     show = commands.add_parser(
         "config",
@@ -290,7 +242,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, render, report, check, show, ui):
+    for command in (fit, evaluate, export, render, report, check, cross, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",
@@ -306,28 +258,28 @@ def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
         "export", help="write a policy as ONNX, to use without genreplay", allow_abbrev=False, description=about
     )
     export.set_defaults(command=_export)
-    _add_policy(export)
+    add_policy(export)
     export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
     return export
 
 
 def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
-    about = "Draw the intersection under a trained policy, as a GIF or an MP4. See docs/pictures.md."
+    about = "Draw the intersection or kitchen under a trained policy, as a GIF or an MP4. See docs/pictures.md."
     render = commands.add_parser("render", help="film a policy at work", allow_abbrev=False, description=about)
     render.set_defaults(command=_render)
-    _add_policy(render)
+    add_policy(render)
     render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
     beside = "show this controller beside it, on the same traffic; without a name the map's fixed plan"
     render.add_argument("--baseline", metavar="NAME", nargs="?", const="fixed_plan", help=beside)
-    for option, low, default, text in (
-        ("--seed", 0, 101, "of the episode's traffic"),
-        ("--begin", 0, 600, "show what comes after this second of the episode"),
-        ("--seconds", 1, 240, "how long to show it"),
-        ("--stride", 1, 2, "seconds from one picture to the next"),
+    for option, low, text in (
+        ("--seed", 0, "of the episode, or of the draw of transitions; default: 101"),
+        ("--begin", 0, "show what comes after this second (Overcooked: step); default: 600 in traffic, else 0"),
+        ("--seconds", 1, "how long to show it; default: 240, a whole episode of Overcooked"),
+        ("--stride", 1, "seconds (steps) from one picture to the next; default: 2 in traffic, else 1"),
     ):
-        render.add_argument(
-            option, metavar="N", type=_number(low), default=default, help=f"{text}; default: %(default)s"
-        )
+        render.add_argument(option, metavar="N", type=number(low), help=text)
+    synthetic = "instead of the policy, show transitions that the generator made, impossible ones in red"
+    render.add_argument("--synthetic", action="store_true", help=synthetic)
     render.add_argument("--output", metavar="FILE", default="render.gif", help=".gif or .mp4; default: %(default)s")
     return render
 
@@ -340,9 +292,3 @@ def _add_report(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
     report.add_argument("--no-film", dest="film", action="store_false", help="leave the film out, which takes a while")
     report.add_argument("--output", metavar="FILE", default="report.html", help="where to; default: %(default)s")
     return report
-
-
-def _add_policy(command: argparse.ArgumentParser) -> None:
-    whose = command.add_mutually_exclusive_group(required=True)
-    whose.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
-    whose.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")

@@ -121,3 +121,21 @@ def by_demand(
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5), frameon=False)
     return figure
+
+
+def cross_play(names: Sequence[str], returns: np.ndarray) -> Figure:
+    """Mean returns `[R, R]` of every run (row, cook 0) with every run (column, cook 1) as a heat map with numbers."""
+    side = max(4.0, 0.9 * len(names) + 2.5)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(returns, cmap="viridis", vmin=min(0.0, float(returns.min())))
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("cook 1")
+    axes.set_ylabel("cook 0")
+    low, high = image.get_clim()
+    for (i, j), value in np.ndenumerate(returns):
+        color = "black" if value > (low + high) / 2 else "white"
+        axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color)
+    figure.colorbar(image, ax=axes, shrink=0.8, label="mean sparse return")
+    return figure

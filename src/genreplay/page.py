@@ -31,10 +31,6 @@ from genreplay.verdict import GROUPS, STATISTICS, Rival, Verdict, saved
 TEMPLATE = "page.html"
 FOLDER, DIAGNOSTICS = "report", "diagnostics"
 """Among a run's artifacts."""
-FILM_SEED, FILM_SECONDS, FILM_STRIDE = 101, 240, 2
-"""The filmed episode where nothing was evaluated; how much of it, s, and how far its pictures are apart, s."""
-FILM_BEGIN = 600
-"""Second of the episode, or a third of a short one: there is traffic by then."""
 FACTS = {
     "environment": "env.name",
     "map": "env.scenario",
@@ -150,9 +146,12 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
         verdict = evaluated.verdict
     demands = world.demands() if verdict is None else verdict.demands
     demand = next((demand for demand in reversed(demands) if demand.in_range), demands[-1]).name
-    seed = FILM_SEED if verdict is None else verdict.trials[0].seed
+    usual = world.default_shot
+    seed = usual.seed if verdict is None else verdict.trials[0].seed
     today = world.baselines[0] if world.baselines else None
-    shot = Shot(demand, seed, min(FILM_BEGIN, world.episode_seconds // 3), FILM_SECONDS, FILM_STRIDE, today)
+    # A short episode is shown from its third on.
+    begin = min(usual.begin, world.episode_seconds // 3)
+    shot = usual._replace(demand=demand, seed=seed, begin=begin, baseline=today)
     name = re.sub(r"[^\w.]", "_", f"film_env_step_{loaded.env_step:07d}_demand_{demand}_seed_{seed}") + ".gif"
     path = run.artifacts / FOLDER / name
     if not path.is_file():
@@ -238,6 +237,7 @@ def render_page(
         seeds=[] if evaluated is None else list(dict.fromkeys(trial.seed for trial in evaluated.verdict.trials)),
         film=filmed,
         has_film=world.has_film,
+        in_seconds=world.episode_seconds > 0,
     )
 
 

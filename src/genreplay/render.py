@@ -1,21 +1,29 @@
-"""A film of a trained policy at work, and of a baseline beside it on the same demand: a GIF, or an MP4."""
+"""Pictures of a run as a GIF or an MP4: its policy at work, or transitions that its generator made."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
+from genreplay import checkpoint
+from genreplay.build import build_world
+from genreplay.config import load
 from genreplay.envs.base import Shot
 from genreplay.errors import UserError
 from genreplay.policy import LoadedPolicy, load_policy
 from genreplay.progress import Bars
 
 FRAME_MILLISECONDS = 100
-"""How long a picture is shown."""
+"""How long a picture of a film is shown."""
+TRANSITION_MILLISECONDS, NUM_TRANSITIONS = 2000, 40
+"""How long a transition is shown, and how many are."""
 NUM_COLORS = 128
 NUM_SAMPLED = 4
 """Pictures whose colours make the palette."""
@@ -23,24 +31,65 @@ MP4_QUALITY = 18
 """H.264's constant rate factor: 0 loses nothing, 51 most; 18 looks the same as the pictures."""
 
 
-def render(folder: Path, shot: Shot, output: Path) -> str:
+def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
     """Film the policy of a checkpoint and write `output`; a line that says what was written.
 
     The suffix of `output` says what: `.mp4`, or `.gif` and anything else for a GIF.
+
+    Args:
+        folder: of the checkpoint.
+        given: fields of `Shot`; the world's own choice where one is None or missing.
+        output: the file.
 
     Raises:
         UserError: there is no such checkpoint, its world has no pictures, the extra package that MP4 needs is missing,
             or `output` cannot be written to.
     """
-    is_mp4 = output.suffix.lower() == ".mp4"
-    if is_mp4 and find_spec("av") is None:
+    _check(output)
+    loaded = load_policy(folder)
+    shot = loaded.world.default_shot._replace(**{name: value for name, value in given.items() if value is not None})
+    return _write(film(loaded, shot), output, FRAME_MILLISECONDS)
+
+
+def render_synthetic(folder: Path, given: Mapping[str, Any], output: Path) -> str:
+    """Picture some of a checkpoint's synthetic transitions, drawn at random, as `render` does.
+
+    Args:
+        folder: of the checkpoint.
+        given: as for `render`; only `seed`, of the draw, has a meaning here.
+        output: the file.
+
+    Raises:
+        UserError: as for `render`; or the checkpoint has no synthetic transitions, or an option has no meaning.
+    """
+    _check(output)
+    for name, value in given.items():
+        if name != "seed" and value is not None:
+            raise UserError(f"--{name}: has no effect with --synthetic; leave it out")
+    loaded = checkpoint.load(folder)
+    world = build_world(load(loaded.folder / checkpoint.CONFIG))
+    rows = loaded.buffers.get("synthetic", None)
+    if rows is None:
+        raise UserError(
+            "--synthetic: this checkpoint has no synthetic transitions; take one of a run whose generator was fitted"
+        )
+    seed = world.default_shot.seed if given.get("seed") is None else given["seed"]
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:NUM_TRANSITIONS]
+    pictures = list(world.picture_transitions(rows[chosen].clone()))
+    return _write(pictures, output, TRANSITION_MILLISECONDS)
+
+
+def _check(output: Path) -> None:
+    if output.suffix.lower() == ".mp4" and find_spec("av") is None:
         raise UserError(
             f"--output {output}: MP4 needs PyAV; get it with: pip install 'genreplay[video]', or name a .gif"
         )
-    pictures = film(load_policy(folder), shot)
+
+
+def _write(pictures: Sequence[np.ndarray], output: Path, milliseconds: int) -> str:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        (write_mp4 if is_mp4 else write_gif)(pictures, output)
+        (write_mp4 if output.suffix.lower() == ".mp4" else write_gif)(pictures, output, milliseconds)
     except OSError as error:
         raise UserError(f"--output {output}: cannot be written to ({error.strerror or error}); name another") from error
     return f"{output}: {len(pictures)} pictures, {output.stat().st_size / 1e6:.1f} MB"
@@ -56,24 +105,22 @@ def film(loaded: LoadedPolicy, shot: Shot) -> list[np.ndarray]:
     return pictures
 
 
-def write_gif(pictures: Sequence[np.ndarray], path: Path) -> None:
-    """Write pictures `[H, W, 3]` (uint8) as one GIF that repeats, on one palette."""
+def write_gif(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
+    """Write pictures `[H, W, 3]` (uint8) as one GIF that repeats, on one palette, each shown for so long."""
     images = [Image.fromarray(picture) for picture in pictures]
     # A colour that few pixels have, such as a light's, is kept too.
     palette = _montage(images).quantize(NUM_COLORS, method=Image.Quantize.MAXCOVERAGE)
     frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    frames[0].save(
-        path, "GIF", save_all=True, append_images=frames[1:], duration=FRAME_MILLISECONDS, loop=0, optimize=True
-    )
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True)
 
 
-def write_mp4(pictures: Sequence[np.ndarray], path: Path) -> None:
-    """Write pictures `[H, W, 3]` (uint8) as H.264, in the 4:2:0 colours that every player shows."""
+def write_mp4(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
+    """Write pictures `[H, W, 3]` (uint8), each shown for so long, as H.264, in colours for every player (4:2:0)."""
     import av
 
     height, width = (side - side % 2 for side in pictures[0].shape[:2])  # 4:2:0 has colours for pairs of pixels
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=1000 // FRAME_MILLISECONDS)
+        stream = container.add_stream("libx264", rate=Fraction(1000, milliseconds))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": str(MP4_QUALITY)}
         for picture in pictures:

@@ -76,7 +76,7 @@ class Shot(NamedTuple):
     """Name of its demand (see `World.demands`); None for the world's own."""
     seed: int
     begin: int
-    """First second to show."""
+    """First second to show; a step where the world counts in steps, as in what follows."""
     seconds: int
     """How long to show it, s."""
     stride: int
@@ -119,6 +119,11 @@ class World(ABC):
     def shown_units(self) -> Mapping[str, str]:
         """Units of the metrics to show, the headline first."""
         return self.metric_units or {self.headline: self.headline_unit}
+
+    @property
+    def default_shot(self) -> Shot:
+        """What to make pictures of where nobody says otherwise."""
+        return Shot(None, 101, 0, 240, 1, None)
 
     @abstractmethod
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
@@ -180,7 +185,11 @@ class World(ABC):
 
     def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
         """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
-        raise UserError("render: this environment draws no pictures; traffic signals (env.name=sumo) do")
+        raise UserError("render: this environment draws no pictures; those of env.name sumo and overcooked do")
+
+    def picture_transitions(self, transitions: TensorDictBase) -> Iterator[np.ndarray]:
+        """A picture `[height, width, 3]` (uint8) of each transition `[N]`; UserError where the world draws none."""
+        raise UserError("--synthetic: this environment draws no transitions; that of env.name overcooked does")
 
     def search(
         self,

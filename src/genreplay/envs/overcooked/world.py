@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from tensordict import TensorDict, TensorDictBase
+from tensordict.nn import TensorDictModule
 from torch import Tensor
 
-from genreplay.envs.base import EpisodeSeeds, World
+from genreplay.envs.base import EpisodeSeeds, Shot, World
 from genreplay.envs.overcooked.check import REASONS, reasons, simulate
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.env import OvercookedEnv
+from genreplay.envs.overcooked.film import film, picture_transitions
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
@@ -30,6 +34,7 @@ class OvercookedWorld(World):
     headline_unit = ""
     minimise = False
     metric_units = METRIC_UNITS
+    has_film = True
 
     def __init__(self, config: OvercookedConfig):
         self.config = config
@@ -44,6 +49,19 @@ class OvercookedWorld(World):
         """Inputs and outputs of a cook's policy, and what its choices mean."""
         actions = ["north", "south", "east", "west", "stay", "interact"]
         return {**super().card(), "actions": actions, "events": list(self.kitchen.event_names)}
+
+    @property
+    def default_shot(self) -> Shot:
+        """The whole episode."""
+        return Shot(None, 101, 0, self.config.horizon, 1, None)
+
+    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+        """Pictures of the kitchen in an episode; the shot's demand names partner and seat, its times are steps."""
+        return film(self, policy, shot)
+
+    def picture_transitions(self, transitions: TensorDictBase) -> Iterator[np.ndarray]:
+        """Pictures of joint transitions `[N]`, what cannot happen marked in red."""
+        return picture_transitions(self.kitchen, transitions)
 
     def simulate(self, transitions: TensorDictBase) -> TensorDict:
         """What the kitchen itself does from the states of joint transitions `[N]`, with their actions."""

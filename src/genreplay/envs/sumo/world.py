@@ -91,6 +91,11 @@ class SumoWorld(World):
         """Inputs, outputs and signal, for a controller outside of genreplay."""
         return describe(self.config, self.intersection, self.view, *self._changes)
 
+    @property
+    def default_shot(self) -> Shot:
+        """Four minutes from the tenth on: there is traffic by then."""
+        return Shot(None, 101, 600, 240, 2, None)
+
     def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
         """Pictures of the intersection, with a baseline beside it where the shot asks for one."""
         if shot.demand is not None:
