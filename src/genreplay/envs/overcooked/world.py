@@ -102,7 +102,8 @@ class OvercookedWorld(World):
             clones = [
                 clone for clone, split in zip(("human", "human:test"), SPLITS, strict=True) if self._cloned(split)
             ]
-            others = dict.fromkeys((*SCRIPTED, *clones, *partners))
+            scripted = SCRIPTED if self.kitchen.code.kitchen.values[2] else SCRIPTED[:2]  # greedy needs that order
+            others = dict.fromkeys((*scripted, *clones, *partners))
             names = [SELF, *(f"{name}/{seat}" for name in others if name != SELF for seat in (0, 1))]
         found = []
         for name in names:
