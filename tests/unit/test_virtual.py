@@ -22,7 +22,7 @@ from genreplay.transition import (
 )
 from genreplay.virtual import virtual_action_probabilities
 
-PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 6000
+PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
 LAYOUT = TransitionLayout(
     (
         Column(OBSERVATION, 0, "categorical", "place 0", PLACES),
@@ -40,14 +40,15 @@ CODEC = Codec(LAYOUT)
 
 
 def partner_table():
-    """p(action | place of seat 0, place of seat 1, partner, the partner's seat): partner 0 likes its own place's number,
-    partner 1 the other's, and either is surer of it in seat 1."""
+    """p(action | place of seat 0, place of seat 1, partner, the partner's seat).
+
+    Partner 0 likes its own place's number, partner 1 the last action; either is surer of it in seat 1.
+    """
     table = torch.zeros(PLACES, PLACES, PARTNERS, 2, ACTIONS)
     for a in range(PLACES):
         for b in range(PLACES):
             for seat in (0, 1):
-                own, other = (a, b) if seat == 0 else (b, a)
-                for partner, liked in ((0, own), (1, other)):
+                for partner, liked in ((0, (a, b)[seat]), (1, ACTIONS - 1)):
                     table[a, b, partner, seat] = 0.2 - 0.15 * seat
                     table[a, b, partner, seat, liked] = 0.6 + 0.3 * seat
     return table
@@ -71,7 +72,7 @@ def rows():
 
 @pytest.fixture(scope="module", params=["masked", "factorised"])
 def generator(request):
-    options = {"width": 48, "num_blocks": 1, "num_fit_steps": 700, "batch_size": 256, "learning_rate": 5e-3}
+    options = {"width": 64, "num_blocks": 2, "num_fit_steps": 1200, "batch_size": 256, "learning_rate": 1e-2}
     torch.manual_seed(0)
     if request.param == "masked":
         generator = MaskedGenerator(MaskedConfig(**options, ema_decay=0.99), CODEC, conditional=False)
