@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__, crossplay, junction
+from genreplay import __version__, clone, crossplay, junction
 from genreplay.errors import UserError
 from genreplay.options import add_policy, named_uri, number, policy_folder, seeds, words
 
@@ -221,7 +221,7 @@ def _parser() -> _Parser:
     evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
 
     export, render, report = _add_export(commands), _add_render(commands), _add_report(commands)
-    check, cross = junction.add_parser(commands), crossplay.add_parser(commands)
+    check, cross, cloned = junction.add_parser(commands), crossplay.add_parser(commands), clone.add_parser(commands)
 
     show = commands.add_parser(
         "config",
@@ -242,7 +242,7 @@ def _parser() -> _Parser:
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
 
-    for command in (fit, evaluate, export, render, report, check, cross, show, ui):
+    for command in (fit, evaluate, export, render, report, check, cross, cloned, show, ui):
         command.add_argument(
             "overrides",
             metavar="key=value",

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 SELF_PLAY = "self"
 """The demand under which the policy plays both seats, whatever partners the run was trained with."""
-FIXED_SEED = 101
 NUM_RESAMPLES, LEVEL = 2000, 0.95
 MIN_RUNS_FOR_INTERVAL = 3
 SAME = ("layout", "dynamics", "horizon", "observation")
@@ -48,8 +47,9 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     command = commands.add_parser("crossplay", help="runs that cook together", allow_abbrev=False, description=about)
     command.set_defaults(command=run)
     command.add_argument("--runs", metavar="LIST", required=True, help="two or more: ids, names or folders, by commas")
-    drawn = "draw the actions, one episode a seed, such as 101-105; default: the likeliest actions, one episode"
-    command.add_argument("--seeds", metavar="LIST", help=drawn)
+    command.add_argument(
+        "--seeds", metavar="LIST", default="101-105", help="one episode each, for each pair; default: %(default)s"
+    )
     command.add_argument("--output", metavar="DIR", default="crossplay", help="where to; default: %(default)s")
     return command
 
@@ -62,32 +62,28 @@ def run(arguments: argparse.Namespace) -> int:
     names = words(arguments.runs) or []
     if len(names) < 2:
         raise UserError(f"--runs {arguments.runs}: names {len(names)} run; cross-play takes two or more, by commas")
-    drawn = None if arguments.seeds is None else seeds(arguments.seeds)
+    drawn = seeds(arguments.seeds)
     from rich.console import Console
 
-    world, policies = _load(names, named_uri(arguments.overrides), deterministic=drawn is None)
-    returns = play_all(world, policies, drawn or [FIXED_SEED])
+    world, policies = _load(names, named_uri(arguments.overrides))
+    returns = play_all(world, policies, drawn)
     folder = Path(arguments.output)
-    write(folder, names, drawn or [FIXED_SEED], returns)
+    write(folder, names, drawn, returns)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table(names, returns))
     for what, summary in zip(("self-play", "cross-play"), summaries(returns.mean(axis=2)), strict=True):
         between = "" if summary.low is None else f" ({summary.low:.1f} to {summary.high:.1f}, 95 % over runs)"
         console.print(f"{what}: {summary.mean:.1f}{between}")
-    how = "likeliest actions, one episode a pair" if drawn is None else f"drawn actions, {len(drawn)} episodes a pair"
-    console.print(f"Mean sparse return; {how}. Wrote {folder}/crossplay.csv and crossplay.png")
+    console.print(f"Mean sparse return of {len(drawn)} episodes a pair. Wrote {folder}/crossplay.csv and crossplay.png")
     return 0
 
 
-def _load(names: Sequence[str], uri: str | None, deterministic: bool) -> tuple[World, list[TensorDictModule]]:
+def _load(names: Sequence[str], uri: str | None) -> tuple[World, list[TensorDictModule]]:
     from genreplay import checkpoint, runs, tracking
     from genreplay.policy import load_policy
 
     store = tracking.store_uri(uri)
-    found = [
-        load_policy(runs.resolve_run(name, store, checkpoint.exists, "--runs"), deterministic=deterministic)
-        for name in names
-    ]
+    found = [load_policy(runs.resolve_run(name, store, checkpoint.exists, "--runs")) for name in names]
     require_same_kitchen(names, [loaded.config for loaded in found])
     return found[0].world, [loaded.policy for loaded in found]
 
@@ -119,26 +115,20 @@ def play_all(world: World, policies: Sequence[TensorDictModule], episode_seeds: 
 
 def play(world: World, first: TensorDictModule, second: TensorDictModule, episode_seeds: Sequence[int]) -> list[float]:
     """Sparse return of `first` as cook 0 with `second` as cook 1, one kitchen a seed, all side by side."""
-    import torch
-    from torchrl.envs.utils import step_mdp
+    import numpy as np
 
-    from genreplay.seeding import derive_seed
-    from genreplay.transition import AGENTS_ACTION, AGENTS_OBSERVATION
+    from genreplay.evaluate import act
 
     env = world.make_env(len(episode_seeds), lambda worker, index: episode_seeds[worker], evaluation=True)
     env.demand = SELF_PLAY
-    finished: list[dict[str, float]] = []
-    # Drawn actions come from torch's global stream, which goes on afterwards as if nothing had been drawn.
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(derive_seed(episode_seeds[0], "crossplay"))
-        state = env.reset()
-        while not finished:
-            views = state[AGENTS_OBSERVATION]
-            actions = [policy.module(views[:, [seat]]) for seat, policy in enumerate((first, second))]
-            state = step_mdp(env.step(state.set(AGENTS_ACTION, torch.cat(actions, dim=1))))
-            finished = env.pop_finished()
-    returns = {episode["seed"]: episode["sparse_return"] for episode in finished}
-    return [returns[float(seed)] for seed in episode_seeds]
+    seen, returns = env.start(dict(enumerate(episode_seeds))), [0.0] * len(episode_seeds)
+    while seen:
+        of_both = act(first, seen), act(second, seen)
+        steps = env.advance({worker: np.stack([of_both[0][worker][0], of_both[1][worker][1]]) for worker in seen})
+        seen = {worker: step.observation for worker, step in steps.items() if not step.truncated}
+        for worker, step in steps.items():
+            returns[worker] += step.reward
+    return returns
 
 
 def summaries(matrix: np.ndarray) -> tuple[Summary, Summary]:

@@ -23,20 +23,19 @@ class LoadedPolicy(NamedTuple):
     config: ExperimentConfig
     world: World
     policy: TensorDictModule
-    """Observation to action, on the CPU; deterministic unless asked for otherwise."""
+    """As it is judged (see `EnsembleAgent.policy`), on the CPU."""
     run_id: str
     """MLflow's id of the run that wrote the checkpoint."""
     env_step: int
     """Environment steps that the policy was trained for."""
 
 
-def load_policy(folder: Path, overrides: Sequence[str] = (), deterministic: bool = True) -> LoadedPolicy:
+def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
     """The policy in a checkpoint, and the world it was trained in.
 
     Args:
         folder: of the checkpoint, or the one above it.
         overrides: `key=value` options that win over the checkpoint's config.
-        deterministic: the policy as it is judged; otherwise as it collects, drawing its actions.
 
     Raises:
         UserError: the checkpoint cannot be read, or its policy does not fit the world that the overrides make.
@@ -57,5 +56,5 @@ def load_policy(folder: Path, overrides: Sequence[str] = (), deterministic: bool
         ) from error
     counters = loaded.counters
     return LoadedPolicy(
-        config, world, agent.policy(deterministic), counters["run_id"], counters["counters"]["env_step"]
+        config, world, agent.policy(deterministic=True), counters["run_id"], counters["counters"]["env_step"]
     )

@@ -85,7 +85,7 @@ register(
     "env",
     "overcooked",
     "genreplay.envs.overcooked.config:OvercookedConfig",
-    "genreplay.envs.overcooked.world:OvercookedWorld",
+    "genreplay.partners:PartneredWorld",
 )
 register("agent", "redq_sac", "genreplay.agents.config:RedqSacConfig", "genreplay.agents.redq_sac:RedqSac")
 register(

@@ -41,9 +41,9 @@ def rows_of(world, env, num_steps=60):
 
 
 @pytest.mark.parametrize("observation", ["code", "grid"])
-@pytest.mark.parametrize("learners", ["both", "one"])
-def test_it_keeps_torchrl_s_specs(observation, learners):
-    _, env = make(observation=observation, learners=learners, num_partners=2, horizon=5, start="random")
+@pytest.mark.parametrize("partners", [[], ["self", "self"], ["stay", "random"], ["self", "greedy"]])
+def test_it_keeps_torchrl_s_specs(observation, partners):
+    _, env = make(observation=observation, partners=partners, horizon=5, start="random")
     check_env_specs(env)
 
 
@@ -93,7 +93,7 @@ def test_random_starts_are_of_training_only_and_a_function_of_the_seed():
 
 
 def test_a_learner_s_seat_and_partner_belong_to_the_episode():
-    _, env = make(num_workers=8, learners="one", num_partners=3, horizon=6)
+    _, env = make(num_workers=8, partners=["stay", "random", "greedy"], horizon=6)
     rollout = env.rollout(12, break_when_any_done=False)
     for key in (LEARNER, PARTNER):
         value = rollout[key]
@@ -104,19 +104,20 @@ def test_a_learner_s_seat_and_partner_belong_to_the_episode():
 
 
 def test_it_continues_where_the_checkpoint_stood():
-    _, env = make(start="random", learners="one", num_partners=2, horizon=9)
+    _, env = make(start="random", partners=["random", "greedy:1"], horizon=9)
     torch.manual_seed(3)
     state = env.reset()
     for _ in range(5):
         _, state = env.step_and_maybe_reset(env.rand_action(state))
     saved = json.loads(json.dumps(env.state_dict()))
-    _, resumed = make(start="random", learners="one", num_partners=2, horizon=9)
+    _, resumed = make(start="random", partners=["random", "greedy:1"], horizon=9)
     resumed.load_state_dict(saved)
     again = resumed.reset()
     for key in (OBSERVATION, AGENTS_OBSERVATION, LEARNER, PARTNER):
         assert torch.equal(again[key], state[key])
     for _ in range(20):
         actions = torch.randint(6, (3, 2))
+        assert torch.equal(again["acted"], state["acted"])
         step, state = env.step_and_maybe_reset(state.set(AGENTS_ACTION, actions))
         other, again = resumed.step_and_maybe_reset(again.set(AGENTS_ACTION, actions))
         for key in (OBSERVATION, LEARNER, PARTNER):
@@ -140,7 +141,13 @@ def test_the_hooks_step_named_kitchens_alone():
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"learners": "one", "num_partners": 3}, {"layout": "tutorial_0", "dynamics": "new"}]
+    "options",
+    [
+        {},
+        {"partners": ["stay", "random", "greedy"]},
+        {"partners": ["random", "self", "self"]},
+        {"layout": "tutorial_0", "dynamics": "new"},
+    ],
 )
 def test_the_codec_keeps_joint_rows_and_derives_the_rewards(options):
     world, env = make(num_workers=16, start="random", horizon=20, **options)

@@ -12,6 +12,7 @@ from saved import save_untrained
 from genreplay import cli
 from genreplay.crossplay import play, play_all, summaries
 from genreplay.policy import load_policy
+from genreplay.seeding import derive_seed
 
 CONFIG = """
 seed: {seed}
@@ -29,13 +30,14 @@ def saved(tmp_path_factory):
 
 
 def stepped(world, policies, chosen=None):
-    """One episode of the likeliest actions, by hand: its sparse return and its actions."""
-    kitchen = world.kitchen
+    """The episode of seed 7 by hand: its sparse return and its actions."""
+    kitchen, uniforms = world.kitchen, np.random.default_rng(derive_seed(7, "actions")).random((60, 2))
     code, sparse, actions = kitchen.code.start()[None], 0.0, []
-    for _ in range(60):
+    for time in range(60):
         views = kitchen.code.one_hot(np.stack([code[0], code[0][kitchen.code.swap]]))
         logits = [policy.module.actor(torch.from_numpy(view)) for policy, view in zip(policies, views, strict=True)]
-        actions.append([int(row.argmax()) for row in logits])
+        below = [row.exp().cumsum(0).numpy() <= u for row, u in zip(logits, uniforms[time], strict=True)]
+        actions.append([int(row.sum()) for row in below])
         code, events = kitchen.step(code, np.array([actions[-1]]))
         sparse += float(kitchen.sparse_rewards[events].sum())
     return sparse, actions
@@ -66,7 +68,7 @@ def test_every_pair_plays_its_own_seats(saved, monkeypatch):
 
 def test_returns_are_those_of_the_episodes(saved, monkeypatch):
     """Where shaped events are paid, untrained policies that draw their actions score; a kitchen for each seed."""
-    loaded = [load_policy(Path(folder), deterministic=False) for folder in saved]
+    loaded = [load_policy(Path(folder)) for folder in saved]
     world = loaded[0].world
     monkeypatch.setattr(world.kitchen, "sparse_rewards", np.array([0, 1, 10, 100, 1000], dtype=np.float32))
     monkeypatch.setattr(world.kitchen, "_wants_dish", np.ones_like(world.kitchen._wants_dish))
@@ -82,7 +84,7 @@ def test_returns_are_those_of_the_episodes(saved, monkeypatch):
     policies = [item.policy for item in loaded]
     values = play(world, *policies, range(20))
     assert values == totals.tolist()
-    assert len(set(values)) > 2
+    assert len(set(values)) > 1
     assert torch.equal(before, torch.get_rng_state())
     matrix = play_all(world, policies, range(20))
     assert matrix.shape == (2, 2, 20)
@@ -103,7 +105,7 @@ def test_the_command_prints_and_writes_the_matrix(saved, tmp_path, capsys):
     command = ["crossplay", "--runs", ",".join(saved), "--output", str(tmp_path / "out")]
     assert cli.main([*command, "--seeds", "1-3"]) == 0
     out = capsys.readouterr().out
-    assert "drawn actions, 3 episodes a pair" in out
+    assert "Mean sparse return of 3 episodes a pair" in out
     assert "self-play: " in out
     with (tmp_path / "out/crossplay.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -180,8 +180,8 @@ def test_an_episode_is_filmed_from_its_code(saved):
     env = loaded.world.make_env(1, lambda worker, index: 3, evaluation=True)
     view = env.start({0: 3})[0]
     for _ in range(22):
-        action = loaded.policy.module(torch.from_numpy(view)[None])[0].numpy()
-        view = env.advance({0: action})[0].observation
+        chances = loaded.policy.module(torch.from_numpy(view)[None])[0].numpy()
+        view = env.advance({0: chances})[0].observation
     poster = Poster(loaded.world.kitchen, 30)
     expected = Artist(loaded.world.kitchen.code, 4).draw(env.codes[0])
     (left, top), (width, height) = poster.place, expected.size

@@ -125,7 +125,14 @@ def test_orders_that_the_old_dynamics_cannot_cook():
         ({"layout": " "}, "layout: name a layout"),
         ({"dynamics": "older"}, "dynamics: must be one of old, new, not 'older'"),
         ({"horizon": 0}, "horizon: must be at least 1 step, not 0"),
-        ({"num_partners": 0}, "num_partners: must be at least 1, not 0"),
+        ({"partners": ["stay", "greddy"]}, "partners: there is no partner 'greddy'; choose among self, stay, random, "),
+        ({"partners": ["stay:1"]}, "partners: there is no partner 'stay:1'; choose among self, stay, random, "),
+        ({"partners": ["greedy:0"]}, r"partners: 'greedy:0': write a softness above 0, as in greedy:0\.5"),
+        ({"partners": ["greedy:soft"]}, "partners: 'greedy:soft': write a softness above 0"),
+        ({"partners": ["greedy:nan"]}, "partners: 'greedy:nan': write a softness above 0"),
+        ({"partners": ["human:valid"]}, "partners: 'human:valid': write human, or human:test"),
+        ({"partners": ["checkpoint:"]}, "partners: there is no partner 'checkpoint:'"),
+        ({"partners": ["virtual"]}, "partners: there is no partner 'virtual'"),
     ],
 )
 def test_bad_fields_are_named(options, message):

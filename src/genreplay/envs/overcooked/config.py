@@ -2,14 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf
+from typing import Literal, NamedTuple
 
-from genreplay.errors import require
+from genreplay.errors import FieldError, require
 
 DYNAMICS = ("old", "new")
 OBSERVATIONS = ("code", "grid")
 STARTS = ("standard", "random")
-LEARNERS = ("both", "one")
+SPLITS = ("train", "test")
+SELF = "self"
+"""The partner that is the policy itself."""
+CHOICES = "self, stay, random, greedy, greedy:SOFTNESS, human, human:test, checkpoint:FOLDER, virtual:FOLDER[:CODE]"
+
+
+class PartnerName(NamedTuple):
+    """What the name of a partner says."""
+
+    kind: str
+    """`self`, `stay`, `random`, `greedy`, `human`, `checkpoint` or `virtual`."""
+    softness: float = 0.0
+    """Of `greedy`."""
+    split: str = "train"
+    """Of `human`: whose play it was cloned from."""
+    folder: str = ""
+    """Of `checkpoint` and `virtual`: where the checkpoint is."""
+    code: int | None = None
+    """Of `virtual`: which of the generator's partners; None for all of them together."""
+
+
+def parse_partner(name: str) -> PartnerName:
+    """Read a partner's name.
+
+    Raises:
+        FieldError: it names no partner.
+    """
+    kind, colon, rest = name.partition(":")
+    if kind in (SELF, "stay", "random") and not colon:
+        return PartnerName(kind)
+    if kind == "greedy":
+        softness = _number(rest) if colon else 0.0
+        require(0.0 < softness < inf or not colon, "partners", f"{name!r}: write a softness above 0, as in greedy:0.5")
+        return PartnerName(kind, softness=softness)
+    if kind == "human":
+        require(not colon or rest in SPLITS, "partners", f"{name!r}: write human, or human:test")
+        return PartnerName(kind, split=rest or "train")
+    if kind == "checkpoint" and rest:
+        return PartnerName(kind, folder=rest)
+    if kind == "virtual" and rest:
+        folder, _, code = rest.rpartition(":")
+        if folder and code.isdecimal():
+            return PartnerName(kind, folder=folder, code=int(code))
+        return PartnerName(kind, folder=rest)
+    raise FieldError("partners", f"there is no partner {name!r}; choose among {CHOICES}")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 @dataclass
@@ -29,20 +82,27 @@ class OvercookedConfig:
     start: str = "standard"
     """Where training episodes begin: `standard`, the layout's own start; `random`, any possible state. Policies are
     judged from the standard start."""
-    learners: str = "both"
-    """Who learns from a step: `both` cooks (self-play), or `one` beside a partner, in a seat drawn for each episode."""
-    num_partners: int = 1
-    """How many partners there are; one is drawn for each episode, and its code stored with each step."""
+    partners: list[str] = field(default_factory=list)
+    """Whom to learn with: each training episode draws one of them, and the learner's seat beside it. Empty: self-play,
+    where both cooks learn. Among self, stay, random, greedy, greedy:SOFTNESS, human, human:test, checkpoint:FOLDER and
+    virtual:FOLDER[:CODE]; a name that stands there twice is drawn twice as often."""
 
     def __post_init__(self) -> None:
         require(bool(self.layout.strip()), "layout", "name a layout, such as cramped_room, or your own .layout file")
-        for field, choices in (
-            ("dynamics", DYNAMICS),
-            ("observation", OBSERVATIONS),
-            ("start", STARTS),
-            ("learners", LEARNERS),
-        ):
-            value = getattr(self, field)
-            require(value in choices, field, f"must be one of {', '.join(choices)}, not {value!r}")
+        for name, choices in (("dynamics", DYNAMICS), ("observation", OBSERVATIONS), ("start", STARTS)):
+            value = getattr(self, name)
+            require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
         require(self.horizon >= 1, "horizon", f"must be at least 1 step, not {self.horizon}")
-        require(self.num_partners >= 1, "num_partners", f"must be at least 1, not {self.num_partners}")
+        for partner in self.partners:
+            parse_partner(partner)
+
+    @property
+    def learners(self) -> Literal["both", "one", "any"]:
+        """Which seats learn from a step: always both, always one, or as the episode's partner has it."""
+        selves = [name == SELF for name in self.partners]
+        return "both" if all(selves) else "any" if any(selves) else "one"
+
+    @property
+    def num_partners(self) -> int:
+        """P, the width of the partner's code."""
+        return max(1, len(self.partners))

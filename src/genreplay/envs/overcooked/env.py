@@ -5,6 +5,7 @@ Shapes: W kitchens, C columns of the code, O entries of its one-hots, E kinds of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,16 @@ from torch import Tensor
 from torchrl.data import Binary, Bounded, Categorical, Composite, OneHot, Unbounded
 
 from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step
+from genreplay.envs.overcooked.cast import Cast
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
+from genreplay.envs.overcooked.partners import Partner
 from genreplay.seeding import derive_seed
-from genreplay.transition import ACTION, AGENTS_ACTION
+from genreplay.transition import ACTION, AGENTS_ACTION, Key
+
+ACTED: Key = ("next", "acted")
+"""What both cooks did in the step, `[W, 2]`: where a partner plays, its action stands in the place of the agent's."""
 
 
 class OvercookedEnv(BatchedEnv):
@@ -27,17 +33,19 @@ class OvercookedEnv(BatchedEnv):
     Each agent's own keys, in TorchRL's group `agents`: `observation` `[W, 2, O]`, itself first (`[W, 2, X, Y, 26]` for
     the grid), `action` `[W, 2]` (int64, see `kitchen.NUM_ACTIONS`), `reward` `[W, 2, 1]`, the team's, and
     `shaped_reward` `[W, 2, 1]`. Beside them what a joint transition needs: `observation` `[W, O]`, `reward` `[W, 1]`,
-    `event` `[W, 2 * E]`, `shaped_reward` `[W, 2]`, `learner` `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at
-    the horizon.
+    `event` `[W, 2 * E]`, `shaped_reward` `[W, 2]`, `acted` `[W, 2]` (see `ACTED`; staying before the first step),
+    `learner` `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at the horizon.
 
-    An episode is a function of its seed and its actions.
+    Where an episode has a partner, that plays its seat: the agent's action there is not looked at. An episode is a
+    function of its seed and the agent's actions.
 
     Args:
         config: of the world.
         kitchen: its rules.
         num_workers: W.
         episode_seeds: the seed of each kitchen's i-th episode.
-        evaluation: begin from the layout's own start, whatever the config says.
+        evaluation: begin from the layout's own start, whatever the config says, and take partners and seats in turn.
+        partner_of: the partner of a name; asked once an episode needs it.
     """
 
     def __init__(
@@ -46,11 +54,13 @@ class OvercookedEnv(BatchedEnv):
         kitchen: Kitchen,
         num_workers: int,
         episode_seeds: EpisodeSeeds,
-        evaluation: bool = False,
+        evaluation: bool,
+        partner_of: Callable[[str], Partner],
     ):
         code, num_events = kitchen.code, len(kitchen.event_names)
         super().__init__(Bounded(0.0, 1.0, (code.width,)), Bounded(0.0, 1.0, (1,)), num_workers, episode_seeds)
         self.config, self.kitchen = config, kitchen
+        self._cast = Cast(config, code, num_workers, partner_of, evaluation)
         self._random_start = config.start == "random" and not evaluation
         self._grid = LosslessGrid(code, config.horizon) if config.observation == "grid" else None
         high = float(max(config.horizon, code.num_timers))
@@ -60,6 +70,7 @@ class OvercookedEnv(BatchedEnv):
         observation_spec = self.observation_spec
         observation_spec["event"] = Binary(2 * num_events, (num_workers, 2 * num_events), dtype=torch.float32)
         observation_spec["shaped_reward"] = Unbounded((num_workers, 2))
+        observation_spec["acted"] = Categorical(NUM_ACTIONS, (num_workers, 2))
         observation_spec["learner"] = Binary(2, (num_workers, 2), dtype=torch.float32)
         observation_spec["partner"] = OneHot(
             config.num_partners, (num_workers, config.num_partners), dtype=torch.float32
@@ -81,10 +92,20 @@ class OvercookedEnv(BatchedEnv):
         """`[W, C]`: the states."""
         self._start = code.start()
         self._times = np.zeros(num_workers, dtype=np.int64)
-        self._learners = np.ones((num_workers, 2), dtype=np.int64)
-        self._partners = np.zeros(num_workers, dtype=np.int64)
         self._counts = np.zeros((num_workers, 2, num_events), dtype=np.int64)
+        self.events = np.zeros((num_workers, 2), dtype=np.int64)
+        """`[W, 2]`: what each cook's last step did (see `Kitchen.event_names`)."""
         self._uniforms: dict[int, np.ndarray] = {}
+
+    @property
+    def acted(self) -> np.ndarray:
+        """`[W, 2]`: what both cooks did last, partners too; staying before the first step."""
+        return self._cast.acted
+
+    @property
+    def learners(self) -> np.ndarray:
+        """`[W, 2]`, 0 or 1: which seats the policy has."""
+        return self._cast.learners
 
     # The hooks -------------------------------------------------------------------------------------------------
 
@@ -95,10 +116,7 @@ class OvercookedEnv(BatchedEnv):
             if self._random_start:
                 rng = np.random.default_rng(derive_seed(seed, "start"))
                 self.codes[worker] = self.kitchen.random_states(rng, 1)[0]
-            seating = np.random.default_rng(derive_seed(seed, "seating"))
-            seat, partner = seating.integers(2), seating.integers(self.config.num_partners)
-            self._learners[worker] = 1 if self.config.learners == "both" else np.arange(2) == seat
-            self._partners[worker] = partner
+            self._cast.start(worker, seed, self.demand)
             draws = np.random.default_rng(derive_seed(seed, "actions"))
             self._uniforms[worker] = draws.random((self.config.horizon, 2))
         workers = np.array(list(seeds), dtype=np.int64)
@@ -137,8 +155,8 @@ class OvercookedEnv(BatchedEnv):
         }
 
     def rows(self, steps: TensorDictBase) -> TensorDictBase:
-        """Collected steps `[n]` with the joint `action` `[n, 2 * 6]`, the one-hots of both agents' actions."""
-        actions = torch.nn.functional.one_hot(steps.get(AGENTS_ACTION), NUM_ACTIONS).float()
+        """Collected steps `[n]` with the joint `action` `[n, 2 * 6]`, the one-hots of what both cooks really did."""
+        actions = torch.nn.functional.one_hot(steps.get(ACTED), NUM_ACTIONS).float()
         return steps.set(ACTION, actions.flatten(-2))
 
     # Resuming --------------------------------------------------------------------------------------------------
@@ -149,9 +167,8 @@ class OvercookedEnv(BatchedEnv):
             "episode_index": list(self._episode_index),
             "codes": self.codes.tolist(),
             "times": self._times.tolist(),
-            "learners": self._learners.tolist(),
-            "partners": self._partners.tolist(),
             "counts": self._counts.tolist(),
+            "cast": self._cast.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], *args: Any, **kwargs: Any) -> None:
@@ -166,11 +183,11 @@ class OvercookedEnv(BatchedEnv):
                 f"{self.codes.shape}"
             )
         self._episode_index = list(state["episode_index"])
-        self.codes, self._times, self._learners, self._partners, self._counts = (
-            np.array(state[key], dtype=np.int64) for key in ("codes", "times", "learners", "partners", "counts")
-        )
+        self.codes, self._times, self._counts = (np.array(state[key]) for key in ("codes", "times", "counts"))
         # Nothing to take up where no episode was running yet.
         self._resume = min(self._episode_index) >= 0
+        if self._resume:
+            self._cast.load_state_dict(state["cast"], [self._seed_of(worker) for worker in range(self.num_workers)])
 
     # TorchRL ---------------------------------------------------------------------------------------------------
 
@@ -215,10 +232,12 @@ class OvercookedEnv(BatchedEnv):
     # Within ----------------------------------------------------------------------------------------------------
 
     def _advance(self, workers: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """Step the kitchens `workers`; the events `[n, 2]`."""
-        self.codes[workers], events = self.kitchen.step(self.codes[workers], actions)
+        """Step the kitchens `workers`, partners in their seats; the events `[n, 2]`."""
+        acted = self._cast.play(workers, self.codes[workers], self._times[workers], actions)
+        self.codes[workers], events = self.kitchen.step(self.codes[workers], acted)
         self._times[workers] += 1
         self._counts[workers[:, None], [0, 1], events] += 1
+        self.events[workers] = events
         return events
 
     def _views(self, workers: np.ndarray) -> np.ndarray:
@@ -234,8 +253,9 @@ class OvercookedEnv(BatchedEnv):
         joint = views[:, 0].clone() if self._grid is None else torch.from_numpy(self.kitchen.code.one_hot(self.codes))
         out.set(("agents", "observation"), views)
         out.set("observation", joint)
-        out.set("learner", torch.from_numpy(self._learners).float())
-        out.set("partner", _one_hot(self._partners, self.config.num_partners))
+        out.set("acted", torch.from_numpy(self.acted.copy()))
+        out.set("learner", torch.from_numpy(self.learners).float())
+        out.set("partner", _one_hot(self._cast.partners, self.config.num_partners))
         return out
 
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from tensordict import TensorDictBase
+from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
-from torchrl.envs.utils import step_mdp
 
 from genreplay.envs.base import Shot
 from genreplay.envs.overcooked.artist import (
@@ -34,7 +33,7 @@ from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS, StateCode
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.layouts import Cell
 from genreplay.errors import UserError
-from genreplay.transition import ACTION, EVENT, LEARNER, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
+from genreplay.transition import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 if TYPE_CHECKING:
     from genreplay.envs.overcooked.world import OvercookedWorld
@@ -79,22 +78,23 @@ def _play(world: OvercookedWorld, policy: TensorDictModule, shot: Shot) -> Itera
     env.demand = shot.demand
     kitchen = world.kitchen
     poster = Poster(kitchen, world.config.horizon)
-    step = env.reset()
+    view = env.start({0: shot.seed})[0]
     partner = (shot.demand or "partner").rpartition("/")[0] or "partner"
-    story = Story([POLICY if learns else partner for learns in step[LEARNER][0].tolist()])
+    story = Story([POLICY if learns else partner for learns in env.learners[0].tolist()])
     end = min(shot.begin + shot.seconds, world.config.horizon)
     while story.time < end:
+        seen = TensorDict({}, [1]).set(policy.in_keys[0], torch.from_numpy(view)[None])
         with torch.no_grad():
-            step = env.step(policy(step))
-        story.time, story.gain = story.time + 1, float(step[REWARD])
+            chosen = policy(seen).get(policy.out_keys[0])[0].numpy()
+        step = env.advance({0: chosen})[0]
+        view = step.observation
+        story.time, story.gain = story.time + 1, step.reward
         story.score += story.gain
-        story.actions = _choices(env.rows(step)[ACTION], NUM_ACTIONS)[0]
-        story.events = _choices(step[EVENT], len(kitchen.event_names))[0]
+        story.actions, story.events = env.acted[0], env.events[0]
         if (story.events >= FIRST_DELIVERY).any():
             story.deliveries.append(story.time)
         if story.time > shot.begin and (story.time - shot.begin - 1) % shot.stride == 0:
             yield poster.draw(env.codes[0], story)
-        step = step_mdp(step)
 
 
 class Poster:

@@ -9,6 +9,7 @@ import torch
 from tensordict import TensorDictBase
 
 from genreplay.envs.overcooked.codes import StateCode
+from genreplay.envs.overcooked.config import SELF, OvercookedConfig
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
 from genreplay.transition import (
     ACTION,
@@ -28,23 +29,25 @@ from genreplay.transition import (
 )
 
 
-def build_layout(kitchen: Kitchen, learners: str, num_partners: int) -> TransitionLayout:
+def build_layout(kitchen: Kitchen, config: OvercookedConfig) -> TransitionLayout:
     """The columns: the state, both actions, the next state and what each cook did; the rewards follow from that.
 
     Args:
         kitchen: whose transitions.
-        learners: `both` seats always learn, or `one` beside a partner.
-        num_partners: P.
+        config: who learns, and with whom.
     """
     code, num_events = kitchen.code, len(kitchen.event_names)
+    learners, num_partners = config.learners, config.num_partners
     both = learners == "both"
+    selves = torch.tensor([name == SELF for name in config.partners])
     columns = (
         *_state_columns(OBSERVATION, "", code),
         *(Column(ACTION, i * NUM_ACTIONS, "categorical", f"action {i}", NUM_ACTIONS) for i in (0, 1)),
         *_state_columns(NEXT_OBSERVATION, "next ", code),
         *(Column(EVENT, i * num_events, "categorical", f"event {i}", num_events) for i in (0, 1)),
         Column(PARTNER, 0, "categorical", "partner", num_partners, derived=num_partners == 1),
-        # The seat that learns is a choice of two; where both do, nothing is left to choose.
+        # The seat that learns is a choice of two; where both do, nothing is left to choose. Where the partner decides,
+        # rows in which both do hold the first seat (the argmax) to a generator, and `derive` puts the second one back.
         Column(LEARNER, 0, "binary" if both else "categorical", "learner", 2, low=0.0, high=1.0, derived=both),
         Column(REWARD, 0, "continuous", "reward", derived=True),
         Column(SHAPED_REWARD, 0, "continuous", "shaped reward", 2, derived=True),
@@ -63,8 +66,11 @@ def build_layout(kitchen: Kitchen, learners: str, num_partners: int) -> Transiti
             transitions.get(LEARNER).fill_(1.0)
         if num_partners == 1:
             transitions.get(PARTNER).fill_(1.0)
+        if learners == "any":
+            with_self = (transitions.get(PARTNER) * selves.to(events.device)).sum(-1, keepdim=True)
+            transitions.set(LEARNER, torch.maximum(transitions.get(LEARNER), with_self))
 
-    seats = Seats(torch.from_numpy(code.permutation), NUM_ACTIONS, "both" if both else "one")
+    seats = Seats(torch.from_numpy(code.permutation), NUM_ACTIONS, learners)
     return TransitionLayout(columns, derive, seats)
 
 

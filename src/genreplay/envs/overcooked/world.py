@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from threading import Lock
 from types import MappingProxyType
 from typing import Any
 
@@ -12,23 +13,37 @@ from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 from torch import Tensor
 
-from genreplay.envs.base import EpisodeSeeds, Shot, World
+from genreplay.envs.base import EpisodeSeeds, NamedDemand, Shot, World
+from genreplay.envs.overcooked.cache import clone_file
+from genreplay.envs.overcooked.cast import named_seating
 from genreplay.envs.overcooked.check import REASONS, reasons, simulate
-from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.config import SELF, SPLITS, OvercookedConfig, PartnerName, parse_partner
 from genreplay.envs.overcooked.env import OvercookedEnv
 from genreplay.envs.overcooked.film import film, picture_transitions
+from genreplay.envs.overcooked.greedy import GreedyPartner
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.partners import Partner, RandomPartner, StayPartner
+from genreplay.errors import FieldError, UserError
 from genreplay.transition import EVENT
 
 METRIC_UNITS = MappingProxyType(
     {"sparse_return": "", "deliveries": "soups", "potted_onions": "onions", "shaped_return": ""}
 )
+SCRIPTED = ("stay", "random", "greedy", "greedy:0.25", "greedy:1")
+"""The partners that policies are judged beside in every kitchen."""
 
 
 class OvercookedWorld(World):
-    """One Overcooked layout. The reward is the team's, for soups alone; shaped rewards are told beside it."""
+    """One Overcooked layout. The reward is the team's, for soups alone; shaped rewards are told beside it.
+
+    Args:
+        config: its options.
+
+    Raises:
+        UserError: the kitchen cannot be played.
+    """
 
     headline = "sparse_return"
     headline_unit = ""
@@ -39,11 +54,79 @@ class OvercookedWorld(World):
     def __init__(self, config: OvercookedConfig):
         self.config = config
         self.kitchen = Kitchen(read_layout(config.layout), config.dynamics)
-        self.layout = build_layout(self.kitchen, config.learners, config.num_partners)
+        self.layout = build_layout(self.kitchen, config)
+        self._partners: dict[str, Partner] = {}
+        self._lock = Lock()
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> OvercookedEnv:
-        """Kitchens in this process; with `evaluation`, always from the layout's own start."""
-        return OvercookedEnv(self.config, self.kitchen, num_workers, episode_seeds, evaluation)
+        """Kitchens in this process; with `evaluation`, always from the layout's own start.
+
+        Raises:
+            UserError: a partner to train with cannot be had.
+        """
+        if not evaluation:
+            for name in set(self.config.partners) - {SELF}:
+                self.partner(name)
+        return OvercookedEnv(self.config, self.kitchen, num_workers, episode_seeds, evaluation, self.partner)
+
+    def partner(self, name: str) -> Partner:
+        """The partner of a name, made when it is first asked for.
+
+        Raises:
+            UserError: there is no such partner, or not for this kitchen.
+        """
+        with self._lock:  # evaluations ask from several threads
+            if name not in self._partners:
+                try:
+                    self._partners[name] = self.make_partner(parse_partner(name))
+                except FieldError as error:
+                    raise UserError(f"env.{error}") from error
+            return self._partners[name]
+
+    def make_partner(self, name: PartnerName) -> Partner:
+        """A new partner; those that were learned need `genreplay.partners.PartneredWorld`."""
+        if name.kind == "stay":
+            return StayPartner()
+        if name.kind == "random":
+            return RandomPartner()
+        if name.kind == "greedy":
+            return GreedyPartner(self.kitchen, name.softness)
+        raise NotImplementedError(f"a partner of the kind {name.kind}")
+
+    def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
+        """Whom to judge policies beside: `self`, or `PARTNER/SEAT` where the policy sits in `SEAT`.
+
+        Without names: self-play, the scripted partners, the human clones that are there, and the training's partners,
+        each with the policy in both seats. In range is what the policy trained with.
+
+        Raises:
+            UserError: a name is neither, or its partner cannot be had.
+        """
+        partners = self.config.partners
+        if names is None:
+            clones = [
+                clone for clone, split in zip(("human", "human:test"), SPLITS, strict=True) if self._cloned(split)
+            ]
+            scripted = SCRIPTED if self.kitchen.code.kitchen.values[2] else SCRIPTED[:2]  # greedy needs that order
+            others = dict.fromkeys((*scripted, *clones, *partners))
+            names = [SELF, *(f"{name}/{seat}" for name in others if name != SELF for seat in (0, 1))]
+        found = []
+        for name in names:
+            try:
+                seating = named_seating(name, partners)
+            except ValueError as error:
+                raise UserError(
+                    f"--demand {name}: write self, or a partner and the policy's seat beside it, such as greedy/0 or "
+                    "human:test/1"
+                ) from error
+            if seating.partner != SELF:
+                self.partner(seating.partner)
+            in_range = seating.partner in (partners or [SELF])
+            found.append(NamedDemand(name, in_range))
+        return found
+
+    def _cloned(self, split: str) -> bool:
+        return self.config.dynamics == "old" and clone_file(self.kitchen.code.kitchen.name, split).exists()
 
     def card(self) -> dict[str, Any]:
         """Inputs and outputs of a cook's policy, and what its choices mean."""

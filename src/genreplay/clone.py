@@ -1,0 +1,53 @@
+"""The command `genreplay clone`: people as partners, cloned from the play that comes with overcooked-ai.
+
+Light until the command runs, like `cli`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from genreplay.envs.overcooked.cache import clone_file, human_folder
+from genreplay.envs.overcooked.config import SPLITS
+from genreplay.errors import UserError
+
+
+def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    """The command's options."""
+    about = "Clone the people who played a layout, to train with and be judged beside. See docs/overcooked.md."
+    command = commands.add_parser("clone", help="clone human cooks as partners", allow_abbrev=False, description=about)
+    command.set_defaults(command=run)
+    command.add_argument(
+        "--layout", metavar="NAME", required=True, help="a layout that people played: cramped_room, ..."
+    )
+    whose = "whose play: the partner `human` is of train, `human:test` of test, other people; default: %(default)s"
+    command.add_argument("--split", choices=SPLITS, default=SPLITS[0], help=whose)
+    command.add_argument("--output", metavar="FILE", help="where to; default: where the partners look for it")
+    return command
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read the play, clone it, say how well; the exit status."""
+    if arguments.overrides:
+        raise UserError(f"{arguments.overrides[0]}: has no effect on clone; leave it out")
+    layout, split = arguments.layout, arguments.split
+    path = clone_file(layout, split) if arguments.output is None else Path(arguments.output)
+    from genreplay.cloning import NUM_STEPS, fit_clone, write_clone
+    from genreplay.envs.overcooked.human import human_play
+    from genreplay.envs.overcooked.kitchen import Kitchen
+    from genreplay.envs.overcooked.layouts import read_layout
+    from genreplay.progress import Bars
+
+    with Bars(NUM_STEPS, what="steps") as bars:
+        bars.line(f"reading the play of {layout}, {split}")
+        play = human_play(layout, split, human_folder())
+        kitchen = Kitchen(read_layout(layout), "old")
+        clone = fit_clone(play, kitchen.code, seed=0, on_step=bars.advance)
+        write_clone(path, clone, kitchen, split)
+        bars.line(
+            f"{len(play.codes)} steps of two people; of the actions other than staying in games kept apart, the clone "
+            f"finds {100 * clone.accuracy:.0f} % (always the most frequent one: {100 * clone.majority:.0f} %)"
+        )
+    print(path)
+    return 0

@@ -1,0 +1,125 @@
+"""overcooked-ai's scripted cook, as a partner whose chance is the episode's own.
+
+Shapes: n kitchens, C columns of the code, A actions, G goals.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from genreplay.envs.overcooked.codes import CELL, DIRECTION, PLAYER_COLUMNS
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY, Kitchen
+from genreplay.envs.overcooked.package import gridworld, overcooked
+from genreplay.envs.overcooked.partners import Partner, Scene, choose
+from genreplay.errors import UserError
+
+CACHE_SIZE = 100_000
+"""States remembered, about 0.5 kB each."""
+POSES = [CELL, DIRECTION, PLAYER_COLUMNS + CELL, PLAYER_COLUMNS + DIRECTION]
+
+
+class GreedyPartner(Partner):
+    """`GreedyHumanModel` of overcooked-ai: does whatever looks most useful now, by the shortest way.
+
+    With softness s it is Boltzmann rational at both of the package's levels, at its `hl_temp = ll_temp = 1 / s` (the
+    package's temperatures are inverse): a goal at distance d is taken with probability ~ exp(-d / s), and so is each
+    step of the turn on the spot before it. Both draws are joined into one distribution over actions. As in the package,
+    where both cooks stand and face as in the step before, it draws among the steps that would move it.
+
+    The package would plan for pairs of cooks too, which takes minutes, and keep its plans as pickles; this model asks
+    for the single cook's plans alone, which are made anew (below a second on most layouts) and never written or read.
+
+    Args:
+        kitchen: its rules.
+        softness: 0 for the shortest way always; in steps.
+
+    Raises:
+        UserError: nobody pays for soups of three onions here, and it cooks nothing else.
+    """
+
+    def __init__(self, kitchen: Kitchen, softness: float = 0.0):
+        if not kitchen.code.kitchen.values[2]:
+            raise UserError(
+                f"env.partners: greedy makes soups of three onions, which {kitchen.code.kitchen.name} has no order "
+                "for; choose another partner or layout"
+            )
+        self._kitchen, self._softness = kitchen, softness
+        self._mdp = gridworld(kitchen.code.kitchen, kitchen.dynamics)
+        manager = _manager_class()(self._mdp)
+        self._models = [overcooked("agents.agent").GreedyHumanModel(manager) for _ in range(2)]
+        for seat, model in enumerate(self._models):
+            model.set_agent_index(seat)
+        self._remembered = lru_cache(maxsize=CACHE_SIZE)(self._think)
+
+    def act(self, scene: Scene) -> np.ndarray:
+        """Its actions `[n]`."""
+        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(scene.codes, scene.seats, strict=True)]
+        actions = choose(np.stack(thoughts), scene.uniforms[:, 0])
+        stuck = np.flatnonzero((scene.codes[:, POSES] == scene.previous[:, POSES]).all(axis=1))
+        if len(stuck):
+            actions[stuck] = self._move(scene.codes[stuck], scene.seats[stuck], scene.uniforms[stuck, 1])
+        return actions
+
+    def probabilities(self, code: np.ndarray, seat: int) -> np.ndarray:
+        """`[A]`: of each action in the state `code` `[C]`, where it is not stuck."""
+        return self._remembered(np.ascontiguousarray(code, dtype=np.int64).tobytes(), seat)
+
+    def _think(self, state: bytes, seat: int) -> np.ndarray:
+        recipes, model = overcooked("mdp.overcooked_mdp").Recipe, self._models[seat]
+        # Recipes are global in the package, and another kitchen may have been made since.
+        recipes.configure(self._mdp.recipe_config)
+        world = self._kitchen.code.decode(np.frombuffer(state, dtype=np.int64))
+        # The model insists on this one order, which is all that it would cook anyway.
+        world._all_orders = [recipes(["onion"] * 3)]
+        pose, goals = world.players_pos_and_or[seat], model.ml_action(world)
+        numbers = overcooked("mdp.actions").Action.ACTION_TO_INDEX
+        plans = [model.mlam.motion_planner.get_plan(pose, goal) for goal in goals]
+        out = np.zeros(NUM_ACTIONS)
+        for goal, plan, share in zip(goals, plans, self._boltzmann([cost for *_, cost in plans]), strict=True):
+            if self._softness and goal[0] == pose[0]:
+                out += share * self._turn(model, pose, goal)
+            else:
+                out[numbers[plan[0][0]]] += share
+        return out
+
+    def _turn(self, model: Any, pose: Any, goal: Any) -> np.ndarray:
+        """`[A]`: what it does where it stands beside its goal (`boltzmann_rational_ll_action`)."""
+        actions = overcooked("mdp.actions").Action.INDEX_TO_ACTION
+        after = [self._mdp._move_if_direction(*pose, action) for action in actions]
+        return self._boltzmann([model.mlam.motion_planner.get_plan(there, goal)[2] for there in after])
+
+    def _boltzmann(self, costs: list[float]) -> np.ndarray:
+        """`[G]`: shares of choices by what they cost, in steps; the first of the cheapest has all at softness 0."""
+        if not self._softness:
+            return np.eye(len(costs))[int(np.argmin(costs))]
+        shares = np.exp((min(costs) - np.array(costs)) / self._softness)
+        return shares / shares.sum()
+
+    def _move(self, codes: np.ndarray, seats: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+        """Actions `[n]`, all alike, that change where it stands if the other cook stays; staying where none does."""
+        rows = np.arange(len(codes)).repeat(NUM_ACTIONS)
+        joint = np.full((len(rows), 2), STAY)
+        joint[np.arange(len(rows)), seats[rows]] = np.tile(np.arange(NUM_ACTIONS), len(codes))
+        following, _ = self._kitchen.step(codes[rows], joint)
+        cells = [CELL, PLAYER_COLUMNS + CELL]
+        moves = (following[:, cells] != codes[rows][:, cells]).any(axis=1).reshape(-1, NUM_ACTIONS)
+        moves[~moves.any(axis=1), STAY] = True
+        return choose(moves, uniforms)
+
+
+@cache
+def _manager_class() -> type:
+    """The package's manager of goals without its plans for two, which the greedy model never asks for."""
+    planners = overcooked("planning.planners")
+
+    class Manager(planners.MediumLevelActionManager):  # type: ignore[name-defined]
+        def __init__(self, mdp: Any):
+            self.mdp, self.params = mdp, planners.NO_COUNTERS_PARAMS
+            self.motion_planner = planners.MotionPlanner(mdp, [])
+            self.joint_motion_planner = SimpleNamespace(motion_planner=self.motion_planner)
+
+    return Manager

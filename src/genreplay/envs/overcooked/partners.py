@@ -1,0 +1,72 @@
+"""Who plays the seat that does not learn: what a partner is, and the two that need no thought.
+
+Shapes: n kitchens, C columns of the code, O entries of its one-hots, A actions, U uniforms.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from genreplay.envs.overcooked.codes import StateCode
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY
+from genreplay.seeding import derive_seed
+
+NUM_UNIFORMS = 2
+"""U."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a partner acts on."""
+
+    code: StateCode
+    codes: np.ndarray
+    """`[n, C]`: the states."""
+    previous: np.ndarray
+    """`[n, C]`: the states before; -1 in an episode's first step."""
+    seats: np.ndarray
+    """`[n]`: where the partner sits."""
+    uniforms: np.ndarray
+    """`[n, U]`, float32 in [0, 1): the only source of chance, fixed by the episode's seed and the time in it."""
+
+    def views(self) -> np.ndarray:
+        """`[n, O]`, float32: one-hots of the states, the partner itself first."""
+        return self.code.one_hot(np.where(self.seats[:, None] == 1, self.codes[:, self.code.swap], self.codes))
+
+
+class Partner(ABC):
+    """A cook whose actions are a function of the scene alone; many kitchens share it."""
+
+    @abstractmethod
+    def act(self, scene: Scene) -> np.ndarray:
+        """Its actions `[n]`, int64, in `n` kitchens."""
+
+
+class StayPartner(Partner):
+    """Never does anything."""
+
+    def act(self, scene: Scene) -> np.ndarray:
+        """`[n]` times staying."""
+        return np.full(len(scene.codes), STAY)
+
+
+class RandomPartner(Partner):
+    """All six actions alike."""
+
+    def act(self, scene: Scene) -> np.ndarray:
+        """`[n]` uniform actions."""
+        return (scene.uniforms[:, 0].astype(np.float64) * NUM_ACTIONS).astype(np.int64)
+
+
+def choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
+    """Actions `[n]`: the inverse of the distribution functions of `[n, A]` at `[n]` in [0, 1)."""
+    cumulative = probabilities.astype(np.float64).cumsum(axis=1)
+    return (uniforms[:, None] * cumulative[:, -1:] >= cumulative[:, :-1]).sum(axis=1)
+
+
+def uniforms_of(seed: int, horizon: int) -> np.ndarray:
+    """`[horizon, U]`: the uniforms of each step of the episode of `seed`."""
+    return np.random.default_rng(derive_seed(seed, "partner")).random((horizon, NUM_UNIFORMS), dtype=np.float32)

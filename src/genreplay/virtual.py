@@ -1,0 +1,54 @@
+"""A partner inside a generator: what a generator of joint transitions says that a partner does in a state.
+
+Shapes: n states, O observation, A actions, P partners.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from genreplay.generators.masked import MaskedGenerator
+from genreplay.transition import ACTION, LEARNER, OBSERVATION, PARTNER, Codec
+
+
+@torch.no_grad()
+def virtual_action_probabilities(
+    generator: MaskedGenerator, codec: Codec, observation: Tensor, seats: Tensor, code: int | None = None
+) -> Tensor:
+    """p(action of the partner | state, partner, the learner sits in the other seat), `[n, A]`.
+
+    One forward pass of the averaged network: the whole state is given, both actions and what follows are hidden. The
+    relevance is left open (the null token), and nothing is guided: these are the shares of the rows it was fitted to.
+
+    Args:
+        generator: fitted to joint transitions.
+        codec: its own.
+        observation: `[n, O]`, joint states, player 0 first.
+        seats: `[n]`, int64, 0 or 1: where the partner sits.
+        code: which of the P partners; None for all of them together, as often as each was met.
+
+    Raises:
+        ValueError: the codec's transitions have no two seats, or there is no such partner.
+    """
+    if codec.layout.seats is None:
+        raise ValueError("virtual_action_probabilities: these transitions have no two seats")
+    num_partners = codec.layout.widths()[PARTNER]
+    if code is not None and not 0 <= code < num_partners:
+        raise ValueError(f"virtual_action_probabilities: partner {code} of {num_partners}")
+    given = {OBSERVATION: observation, LEARNER: one_hot(1 - seats, 2)}
+    if code is not None:
+        given[PARTNER] = one_hot(torch.full_like(seats, code), num_partners)
+    rows = torch.full((len(observation), codec.width), torch.nan)
+    start = 0
+    for column in codec.columns:
+        if column.key in given:
+            rows[:, start : start + column.width] = given[column.key][:, column.start : column.start + column.width]
+        start += column.width
+    codes = generator.diffused.encode(rows.to(generator.device))
+    network = generator.diffusion(averaged=True)
+    logits = network(codes, network.embed(None))
+    places = [i for i, key in enumerate(generator.diffused.keys) if key == ACTION]
+    of_both = logits[:, places, : codec.layout.seats.num_actions].softmax(dim=-1).cpu()
+    return of_both[torch.arange(len(seats)), seats]

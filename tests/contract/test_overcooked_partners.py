@@ -1,0 +1,293 @@
+"""Partners in the kitchen: what they play is what is recorded, judged and taken up again."""
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric import Fabric
+from saved import save_untrained
+from tensordict import TensorDict
+
+from genreplay import checkpoint
+from genreplay.build import build_agent, build_generator, build_world
+from genreplay.config import from_yaml, to_yaml
+from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS
+from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.greedy import GreedyPartner
+from genreplay.envs.overcooked.kitchen import STAY, Kitchen
+from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.package import overcooked
+from genreplay.envs.overcooked.partners import Scene
+from genreplay.errors import UserError
+from genreplay.generators.fitting import fit
+from genreplay.partners import PartneredWorld
+from genreplay.transition import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER, Codec
+from genreplay.virtual import virtual_action_probabilities
+
+KITCHEN = Kitchen(read_layout("cramped_room"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def make(*partners, num_workers=3, evaluation=False, **options):
+    world = PartneredWorld(OvercookedConfig(partners=list(partners), **options))
+    return world, world.make_env(num_workers, lambda worker, index: 100 * worker + index, evaluation)
+
+
+def scene(codes, seat, uniforms=None, previous=None):
+    num = len(codes)
+    drawn = np.random.default_rng(0).random((num, 2)) if uniforms is None else np.stack([uniforms, uniforms], axis=1)
+    previous = np.full_like(codes, -1) if previous is None else previous
+    return Scene(KITCHEN.code, codes, previous, np.full(num, seat), drawn.astype(np.float32))
+
+
+def shares(partner, code, seat, num=3000):
+    """`[6]`: how often a partner takes each action in the state `code` `[C]`, over evenly spaced chances."""
+    chosen = partner.act(scene(np.repeat(code[None], num, 0), seat, (np.arange(num) + 0.5) / num))
+    return np.bincount(chosen, minlength=6) / num
+
+
+# In the kitchen ------------------------------------------------------------------------------------------------------
+
+
+def test_rows_hold_what_was_really_played_and_who_it_was():
+    world, env = make("stay", "greedy", "self", num_workers=24, horizon=40)
+    torch.manual_seed(0)
+    steps = env.rollout(80, break_when_any_done=False).reshape(-1)
+    asked, rows = steps[AGENTS_ACTION], env.rows(steps)
+    assert world.validity(rows)["valid"].all()
+    played = rows[ACTION].view(-1, 2, 6).argmax(dim=-1)
+    learns, partner = rows[LEARNER].bool(), rows[PARTNER].argmax(dim=-1)
+    assert set(partner.tolist()) == {0, 1, 2}
+    assert torch.equal(played[learns], asked[learns])
+    assert learns[partner == 2].all()
+    assert (learns[partner != 2].sum(dim=-1) == 1).all()
+    assert (played[~learns & (partner == 0)[:, None]] == STAY).all()
+    greedy = ~learns & (partner == 1)[:, None]
+    assert (played[greedy] != asked[greedy]).any()
+    assert {tuple(row) for row in learns.tolist()} == {(True, True), (True, False), (False, True)}
+
+
+def test_an_episode_is_its_seed_and_the_policy_s_actions():
+    """The same through TorchRL and through the hooks, and however many kitchens there are."""
+    _, env = make("greedy:0.25", "random", start="random", horizon=30)
+    _, alone = make("greedy:0.25", "random", start="random", horizon=30, num_workers=1)
+    torch.manual_seed(1)
+    steps = env.rollout(30)
+    for worker in range(3):
+        views = alone.start({0: 100 * worker})
+        for step in steps[worker]:
+            assert np.array_equal(views[0], step["agents", OBSERVATION].numpy())
+            views = {0: alone.advance({0: step[AGENTS_ACTION].numpy()})[0].observation}
+
+
+# The greedy cook -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("softness", [0.0, 1.0])
+def test_the_greedy_cook_is_the_package_s(softness):
+    codes, partner = KITCHEN.random_states(np.random.default_rng(0), 40), GreedyPartner(KITCHEN, softness)
+    numbers = overcooked("mdp.actions").Action.ACTION_TO_INDEX
+    soft = {"hl_temp": 1 / softness, "ll_temp": 1 / softness} if softness else {}
+    rational = {"hl_boltzmann_rational": True, "ll_boltzmann_rational": True} if softness else {}
+    num = 400 if softness else 1
+    before = np.random.get_state()
+    try:
+        for seat, model in enumerate(partner._models):
+            theirs = type(model)(model.mlam, auto_unstuck=False, **soft, **rational)
+            theirs.set_agent_index(seat)
+            theirs.set_mdp(partner._mdp)
+            for code in codes[:12] if softness else codes:
+                world = KITCHEN.code.decode(code)
+                counts = np.bincount([numbers[theirs.action(world)[0]] for _ in range(num)], minlength=6)
+                assert np.abs(counts / num - partner.probabilities(code, seat)).max() < (0.12 if softness else 1e-9)
+    finally:
+        np.random.set_state(before)
+
+
+def test_the_greedy_cook_moves_where_both_are_stuck():
+    partner = GreedyPartner(KITCHEN)
+    codes = KITCHEN.random_states(np.random.default_rng(1), 60)
+    for seat in (0, 1):
+        for code in codes:
+            num = 120
+            many = np.repeat(code[None], num, 0)
+            actions = partner.act(scene(many, seat, (np.arange(num) + 0.5) / num, previous=many))
+            joint = np.full((6, 2), STAY)
+            joint[:, seat] = np.arange(6)
+            following, _ = KITCHEN.step(np.repeat(code[None], 6, 0), joint)
+            cell = seat * PLAYER_COLUMNS + CELL
+            free = np.flatnonzero(following[:, cell] != code[cell]).tolist() or [STAY]
+            assert np.bincount(actions, minlength=6)[free].tolist() == [num // len(free)] * len(free)
+
+
+def test_the_greedy_cook_leaves_the_global_chance_alone_and_repeats():
+    before = np.random.get_state()[1].copy()
+    codes = KITCHEN.random_states(np.random.default_rng(2), 50)
+    first, again = (GreedyPartner(KITCHEN, 1.0).act(scene(codes, 1)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_the_greedy_cook_needs_an_order_of_three_onions(tmp_path):
+    path = tmp_path / "two.layout"
+    orders = [{"ingredients": ["onion", "onion"]}]
+    path.write_text(repr({"grid": "XXPXX\nO  2O\nX1  X\nXDXSX", "start_all_orders": orders}))
+    world = PartneredWorld(OvercookedConfig(layout=str(path), dynamics="new"))
+    with pytest.raises(UserError, match=r"^env\.partners: greedy makes soups of three onions, which two has no order"):
+        world.partner("greedy")
+    assert not any("greedy" in demand.name for demand in world.demands())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("layout", "low", "high"), [("cramped_room", 180, 200), ("asymmetric_advantages", 240, 310)])
+def test_two_greedy_cooks_make_the_soups_that_the_package_s_make(layout, low, high):
+    _, env = make("greedy", layout=layout, num_workers=1, evaluation=True)
+    partner, returns = GreedyPartner(env.kitchen), []
+    for seed in range(6):
+        env.demand = f"greedy/{seed % 2}"
+        env.start({0: seed})
+        chance, previous = np.random.default_rng(seed), np.full_like(env.codes, -1)
+        for _ in range(400):
+            uniforms = chance.random((1, 2), dtype=np.float32)
+            own = partner.act(Scene(env.kitchen.code, env.codes.copy(), previous, np.array([seed % 2]), uniforms))
+            previous = env.codes.copy()
+            env.advance({0: np.repeat(own, 2)})
+        returns.append(env.metrics(0)["sparse_return"])
+    assert low <= np.mean(returns) <= high
+
+
+# Demands -------------------------------------------------------------------------------------------------------------
+
+
+def test_demands_are_partners_in_both_seats():
+    world, _ = make("greedy:0.7", "self", "stay")
+    scripted = ["stay", "random", "greedy", "greedy:0.25", "greedy:1", "greedy:0.7"]
+    assert [d.name for d in world.demands()] == ["self", *(f"{name}/{seat}" for name in scripted for seat in (0, 1))]
+    assert [d.name for d in world.demands() if d.in_range] == [
+        "self",
+        *(f"{n}/{s}" for n in ("stay", "greedy:0.7") for s in (0, 1)),
+    ]
+    alone, _ = make()
+    assert [d.name for d in alone.demands(["self", "stay/1"]) if d.in_range] == ["self"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("greedy", "--demand greedy: write self, or a partner and the policy's seat beside it, such as greedy/0"),
+        ("greddy/0", "env.partners: there is no partner 'greddy'; choose among self, stay, random, greedy, "),
+        (
+            "human/0",
+            r"env.partners: the people of cramped_room \(train\) are not cloned yet; run: genreplay clone --layout "
+            "cramped_room --split train$",
+        ),
+        ("checkpoint:nowhere/0", "env.partners: nowhere: holds no checkpoint; "),
+    ],
+)
+def test_demands_that_cannot_be_met(name, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        make()[0].demands([name])
+
+
+def test_a_demand_fixes_partner_and_seat_and_leaves_training_alone():
+    _, env = make("random", num_workers=2, evaluation=True)
+    own = np.array([0, 1])
+    for demand, expected in (("self", [0, 1]), ("stay/0", [0, STAY]), ("stay/1", [STAY, 1])):
+        env.demand = demand
+        env.start({0: 5, 1: 6})
+        env.advance({0: own, 1: own})
+        assert env._cast.acted.tolist() == [expected, expected]
+    env.demand = None
+    env.start({0: 4, 1: 5})
+    assert env._cast.learners.tolist() == [[1, 0], [0, 1]]
+
+
+def test_training_refuses_a_partner_that_is_not_there():
+    with pytest.raises(UserError, match=r"^env\.partners: the people of cramped_room \(test\) are not cloned yet"):
+        make("stay", "human:test")
+    with pytest.raises(UserError, match=r"^env\.partners: nobody played five_by_five, so there is no human partner"):
+        make("human", layout="five_by_five")
+
+
+# Checkpoints ---------------------------------------------------------------------------------------------------------
+
+POLICY = """
+env: {name: overcooked, layout: cramped_room, horizon: 20}
+agent: {name: discrete_redq_sac, hidden_width: 16, ensemble_size: 2}
+replay: {synthetic_fraction: 0}
+"""
+WITH_GENERATOR = """
+env: {name: overcooked, layout: cramped_room, horizon: 20, partners: [self, random, stay]}
+agent: {name: discrete_redq_sac, hidden_width: 16, ensemble_size: 2}
+generator: {name: masked, width: 32, num_blocks: 1, num_fit_steps: 30, batch_size: 128, learning_rate: 0.005}
+"""
+
+
+def test_a_checkpoint_s_actor_plays_as_it_explores(tmp_path):
+    folder = save_untrained(tmp_path, POLICY)
+    config = from_yaml(POLICY, "test")
+    agent = build_agent(config, build_world(config))
+    agent.load_state_dict(checkpoint.load(folder).modules["agent"])
+    chance = torch.get_rng_state()
+    partner = make(f"checkpoint:{tmp_path}")[0].partner(f"checkpoint:{tmp_path}")
+    assert torch.equal(torch.get_rng_state(), chance)
+    for code in KITCHEN.random_states(np.random.default_rng(0), 5):
+        for seat, own in ((0, code), (1, code[KITCHEN.code.swap])):
+            expected = agent.actor(torch.from_numpy(KITCHEN.code.one_hot(own))).exp().detach().numpy()
+            assert np.abs(shares(partner, code, seat) - expected).max() < 1e-3
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """A checkpoint with a fitted generator, and the generator itself."""
+    folder, config = tmp_path_factory.mktemp("generated"), from_yaml(WITH_GENERATOR, "test")
+    world = build_world(config)
+    env = world.make_env(16, lambda worker, index: 100 * worker + index)
+    torch.manual_seed(0)
+    rows = env.rows(env.rollout(60, break_when_any_done=False).reshape(-1))
+    codec = Codec(world.layout)
+    generator = build_generator(config, codec)
+    fit(Fabric(accelerator="cpu", devices=1), generator, codec.encode(rows), None, seed=0)
+    checkpoint.save(
+        folder,
+        modules={"agent": build_agent(config, world).state_dict(), "generator": generator.state_dict()},
+        optimizers={},
+        buffers=TensorDict({"cursor": torch.tensor(0)}, []),
+        counters={},
+        config_yaml=to_yaml(config),
+    )
+    return folder, generator, codec
+
+
+def test_a_checkpoint_s_generator_plays_its_partners(generated):
+    folder, generator, codec = generated
+    world, _ = make()
+    code = KITCHEN.code.start()
+    states = torch.from_numpy(KITCHEN.code.one_hot(code))[None]
+    for name, number in ((f"virtual:{folder}", None), (f"virtual:{folder}:1", 1), (f"virtual:{folder}:2", 2)):
+        for seat in (0, 1):
+            expected = virtual_action_probabilities(generator, codec, states, torch.tensor([seat]), number)[0]
+            assert np.abs(shares(world.partner(name), code, seat) - expected.numpy()).max() < 1e-3
+
+
+def test_checkpoints_that_cannot_be_partners(generated, tmp_path):
+    folder, _, _ = generated
+    policy = save_untrained(tmp_path / "policy", POLICY)
+    other = save_untrained(tmp_path / "other", POLICY.replace("cramped_room", "coordination_ring"))
+    pendulum = save_untrained(tmp_path / "pendulum", "{env: {name: gymnasium}, replay: {synthetic_fraction: 0}}")
+    world, _ = make()
+    for name, message in (
+        (f"virtual:{folder}:3", "knows 3 partners, counted from 0, so none has the code 3$"),
+        (f"virtual:{folder}:0", "is the policy itself; write checkpoint:.* for it, or another code$"),
+        (f"virtual:{policy}", "and .* has 'none'; name a checkpoint with one$"),
+        (
+            f"checkpoint:{other}",
+            "is of coordination_ring under the old dynamics, and this is cramped_room under the old",
+        ),
+        (f"virtual:{pendulum}", "is of env.name=gymnasium, not of overcooked$"),
+    ):
+        with pytest.raises(UserError, match=rf"^env\.partners: .*{message}"):
+            world.partner(name)

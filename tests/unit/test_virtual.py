@@ -1,0 +1,121 @@
+"""What a fitted generator says that a partner does, beside what the rows were made with."""
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch.nn.functional import one_hot
+
+from genreplay.generators.config import FactorisedConfig, MaskedConfig
+from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.generators.fitting import fit
+from genreplay.generators.masked import MaskedGenerator
+from genreplay.transition import (
+    ACTION,
+    LEARNER,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    PARTNER,
+    Codec,
+    Column,
+    Seats,
+    TransitionLayout,
+)
+from genreplay.virtual import virtual_action_probabilities
+
+PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
+LAYOUT = TransitionLayout(
+    (
+        Column(OBSERVATION, 0, "categorical", "place 0", PLACES),
+        Column(OBSERVATION, PLACES, "categorical", "place 1", PLACES),
+        Column(ACTION, 0, "categorical", "action 0", ACTIONS),
+        Column(ACTION, ACTIONS, "categorical", "action 1", ACTIONS),
+        Column(NEXT_OBSERVATION, 0, "categorical", "next place 0", PLACES),
+        Column(NEXT_OBSERVATION, PLACES, "categorical", "next place 1", PLACES),
+        Column(PARTNER, 0, "categorical", "partner", PARTNERS),
+        Column(LEARNER, 0, "categorical", "learner", 2),
+    ),
+    seats=Seats(torch.tensor([3, 4, 5, 0, 1, 2]), ACTIONS, "one"),
+)
+CODEC = Codec(LAYOUT)
+
+
+def partner_table():
+    """p(action | place of seat 0, place of seat 1, partner, the partner's seat).
+
+    Partner 0 likes its own place's number, partner 1 the last action; either is surer of it in seat 1.
+    """
+    table = torch.zeros(PLACES, PLACES, PARTNERS, 2, ACTIONS)
+    for a in range(PLACES):
+        for b in range(PLACES):
+            for seat in (0, 1):
+                for partner, liked in ((0, (a, b)[seat]), (1, ACTIONS - 1)):
+                    table[a, b, partner, seat] = 0.2 - 0.15 * seat
+                    table[a, b, partner, seat, liked] = 0.6 + 0.3 * seat
+    return table
+
+
+def rows():
+    rng = torch.Generator().manual_seed(0)
+    places = torch.randint(PLACES, (NUM_ROWS, 2), generator=rng)
+    partner = torch.randint(PARTNERS, (NUM_ROWS,), generator=rng)
+    learner = torch.randint(2, (NUM_ROWS,), generator=rng)
+    seat = 1 - learner
+    does = torch.multinomial(partner_table()[places[:, 0], places[:, 1], partner, seat], 1, generator=rng).squeeze(1)
+    actions = torch.randint(ACTIONS, (NUM_ROWS, 2), generator=rng)
+    actions[torch.arange(NUM_ROWS), seat] = does
+    following = (places + actions) % PLACES
+    widths = (PLACES, PLACES, ACTIONS, ACTIONS, PLACES, PLACES, PARTNERS, 2)
+    codes = (*places.T, *actions.T, *following.T, partner, learner)
+    return torch.cat([one_hot(c, n).float() for c, n in zip(codes, widths, strict=True)], dim=1)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    options = {"num_blocks": 2, "num_fit_steps": 1200, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": 0.99}
+    torch.manual_seed(0)
+    generator = MaskedGenerator(MaskedConfig(width=64, **options), CODEC, conditional=False)
+    fit(Fabric(accelerator="cpu", devices=1), generator, rows(), None, seed=0)
+    return generator
+
+
+def asked(generator, code):
+    """`[9, 2, 3]`: what it says of every state and both seats."""
+    places = torch.cartesian_prod(torch.arange(PLACES), torch.arange(PLACES))
+    states = one_hot(places, PLACES).flatten(1).float()
+    seats = torch.tensor([0, 1]).repeat(len(states))
+    answer = virtual_action_probabilities(generator, CODEC, states.repeat_interleave(2, dim=0), seats, code)
+    return answer.view(PLACES, PLACES, 2, ACTIONS)
+
+
+def test_it_plays_as_each_partner_does_in_either_seat(generator):
+    table = partner_table()
+    for code in (0, 1):
+        answer = asked(generator, code)
+        assert torch.allclose(answer.sum(dim=-1), torch.ones(PLACES, PLACES, 2), atol=1e-5)
+        assert (answer - table[:, :, code]).abs().mean() < 0.07
+        assert (answer - table[:, :, 1 - code]).abs().max() > 0.5
+
+
+def test_without_a_code_it_is_all_of_them_together(generator):
+    assert (asked(generator, None) - partner_table().mean(dim=2)).abs().mean() < 0.07
+
+
+def test_it_is_what_a_prompted_generator_draws_in_one_step():
+    options = {"width": 16, "num_blocks": 1, "head_width": 16, "head_num_blocks": 1, "ensemble_size": 1}
+    config = FactorisedConfig(**options, num_fit_steps=30, num_sampling_steps=1, guidance_scale=1.0)
+    torch.manual_seed(0)
+    generator = FactorisedGenerator(config, CODEC, conditional=False)
+    made = rows()
+    fit(Fabric(accelerator="cpu", devices=1), generator, made, None, seed=0)
+    prompt = torch.full((20_000, CODEC.width), torch.nan)
+    prompt[:, : 2 * PLACES] = made[0, : 2 * PLACES]
+    prompt[:, -2:] = torch.tensor([1.0, 0.0])
+    drawn = generator.sample(len(prompt), None, seed=1, prompt=prompt).rows
+    start = 2 * PLACES + ACTIONS
+    answer = virtual_action_probabilities(generator, CODEC, made[:1, : 2 * PLACES], torch.tensor([1]))[0]
+    assert torch.allclose(drawn[:, start : start + ACTIONS].mean(dim=0), answer, atol=0.015)
+
+
+def test_there_is_no_such_partner(generator):
+    with pytest.raises(ValueError, match=r"^virtual_action_probabilities: partner 2 of 2$"):
+        asked(generator, 2)
