@@ -22,7 +22,7 @@ from genreplay.errors import UserError
 from genreplay.progress import Bars, log_above
 from genreplay.seeding import derive_seed
 from genreplay.trials import POLICY, Crew, Trial
-from genreplay.verdict import STATISTICS, Verdict
+from genreplay.verdict import Verdict, with_unit
 
 NUM_SEARCH_EPISODES = 5
 """Validation episodes of each demand on which a search judges its settings."""
@@ -183,11 +183,12 @@ def _play(plan: Plan, crew: Crew, bars: Bars, searched: Searched) -> Verdict:
 
 
 def _show(verdict: Verdict, searched: Searched, console: Console) -> None:
-    for name in STATISTICS:
-        console.print(verdict.headline_table(name))
+    *tables, figures_table = verdict.tables()
+    for table in tables:
+        console.print(table)
     if any(not demand.in_range for demand in verdict.demands):
         console.print("* unseen: outside the range that training draws from")
-    console.print(verdict.metrics_table())
+    console.print(figures_table)
     for baseline, cost in _search_costs(searched).items():
         console.print(
             f"{baseline}: searched for each demand with {cost['num_tried']} candidates in all, "
@@ -216,9 +217,8 @@ def _write(folder: Path, verdict: Verdict, about: Mapping[str, Any]) -> None:
     (folder / "evaluation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with (folder / "tables.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=SCREEN_WIDTH)
-        for name in STATISTICS:
-            console.print(verdict.headline_table(name))
-        console.print(verdict.metrics_table())
+        for table in verdict.tables():
+            console.print(table)
     names = [demand.name if demand.in_range else f"{demand.name}*" for demand in verdict.demands]
     values = {
         metric: {
@@ -227,7 +227,7 @@ def _write(folder: Path, verdict: Verdict, about: Mapping[str, Any]) -> None:
         }
         for metric in verdict.units
     }
-    labels = {metric: f"{metric.replace('_', ' ')} ({unit})" for metric, unit in verdict.units.items()}
+    labels = {metric: with_unit(metric.replace("_", " "), unit) for metric, unit in verdict.units.items()}
     headline = verdict.headline
     figures.by_demand(names, {headline: values[headline]}, labels).savefig(folder / f"{headline}.png", dpi=150)
     figures.by_demand(names, values, labels).savefig(folder / "metrics.png", dpi=120)

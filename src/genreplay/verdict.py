@@ -28,6 +28,16 @@ def interquartile_mean(values: Sequence[float]) -> float:
     return float(ordered[cut : len(ordered) - cut].mean())
 
 
+def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The 95 % percentile-bootstrap interval of the mean of `values`; the same at every call."""
+    values = np.asarray(values, dtype=np.float64)
+    drawn = np.random.default_rng(0).integers(len(values), size=(NUM_RESAMPLES, len(values)))
+    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+NUM_RESAMPLES = 2_000
+"""Of a bootstrap."""
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     "mean": lambda values: float(np.mean(values)),
     "median": lambda values: float(np.median(values)),
@@ -107,9 +117,32 @@ class Verdict:
         """A statistic over seeds; its mean over the demands where there are several."""
         return float(np.mean([STATISTICS[name](self.values(controller, demand, metric)) for demand in demands]))
 
+    def tables(self) -> list[Table]:
+        """What to print: a table for each statistic, or one where there is but one controller; then all figures."""
+        alone = len(self.controllers) == 1
+        first = [self.alone_table()] if alone else [self.headline_table(name) for name in STATISTICS]
+        return [*first, self.metrics_table()]
+
+    def alone_table(self) -> Table:
+        """The headline metric of the one controller, a line for each demand: statistics over seeds and an interval."""
+        title = f"{self.controllers[0]}: {self._headline_label()} over seeds"
+        table = Table(title=title, title_justify="left", title_style="bold")
+        table.add_column("demand", no_wrap=True)
+        for name in (*STATISTICS, "95 % of the mean"):
+            table.add_column(name.replace("_", " "), justify="right")
+        for header, demands in self.groups().items():
+            figures = [f"{self.statistic(s, self.controllers[0], demands, self.headline):.1f}" for s in STATISTICS]
+            by_demand = np.array([self.values(self.controllers[0], demand, self.headline) for demand in demands])
+            low, high = interval(by_demand.mean(axis=0))
+            table.add_row(header, *figures, f"{low:.1f} to {high:.1f}")
+        return table
+
+    def _headline_label(self) -> str:
+        return with_unit(self.headline.replace("_", " "), self.units[self.headline])
+
     def headline_table(self, name: str) -> Table:
         """The headline metric by controller and demand, what is best in bold, the policy beside every baseline."""
-        title = f"{name.replace('_', ' ').capitalize()} {self.headline} over seeds ({self.units[self.headline]})"
+        title = f"{name.replace('_', ' ').capitalize()} {self._headline_label()}, over seeds"
         groups = self.groups()
         columns = {header: self._column(name, demands) for header, demands in groups.items()}
         caption = self._beside_the_best(columns)
@@ -146,7 +179,7 @@ class Verdict:
         table = Table(title=title, title_justify="left", title_style="bold")
         table.add_column("controller", no_wrap=True)
         for metric, unit in self.units.items():
-            table.add_column(f"{metric.replace('_', ' ')}\n({unit})", justify="right")
+            table.add_column(with_unit(metric.replace("_", " "), unit, "\n"), justify="right")
         for controller in self.controllers:
             means = [self.statistic("mean", controller, names, metric) for metric in self.units]
             table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
@@ -228,6 +261,11 @@ class Verdict:
 
 def _marked(value: float, best: float) -> str:
     return f"[bold]{value:.1f}[/bold]" if value == best else f"{value:.1f}"
+
+
+def with_unit(name: str, unit: str, between: str = " ") -> str:
+    """`name (unit)`, or the name alone where there is no unit."""
+    return f"{name}{between}({unit})" if unit else name
 
 
 def saved(own: float, other: float) -> str:

@@ -11,7 +11,7 @@ from scipy import stats
 from genreplay.envs.base import NamedDemand, World
 from genreplay.errors import UserError
 from genreplay.trials import POLICY, Trial
-from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean
+from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean, interval
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])
@@ -61,7 +61,7 @@ def test_statistics(verdict):
 
 def test_the_table_has_the_policy_beside_each_baseline(verdict):
     text = printed(verdict.headline_table("mean"))
-    assert "Mean delay over seeds (s)" in text
+    assert "Mean delay (s), over seeds" in text
     assert "2600*" in text
     assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", ""]
     assert cells(text, "fixed_plan") == ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %"]
@@ -80,6 +80,27 @@ def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(verdic
     text = printed(wider.headline_table("mean"))
     assert "in range: policy 13.0, best baseline max_pressure 12.0, saved -8 %" in text
     assert "best baseline" not in printed(dataclasses.replace(wider, controllers=[POLICY]).headline_table("mean"))
+
+
+def test_a_policy_alone_has_a_line_for_each_demand(verdict):
+    alone = dataclasses.replace(verdict, controllers=[POLICY])
+    first, figures = alone.tables()
+    text = printed(first)
+    assert cells(text, "1500")[:4] == ["1500", "13.0", "13.0", "13.0"]
+    assert cells(text, "2600*")[:4] == ["2600*", "140.0", "20.0", "20.0"]
+    low, high = (float(word) for word in cells(text, "1500")[4].split(" to "))
+    assert 10 <= low < 13 < high <= 16
+    assert "throughput" in printed(figures)
+    assert [table.title for table in verdict.tables()][:1] == ["Mean delay (s), over seeds"]
+
+
+def test_the_interval_is_that_of_a_mean():
+    values = np.random.default_rng(3).normal(5.0, 2.0, size=400)
+    low, high = interval(values)
+    half = 1.96 * values.std() / 20  # the normal approximation
+    assert low == pytest.approx(values.mean() - half, abs=0.03)
+    assert high == pytest.approx(values.mean() + half, abs=0.03)
+    assert interval([4.0]) == (4.0, 4.0)
 
 
 def test_the_best_of_each_column_is_bold(verdict):
