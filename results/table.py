@@ -2,9 +2,10 @@
 
     python results/table.py FOLDER [--metric delay]
 
-FOLDER holds `evaluation_seed_*.csv`, the `episodes.csv` of `genreplay evaluate` for each training seed. The policy's
-row is the mean over evaluation seeds and training seeds, with the smallest and largest training seed; baselines do not
-depend on the training seed. `range` is the mean over the demands inside the range of training (without a star).
+FOLDER holds `evaluation_seed_*.csv`, the `episodes.csv` of `genreplay evaluate` for each training seed, and
+`evaluation_baselines*.csv`, that of the baselines, which depend on no training seed. The policy's row is the mean over
+evaluation seeds and training seeds, with the smallest and largest training seed. `range` is the mean over the demands
+inside the range of training (without a star).
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ def read(folder: Path, metric: str) -> tuple[Values, dict[str, bool]]:
     files = sorted(folder.glob("evaluation_seed_*.csv"))
     if not files:
         raise SystemExit(f"{folder} holds no evaluation_seed_*.csv")
-    for path in files:
+    for path in [*files, *sorted(folder.glob("evaluation_baselines*.csv"))]:
+        seed = int(path.stem.split("_")[-1]) if path in files else 0
         with path.open(newline="") as file:
             for row in csv.DictReader(file):
                 demands[row["demand"]] = row["in_range"] == "1"
-                values[row["controller"], row["demand"]][int(path.stem.split("_")[-1])].append(float(row[metric]))
+                values[row["controller"], row["demand"]][seed].append(float(row[metric]))
     return values, demands
 
 
