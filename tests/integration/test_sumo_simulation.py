@@ -202,3 +202,12 @@ def test_three_failures_in_a_row_end_the_run():
         )
     finally:
         env.close()
+
+
+@pytest.mark.parametrize("seconds", [120, 30, -1])
+def test_sumo_is_told_when_to_pass_a_vehicle_that_blocks_the_junction(recording_simulator, tmp_path, seconds):
+    simulator = recording_simulator(SumoConfig(junction_blocker_seconds=seconds), tmp_path)
+    simulator.states = []
+    simulator.start(0, evaluation=True)
+    assert float(simulator.sumo.simulation.getOption("ignore-junction-blocker")) == seconds
+    simulator.close()

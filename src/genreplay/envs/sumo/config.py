@@ -95,6 +95,9 @@ class SumoConfig:
     """Reward for one second that one vehicle loses is minus this (1/vehicle-seconds)."""
     teleport_seconds: int = -1
     """A vehicle stuck this long is moved on by SUMO, s; -1 for never, as sumo-rl does."""
+    junction_blocker_seconds: int = 120
+    """Others pass a vehicle that has stood inside the junction this long, s (SUMO's `--ignore-junction-blocker`). At -1
+    they never do: vehicles that stand across each other's ways there stay for ever, whatever the light shows."""
     backend: str = "libsumo"
     """`libsumo`, `traci` (SUMO as a process of its own, about ten times slower), or `gui` (sumo-gui, to look on)."""
     demand: DemandConfig = field(default_factory=DemandConfig)
@@ -148,5 +151,10 @@ class SumoConfig:
             self.teleport_seconds == -1 or self.teleport_seconds >= 1,
             "teleport_seconds",
             f"must be at least 1 s, or -1 for never, not {self.teleport_seconds}",
+        )
+        require(
+            self.junction_blocker_seconds == -1 or self.junction_blocker_seconds >= 1,
+            "junction_blocker_seconds",
+            f"must be at least 1 s, or -1 for never, not {self.junction_blocker_seconds}",
         )
         require(self.backend in BACKENDS, "backend", f"must be one of {', '.join(BACKENDS)}, not {self.backend!r}")

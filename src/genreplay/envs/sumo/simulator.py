@@ -254,6 +254,8 @@ class Simulator(SumoEnvironment):
             str(self.sumo_seed),
             "--time-to-teleport",
             str(self.config.teleport_seconds),
+            "--ignore-junction-blocker",
+            str(self.config.junction_blocker_seconds),
             "--max-depart-delay",
             "-1",
             "--tripinfo-output",
