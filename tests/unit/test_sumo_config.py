@@ -25,6 +25,7 @@ from genreplay.errors import FieldError, UserError
         ({"backend": "sumo"}, "backend: must be one of libsumo, traci, gui, not 'sumo'"),
         ({"yellow_time": 0}, "yellow_time: must be at least 1 s, or null for the map's own, not 0"),
         ({"teleport_seconds": 0}, "teleport_seconds: must be at least 1 s, or -1 for never, not 0"),
+        ({"junction_blocker_seconds": 0}, "junction_blocker_seconds: must be at least 1 s, or -1 for never, not 0"),
     ],
 )
 def test_settings_that_cannot_work(settings, message):
