@@ -158,7 +158,7 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
         path = kept / name
         write_gif(film(loaded, shot), path)
     beside = "" if today is None else f", beside the {_plain(today)} on the same traffic"
-    alt = f"Animation of the intersection under the learned policy{beside}: demand {demand}, seed {seed}"
+    alt = f"Animation of an episode under the learned policy{beside}: demand {demand}, seed {seed}"
     picture = Picture(charts.as_uri(path.read_bytes(), "image/gif"), alt)
     delays: dict[str, float] = {}
     if verdict is not None and evaluated is not None and evaluated.about.get("env_step") == loaded.env_step:

@@ -85,7 +85,7 @@ def test_every_controller_on_the_same_episodes(
         argv = ["evaluate", "--run", "short", "--demand", "1500,surge", "--seeds", "4-5", "--baselines", names]
         assert cli.main([*argv, "--workers", workers, "--output", str(output), store(trained)]) == 0
     out = capsys.readouterr().out
-    assert "Interquartile mean delay over seeds (s)" in out
+    assert "Interquartile mean delay (s), over seeds" in out
     assert "policy saves" in out
     assert "surge*" in out
     first, again = ((output / "episodes.csv").read_text() for output in outputs)

@@ -16,6 +16,8 @@ from PIL import Image
 
 from genreplay import cli, page, runs
 from genreplay.checkpoint import exists
+from genreplay.envs.base import Shot
+from genreplay.envs.sumo.world import SumoWorld
 
 CONF = Path(__file__).parents[2] / "conf"
 TINY = [
@@ -110,8 +112,7 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
     fit("sumo_pgr.yaml", *SUMO, *GENERATOR)
     command = ["evaluate", "--run", "last", "--demand", "1500,2600", "--seeds", "101,102", "--workers", "1"]
     assert cli.main([*command, "--baselines", "fixed_plan,webster,max_pressure"]) == 0
-    monkeypatch.setattr(page, "FILM_SECONDS", 40)
-    monkeypatch.setattr(page, "FILM_STRIDE", 10)
+    monkeypatch.setattr(SumoWorld, "default_shot", Shot(None, 101, 600, 40, 10, None))
     output = folder / "pages" / "run.html"
     capsys.readouterr()
     assert cli.main(["report", "--run", "last", "--output", str(output)]) == 0
