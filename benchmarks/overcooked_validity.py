@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from tensordict import TensorDict
 from genreplay.build import build_generator, build_world
 from genreplay.config import load
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
+from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.seeding import derive_seed
 from genreplay.team import Team, make_fabric
 from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, TERMINATED, Codec
@@ -28,7 +30,7 @@ from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PAR
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def real_transitions(world, num_rows: int, folder: Path, seed: int) -> TensorDict:
+def real_transitions(world: OvercookedWorld, num_rows: int, folder: Path, seed: int) -> TensorDict:
     """Joint transitions `[num_rows]`, in random order."""
     rng = np.random.default_rng(derive_seed(seed, "rows"))
     plays = [human_play(world.config.layout, split, folder) for split in ("train", "test")]
@@ -53,7 +55,9 @@ def real_transitions(world, num_rows: int, folder: Path, seed: int) -> TensorDic
     return rows[torch.from_numpy(rng.permutation(num_rows))]
 
 
-def measure(layout: str, generator: str, num_rows: int, num_samples: int, seed: int, folder: Path, options: list[str]):
+def measure(
+    layout: str, generator: str, num_rows: int, num_samples: int, seed: int, folder: Path, options: list[str]
+) -> dict[str, Any]:
     """One line of the table."""
     base = ROOT / "conf" / "overcooked_redq.yaml"
     fragment = ROOT / "conf" / "generator" / f"{generator}.yaml"
@@ -94,10 +98,11 @@ def measure(layout: str, generator: str, num_rows: int, num_samples: int, seed: 
             "delivery share of the sure": kept["rows_with_delivery"] / usual["rows_with_delivery"],
         }
     wrong = {name: round(share, 4) for name, share in figures.items() if not name.startswith(("valid", "rows_with"))}
-    return line, {name: share for name, share in wrong.items() if share}
+    return line | {"wrong": {name: share for name, share in wrong.items() if share}}
 
 
 def main() -> None:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layouts", default=",".join(LAYOUTS))
     parser.add_argument("--generators", default="factorised,masked,edm")
@@ -105,19 +110,19 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("build/overcooked"))
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--json", type=Path)
     arguments, options = parser.parse_known_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     lines = []
     for layout in arguments.layouts.split(","):
         for generator in arguments.generators.split(","):
-            line, wrong = measure(
+            line = measure(
                 layout, generator, arguments.rows, arguments.samples, arguments.seed, arguments.folder, options
             )
-            lines.append(line | {"wrong": wrong})
-            print(json.dumps(line | {"wrong": wrong}), flush=True)
-    if arguments.output:
-        arguments.output.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+            lines.append(line)
+            print(json.dumps(line), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -32,3 +32,14 @@ def test_env_stepping(tmp_path: Path) -> None:
     assert figures
     for contender in ("bare", "simulator", "env_2", "sumo_rl_traci"):
         assert contender in printed
+
+
+@pytest.mark.slow
+def test_overcooked_validity(tmp_path: Path) -> None:
+    size = ["generator.width=16", "generator.num_blocks=1", "generator.head_width=16", "generator.num_fit_steps=60"]
+    few = ["--layouts", "cramped_room", "--generators", "factorised", "--rows", "600", "--samples", "200"]
+    (line,), printed = run(tmp_path, "overcooked_validity.py", *few, *size)
+    assert "cramped_room" in printed
+    assert 0 <= line["valid"] < 0.9, "so short a fit must show its mistakes"
+    assert 0 <= line["kept of the sure"] <= 1
+    assert line["wrong"]
