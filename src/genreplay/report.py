@@ -164,6 +164,8 @@ class Report:
         """A generator fit ended and its samples are in the synthetic buffer; `diagnosis` tells how good they are."""
         logged = {f"generator/{name}": float(value) for name, value in metrics.items()}
         for source, rows in (("synthetic", synthetic), ("real", real)):
+            if not len(rows):
+                continue
             for key, name in ((REWARD, "reward"), (DURATION, "duration")):
                 values = rows.get(key).float()
                 logged[f"{source}/{name}_mean"] = values.mean().item()
@@ -172,6 +174,12 @@ class Report:
             logged |= {f"diagnostics/{name}": value for name, value in diagnosis.metrics.items()}
             self._keep(diagnosis, counters)
         self.tracker.metrics(logged, counters.env_step)
+        if not len(synthetic):
+            self.bars.line(
+                f"env step {counters.env_step}: generator fitted to {len(real)} transitions; it is sure of none of its "
+                "rows, so the agent learns from real ones alone until the next fit"
+            )
+            return
         self.bars.line(
             f"env step {counters.env_step}: generator fitted to {len(real)} transitions, "
             f"{len(synthetic)} synthetic ones drawn; reward {logged['synthetic/reward_mean']:.3g} "

@@ -51,7 +51,7 @@ class Synthesis:
         self.config, self.codec, self.agent, self.world = config, codec, agent, world
 
     def draw(self, team: Team, real: TensorDictBase, prompts: Tensor | None, num_rows: int, seed: int) -> Synthetic:
-        """Draw `num_rows` transitions, fewer where not all are kept.
+        """Draw `num_rows` transitions; what is kept may be fewer, or none.
 
         Args:
             team: with the fitted generator.
@@ -60,15 +60,13 @@ class Synthesis:
             num_rows: how many to draw.
             seed: of everything random.
         """
+        if self.config.source == "oracle":
+            return self._ask_simulator(self._begin(real, num_rows, seed))
         if self.config.source == "generated":
             sampled = team.sample(num_rows, prompts, seed)
-            kept, metrics = self._keep(sampled)
-            return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
-        begun = self._begin(real, num_rows, seed)
-        if self.config.source == "oracle":
-            return self._ask_simulator(begun)
-        assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
-        sampled = team.generator.complete(self.codec.encode(begun), seed)
+        else:
+            assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
+            sampled = team.generator.complete(self.codec.encode(self._begin(real, num_rows, seed)), seed)
         kept, metrics = self._keep(sampled)
         return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
 

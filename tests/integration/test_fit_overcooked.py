@@ -86,3 +86,13 @@ def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch)
             assert torch.equal(value, other.modules[part][key]), f"{part}.{key}"
     assert torch.equal(one.buffers["real", "observation"], other.buffers["real", "observation"])
     assert torch.equal(one.buffers["synthetic", "observation"], other.buffers["synthetic", "observation"])
+
+
+@pytest.mark.slow
+def test_a_generator_that_is_sure_of_nothing_leaves_the_agent_its_real_rows(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    arguments = [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=1"]
+    saved = fit(tmp_path, "--config", str(CONF / "overcooked_counterfactual.yaml"), *arguments)
+    assert "it is sure of none of its rows" in capsys.readouterr().err
+    assert saved.buffers.get("synthetic", None) is None
+    assert saved.counters["counters"]["env_step"] == 200
