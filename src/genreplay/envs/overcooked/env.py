@@ -19,7 +19,7 @@ from genreplay.envs.overcooked.cast import Cast
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
-from genreplay.envs.overcooked.partners import Partner
+from genreplay.envs.overcooked.partners import Partner, choose
 from genreplay.seeding import derive_seed
 from genreplay.transition import ACTION, AGENTS_ACTION, Key
 
@@ -135,7 +135,7 @@ class OvercookedEnv(BatchedEnv):
         chosen = np.stack(list(actions.values()))
         if chosen.ndim == 3:
             uniforms = np.stack([self._uniforms[worker][self._times[worker]] for worker in workers])
-            chosen = _draw(chosen, uniforms)
+            chosen = choose(chosen.reshape(-1, NUM_ACTIONS), uniforms.reshape(-1)).reshape(-1, 2)
         events = self._advance(workers, chosen.astype(np.int64))
         rewards = self.kitchen.sparse_rewards[events].sum(axis=1)
         ended = self._times[workers] >= self.config.horizon
@@ -257,12 +257,6 @@ class OvercookedEnv(BatchedEnv):
         out.set("learner", torch.from_numpy(self.learners).float())
         out.set("partner", _one_hot(self._cast.partners, self.config.num_partners))
         return out
-
-
-def _draw(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Choices `[n, 2]`: the inverse of the distribution functions of `[n, 2, 6]` at `[n, 2]`."""
-    cumulative = probabilities.cumsum(axis=2)[..., :-1]
-    return (uniforms[..., None] >= cumulative).sum(axis=2)
 
 
 def _one_hot(choices: np.ndarray, size: int) -> Tensor:
