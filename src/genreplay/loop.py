@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.diagnostics import MIN_ROWS, diagnose
@@ -25,7 +23,7 @@ from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
 from genreplay.schema import LoopConfig
 from genreplay.seeding import derive_seed
-from genreplay.synthesis import Synthesis
+from genreplay.synthesis import Synthesis, most_relevant
 from genreplay.team import Team
 from genreplay.transition import Codec
 
@@ -129,20 +127,19 @@ class Loop:
     def refit(self, team: Team) -> None:
         """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
         real = self.parts.replay.real_transitions()
-        condition = None if self.parts.relevance is None else self.parts.relevance.score(real)
+        relevance = None if self.parts.relevance is None else self.parts.relevance.score(real)
         seed = derive_seed(self.seed, "refit", self.counters.env_step)
         with self.report.fitting() as on_progress:
-            metrics = team.fit(self.parts.codec.encode(real), condition, seed, on_progress)
+            metrics = team.fit(self.parts.codec.encode(real), relevance, seed, on_progress)
         self.counters.generator_step += int(metrics["num_steps"])
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
-            prompts = None if condition is None else draw_prompts(condition, num_rows, team.prompt_top_fraction, seed)
-            synthetic = self.parts.synthesis.draw(team, real, prompts, num_rows, seed)
+            synthetic = self.parts.synthesis.draw(team, real, relevance, num_rows, seed)
         self.parts.replay.replace_synthetic(synthetic.transitions)
         with self.report.diagnosing():
             diagnosis = None
             if min(len(real), len(synthetic.rows)) >= MIN_ROWS:
-                top = None if condition is None else most_relevant(condition, team.prompt_top_fraction)
+                top = None if relevance is None else most_relevant(relevance, team.prompt_top_fraction)
                 prompted = None if top is None else real[top.to(real.device)]
                 ask = self.parts.evaluator.world.simulate, self.parts.evaluator.world.measure
                 diagnosis = diagnose(self.parts.codec, real, synthetic.rows, seed, prompted, *ask)
@@ -166,18 +163,3 @@ class Loop:
         with self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
             evaluation = self.parts.evaluator.policy(self.parts.agent.policy(deterministic=True), on_episode)
         self.report.evaluated(evaluation, self.counters)
-
-
-def most_relevant(relevance: torch.Tensor, top_fraction: float) -> torch.Tensor:
-    """Row numbers of the top fraction of `relevance` `[N, 1]`, at least one, from which prompts are drawn."""
-    return relevance.view(-1).topk(max(1, round(top_fraction * relevance.shape[0]))).indices
-
-
-def draw_prompts(relevance: torch.Tensor, num_prompts: int, top_fraction: float, seed: int) -> torch.Tensor:
-    """Conditions `[num_prompts, 1]` drawn with replacement from the top fraction of `relevance` `[N, 1]`.
-
-    Wang et al. (2025), section 4.2: the prompts are the relevances of the most relevant real transitions.
-    """
-    top = relevance[most_relevant(relevance, top_fraction)]
-    generator = torch.Generator(device=top.device).manual_seed(derive_seed(seed, "prompts"))
-    return top[torch.randint(len(top), (num_prompts,), generator=generator, device=top.device)]

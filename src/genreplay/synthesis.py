@@ -5,6 +5,9 @@ Shapes: N real transitions, n synthetic ones, D columns.
 `generated`: the generator draws whole transitions, as in SynthER and PGR. `counterfactual`: real states, actions drawn
 anew by the current policy, and what the generator says follows. `oracle`: the same with the simulator's answer: no
 method, but the bound of one that makes no mistakes, to measure others against.
+
+Relevance steers all three alike, by the most relevant real transitions: generated ones are prompted with their
+relevance (Wang et al., 2025, section 4.2), counterfactuals begin in their states.
 """
 
 from __future__ import annotations
@@ -50,28 +53,33 @@ class Synthesis:
     def __init__(self, config: SynthesisConfig, codec: Codec, agent: EnsembleAgent, world: World):
         self.config, self.codec, self.agent, self.world = config, codec, agent, world
 
-    def draw(self, team: Team, real: TensorDictBase, prompts: Tensor | None, num_rows: int, seed: int) -> Synthetic:
+    def draw(self, team: Team, real: TensorDictBase, relevance: Tensor | None, num_rows: int, seed: int) -> Synthetic:
         """Draw `num_rows` transitions; what is kept may be fewer, or none.
 
         Args:
             team: with the fitted generator.
             real: all real transitions `[N]`.
-            prompts: relevance to generate at, `[num_rows, 1]`; None without relevance.
+            relevance: of each `[N, 1]`; None where nothing steers.
             num_rows: how many to draw.
             seed: of everything random.
         """
-        if self.config.source == "oracle":
-            return self._ask_simulator(self._begin(real, num_rows, seed))
         if self.config.source == "generated":
+            fraction = team.prompt_top_fraction
+            prompts = None if relevance is None else draw_prompts(relevance, num_rows, fraction, seed)
             sampled = team.sample(num_rows, prompts, seed)
         else:
+            if relevance is not None:
+                real = real[most_relevant(relevance, team.prompt_top_fraction).to(real.device)]
+            begun = self._begin(real, num_rows, seed)
+            if self.config.source == "oracle":
+                return self._ask_simulator(begun)
             assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
-            sampled = team.generator.complete(self.codec.encode(self._begin(real, num_rows, seed)), seed)
+            sampled = team.generator.complete(self.codec.encode(begun), seed)
         kept, metrics = self._keep(sampled)
         return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
 
     def _begin(self, real: TensorDictBase, num_rows: int, seed: int) -> TensorDict:
-        """Real states `[num_rows]`, drawn with replacement, with actions that the policy draws in them now."""
+        """States `[num_rows]` of `real`, drawn with replacement, with actions that the policy draws in them now."""
         rng = torch.Generator(real[ACTION].device).manual_seed(derive_seed(seed, "counterfactuals"))
         places = torch.randint(len(real), (num_rows,), generator=rng, device=rng.device)
         begun = real[places].clone()
@@ -96,3 +104,18 @@ class Synthesis:
             kept &= agree.view(-1)
         metrics = {"kept": kept, "confidence": confidence, "agreement": agree}
         return kept, {name: float(value.float().mean()) for name, value in metrics.items()}
+
+
+def most_relevant(relevance: Tensor, top_fraction: float) -> Tensor:
+    """Row numbers of the top fraction of `relevance` `[N, 1]`, at least one, from which prompts are drawn."""
+    return relevance.view(-1).topk(max(1, round(top_fraction * relevance.shape[0]))).indices
+
+
+def draw_prompts(relevance: Tensor, num_prompts: int, top_fraction: float, seed: int) -> Tensor:
+    """Conditions `[num_prompts, 1]` drawn with replacement from the top fraction of `relevance` `[N, 1]`.
+
+    Wang et al. (2025), section 4.2: the prompts are the relevances of the most relevant real transitions.
+    """
+    top = relevance[most_relevant(relevance, top_fraction)]
+    generator = torch.Generator(device=top.device).manual_seed(derive_seed(seed, "prompts"))
+    return top[torch.randint(len(top), (num_prompts,), generator=generator, device=top.device)]

@@ -14,7 +14,7 @@ from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.schema import SynthesisConfig
-from genreplay.synthesis import Synthesis
+from genreplay.synthesis import Synthesis, draw_prompts
 from genreplay.team import Team, make_fabric
 from genreplay.transition import (
     ACTION,
@@ -151,3 +151,31 @@ def test_drawing_moves_no_global_stream_and_repeats(world, agent, real, team):
     )
     assert torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("source", ["counterfactual", "oracle"])
+def test_relevance_chooses_the_states_that_counterfactuals_begin_in(world, agent, real, team, source):
+    chosen = torch.arange(NUM_REAL) % 4 == 1
+    relevance = torch.where(chosen, 2.0, torch.rand(NUM_REAL, generator=torch.Generator().manual_seed(0))).unsqueeze(1)
+    assert team.prompt_top_fraction == 0.25
+    drawn = synthesis(world, agent, source=source).draw(team, real, relevance, 2_000, seed=3).transitions
+    assert rows_of(drawn, OBSERVATION, LEARNER) == rows_of(real[chosen], OBSERVATION, LEARNER)
+
+
+def test_prompts_come_from_the_top_fraction_only() -> None:
+    relevance = torch.arange(100.0).unsqueeze(1)[torch.randperm(100, generator=torch.Generator().manual_seed(0))]
+    prompts = draw_prompts(relevance, 5000, top_fraction=0.25, seed=1)
+    assert prompts.shape == (5000, 1)
+    assert set(prompts.view(-1).tolist()) == set(range(75, 100))
+
+
+def test_prompts_repeat_with_their_seed_and_differ_with_another() -> None:
+    relevance = torch.rand(50, 1, generator=torch.Generator().manual_seed(0))
+    first = draw_prompts(relevance, 20, 0.5, seed=1)
+    assert torch.equal(first, draw_prompts(relevance, 20, 0.5, seed=1))
+    assert not torch.equal(first, draw_prompts(relevance, 20, 0.5, seed=2))
+
+
+def test_a_fraction_smaller_than_one_row_takes_the_best_row() -> None:
+    relevance = torch.tensor([[1.0], [3.0], [2.0]])
+    assert draw_prompts(relevance, 4, 0.01, seed=0).view(-1).tolist() == [3.0] * 4
