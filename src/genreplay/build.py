@@ -46,8 +46,13 @@ def build_synthesis(
     config: ExperimentConfig, codec: Codec, agent: EnsembleAgent, world: World, team: Team | None
 ) -> Synthesis:
     """How synthetic transitions come about; UserError where the generator or the world cannot do that."""
-    source = config.synthesis.source
-    if source == "counterfactual" and team is not None and not isinstance(team.generator, FactorisedGenerator):
+    source, generator = config.synthesis.source, None if team is None else team.generator
+    if generator is not None and not generator.judges and source == "generated" and config.synthesis.filters:
+        raise UserError(
+            f"synthesis.min_confidence, synthesis.require_agreement: {config.generator.name!r} does not say how sure "
+            "it is of its rows; write 0 and false, or generator.name: factorised"
+        )
+    if source == "counterfactual" and generator is not None and not isinstance(generator, FactorisedGenerator):
         raise UserError(
             f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
             f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"

@@ -82,6 +82,11 @@ class SynthesisConfig:
         _one_of(self, SOURCES, "source")
         require(0 <= self.min_confidence <= 1, "min_confidence", f"must lie in [0, 1], not {self.min_confidence}")
 
+    @property
+    def filters(self) -> bool:
+        """Whether some rows may be left out."""
+        return self.min_confidence > 0 or self.require_agreement
+
 
 @dataclass
 class LoopConfig:

@@ -1,15 +1,20 @@
 """Where synthetic transitions come from: whole generated ones, counterfactuals, the oracle, and what is kept."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
+from genreplay.build import build_generator, build_synthesis
 from genreplay.collect import Collection
+from genreplay.config import load
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
 from genreplay.envs.overcooked.world import OvercookedWorld
+from genreplay.errors import UserError
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
@@ -31,6 +36,7 @@ from genreplay.transition import (
 )
 
 NUM_REAL = 400
+CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +137,24 @@ def test_generators_without_judgement_keep_every_row(world, agent):
     )
     assert kept.all()
     assert metrics == {"kept": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("synthesis.source=counterfactual", "counterfactual needs a generator that says what follows"),
+        ("synthesis.min_confidence=0.5", "'masked' does not say how sure it is"),
+        ("synthesis.require_agreement=true", "'masked' does not say how sure it is"),
+    ],
+)
+def test_a_generator_is_not_asked_what_it_cannot_say(world, agent, option, message):
+    config = load(CONF / "overcooked_masked.yaml", [option])
+    codec = Codec(world.layout)
+    with (
+        Team(make_fabric("cpu"), build_generator(config, codec)) as team,
+        pytest.raises(UserError, match=message),
+    ):
+        build_synthesis(config, codec, agent, world, team)
 
 
 def test_redrawn_actions_are_the_policys_and_leave_the_partner_alone(world, agent, real):
