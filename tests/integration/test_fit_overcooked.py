@@ -12,7 +12,7 @@ from genreplay import checkpoint, cli
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
-REAL_ONLY = ("overcooked_redq.yaml", "overcooked_greedy.yaml")
+REAL_ONLY = ("overcooked_redq.yaml", "overcooked_greedy.yaml", "overcooked_random_start.yaml")
 TINY = [
     "env.horizon=40",
     "agent.hidden_width=16",
@@ -40,8 +40,7 @@ TINY_GENERATOR = [
 def overrides(name: str) -> list[str]:
     if name in REAL_ONLY:
         return TINY
-    judges = "counterfactual" in name or "factorised" in name
-    return [*TINY, *TINY_GENERATOR, *(["synthesis.min_confidence=0"] if judges else [])]
+    return [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=0"]
 
 
 def fit(folder: Path, *arguments: str) -> checkpoint.Checkpoint:
@@ -71,7 +70,7 @@ def test_every_experiment_with_two_cooks_runs(name, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch):
-    name = "overcooked_counterfactual.yaml"
+    name = "overcooked_pgr.yaml"
     saved = {}
     for kind, first in (("whole", []), ("resumed", ["loop.num_env_steps=120"])):
         folder = tmp_path / kind
@@ -92,7 +91,7 @@ def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch)
 def test_a_generator_that_is_sure_of_nothing_leaves_the_agent_its_real_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=1"]
-    saved = fit(tmp_path, "--config", str(CONF / "overcooked_counterfactual.yaml"), *arguments)
+    saved = fit(tmp_path, "--config", str(CONF / "overcooked_pgr.yaml"), *arguments)
     assert "it is sure of none of its rows" in capsys.readouterr().err
     assert saved.buffers.get("synthetic", None) is None
     assert saved.counters["counters"]["env_step"] == 200
