@@ -39,7 +39,6 @@ LEARNER: Key = "learner"
 PARTNER: Key = "partner"
 """One-hot code of the partner that acted, where an environment has partners."""
 EVENT: Key = ("next", "event")
-WEIGHT: Key = "weight"
 AGENTS_OBSERVATION: Key = ("agents", "observation")
 AGENTS_ACTION: Key = ("agents", "action")
 AGENTS_PROBABILITY: Key = ("agents", "action_probability")

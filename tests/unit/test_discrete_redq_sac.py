@@ -1,4 +1,4 @@
-"""The agent of two seats: its updates against plain loops, schedules, seats, weights, policies, resuming."""
+"""The agent of two seats: its updates against plain loops, schedules, seats, policies, resuming."""
 
 import copy
 import math
@@ -53,7 +53,6 @@ def make_block(num_updates=K, batch_size=B, seed=1, learner=None):
             "action": torch.cat([choices(), choices()], dim=-1),
             "next": following,
             "learner": flags(2).float() if learner is None else torch.tensor(learner).expand(*shape, 2),
-            "weight": torch.rand(*shape, 1, generator=rng),
             "is_synthetic": flags(),
         },
         shape,
@@ -98,7 +97,7 @@ def plain_rows(transitions, coefficient):
                 row["next", "observation"][view],
                 row["next", "duration"][0],
                 bool(row["next", "terminated"]),
-                row["learner"][seat] * row["weight"][0],
+                row["learner"][seat],
             )
 
 
@@ -187,7 +186,7 @@ def test_the_target_by_hand(mode, mean_q):
     assert step(agent, block)["target_mean"].item() == pytest.approx(21.5)
 
 
-# Seats and weights ---------------------------------------------------------------------------------------------
+# Seats ---------------------------------------------------------------------------------------------------------
 
 
 def changed(block, **entries):
@@ -235,14 +234,6 @@ def test_seats_are_treated_alike():
         step(agent, each)
     for ours, theirs in zip(agents[0].parameters(), agents[1].parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
-
-
-def test_no_weight_means_weight_one():
-    block = make_block()
-    plain, ones = make_agent(), make_agent()
-    step(plain, block.exclude("weight"))
-    step(ones, block.clone().set("weight", torch.ones(K, B, 1)))
-    assert_same_state(plain.state_dict(), ones.state_dict())
 
 
 def test_a_block_in_which_nobody_learns_leaves_finite_numbers():
@@ -329,10 +320,10 @@ def test_a_centralised_target_sees_what_the_other_seats_policy_draws():
             q = before.target_critics(torch.cat([views[seat], draws[1 - seat]]).unsqueeze(0)).mean(dim=0)[0]
             value = (pis[seat] * q - before.log_temperature.exp() * torch.xlogy(pis[seat], pis[seat])).sum()
             discount = 0.9 ** row["next", "duration"] * ~row["next", "terminated"]
-            total = total + row["weight"][0] * (row["next", "reward"] + discount * value)[0]
+            total = total + (row["next", "reward"] + discount * value)[0]
     assert num_differing > 0
     metrics = step(agent, block)
-    mean = (total / (2 * block["weight"].sum())).detach()
+    mean = (total / (2 * B)).detach()
     torch.testing.assert_close(metrics["target_mean"], mean, atol=1e-3, rtol=1e-3)
 
 

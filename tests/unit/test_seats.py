@@ -11,7 +11,7 @@ PERMUTATION = torch.tensor([2, 3, 0, 1, 4])
 A = 3
 
 
-def joint(learner, weight=None, lead=()):
+def joint(learner, lead=()):
     """Two transitions whose entries all differ, repeated over `lead`; `learner` `[2, 2]`."""
     following = TensorDict(
         {
@@ -33,8 +33,6 @@ def joint(learner, weight=None, lead=()):
         },
         [2],
     )
-    if weight is not None:
-        rows["weight"] = torch.tensor(weight)
     return rows.expand(*lead, 2)
 
 
@@ -55,7 +53,7 @@ def test_both_seats_see_themselves_first_and_get_their_own_shaped_reward(lead):
     assert first["duration"].flatten().tolist() == [1, 2, 1, 2]
     assert first["terminated"].flatten().tolist() == [False, True, False, True]
     assert first["is_synthetic"].flatten().tolist() == [True, False, True, False]
-    assert first["weight"].flatten().tolist() == [1, 1, 1, 1]
+    assert first["learns"].flatten().tolist() == [1, 1, 1, 1]
     assert {tensor.shape[:-1] for tensor in rows} == {(*lead, 4)}
 
 
@@ -64,14 +62,13 @@ def test_the_shaped_reward_counts_by_its_coefficient():
     assert rows.reward.flatten().tolist() == [20, 0, 20, 0]
 
 
-def test_weights_are_those_of_seats_that_learn():
-    rows = rows_of(joint([[1.0, 0.0], [1.0, 1.0]], weight=[[0.25], [0.5]]))
+def test_a_row_tells_whether_its_seat_learns():
+    rows = rows_of(joint([[1.0, 0.0], [1.0, 1.0]]))
     assert rows.learns.flatten().tolist() == [1, 1, 0, 1]
-    assert rows.weight.flatten().tolist() == [0.25, 0.5, 0.0, 0.5]
 
 
 def test_beside_a_partner_a_transition_is_the_one_row_of_its_learner():
-    transitions = joint([[0.0, 1.0], [1.0, 0.0]], weight=[[0.25], [0.5]])
+    transitions = joint([[0.0, 1.0], [1.0, 0.0]])
     one, every = rows_of(transitions, "one"), rows_of(transitions, "any")
     learning = every.learns[:, 0] == 1  # row 1 (seat 0) and row 2 (seat 1)
     assert learning.tolist() == [False, True, True, False]

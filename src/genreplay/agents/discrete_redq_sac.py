@@ -132,7 +132,7 @@ class DiscreteRedqSac(EnsembleAgent):
 
     def _update(self, block: TensorDictBase) -> dict[str, Tensor]:
         rows = self._rows(block)
-        draws = self.draw(*rows.weight.shape[:2])
+        draws = self.draw(*rows.learns.shape[:2])
         metrics = self._update_critics(rows, draws)
         return metrics | self._update_actor(SeatRows(*(tensor[-1] for tensor in rows)), draws.actor_other)
 
@@ -162,14 +162,14 @@ class DiscreteRedqSac(EnsembleAgent):
         def q_of(k: int) -> Tensor:
             return _chosen(self.critics(inputs[k]), rows.action[k])
 
-        return self._step_critics(q_of, target_of, rows.is_synthetic, rows.weight)
+        return self._step_critics(q_of, target_of, rows.is_synthetic, rows.learns)
 
     def _update_actor(self, rows: SeatRows, other: Tensor | None) -> dict[str, Tensor]:
         log_prob = self.actor(rows.observation)
         with torch.no_grad():
             q = self.critics(self._critic_inputs(rows.observation, log_prob, other))
-        loss = losses.categorical_actor_loss(q, log_prob, self.log_temperature.detach().exp(), rows.weight)
-        return self._step_actor(loss, losses.mean_log_prob(log_prob.detach()), rows.weight)
+        loss = losses.categorical_actor_loss(q, log_prob, self.log_temperature.detach().exp(), rows.learns)
+        return self._step_actor(loss, losses.mean_log_prob(log_prob.detach()), rows.learns)
 
     @torch.no_grad()
     def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
@@ -194,7 +194,7 @@ class DiscreteRedqSac(EnsembleAgent):
         other = None
         if self.config.centralised_critic:
             rng = torch.Generator(self.device).manual_seed(0)
-            other = torch.rand(len(rows.weight), 1, generator=rng, device=self.device)
+            other = torch.rand(len(rows.learns), 1, generator=rng, device=self.device)
         next_q = self.target_critics(self._critic_inputs(rows.next_observation, next_log_prob, other))
         next_value = losses.categorical_soft_value(next_q, next_log_prob, self.log_temperature.exp(), "mean")
         step_discount = losses.discount(rows.duration, self.config.gamma, self.discount_period)

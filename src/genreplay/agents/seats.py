@@ -21,7 +21,6 @@ from genreplay.transition import (
     REWARD,
     SHAPED_REWARD,
     TERMINATED,
-    WEIGHT,
     Seats,
 )
 
@@ -46,24 +45,21 @@ class SeatRows(NamedTuple):
     is_synthetic: Tensor
     """`[..., R, 1]`, bool."""
     learns: Tensor
-    """`[..., R, 1]`, 0 or 1: whether this seat learns from the transition."""
-    weight: Tensor
-    """`[..., R, 1]`, `learns` times the transition's own weight (1 where it has none)."""
+    """`[..., R, 1]`, 0 or 1: whether this seat learns from the transition, the row's weight in every mean."""
 
 
 def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, shaping_coefficient: float) -> SeatRows:
     """Seat rows `[..., R]` of joint transitions `[..., B]`.
 
     Args:
-        transitions: as `Seats` describes them, with an optional `weight` `[..., B, 1]`.
+        transitions: as `Seats` describes them.
         permutation: that of `seats`, on the device of `transitions`.
         seats: which seats learn, and how many actions they have.
         shaping_coefficient: of the shaped reward, in units of sparse reward.
     """
     learner, shaped_reward = transitions[LEARNER], transitions[SHAPED_REWARD]
     of_both = (transitions[ACTION][..., : seats.num_actions], transitions[ACTION][..., seats.num_actions :])
-    weight = transitions.get(WEIGHT, None)
-    # Beside a partner only one row of a transition has weight: the other one is not even made.
+    # Beside a partner only one row of a transition is learned from: the other one is not even made.
     is_second = learner[..., 1:] > learner[..., :1] if seats.learners == "one" else None
 
     def join(first: Tensor, second: Tensor) -> Tensor:
@@ -76,7 +72,6 @@ def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, sh
         return join(observation, observation[..., permutation])
 
     reward = transitions[REWARD] + shaping_coefficient * shaped_reward
-    learns = join(learner[..., :1], learner[..., 1:])
     return SeatRows(
         observation=ego(transitions[OBSERVATION]),
         action=join(*of_both),
@@ -86,6 +81,5 @@ def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, sh
         duration=same(transitions[DURATION]),
         terminated=same(transitions[TERMINATED]),
         is_synthetic=same(transitions[IS_SYNTHETIC]),
-        learns=learns,
-        weight=learns if weight is None else learns * same(weight),
+        learns=join(learner[..., :1], learner[..., 1:]),
     )
