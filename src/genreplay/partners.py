@@ -40,11 +40,14 @@ class ActorPartner(Partner):
     def __init__(self, actor: CategoricalActor):
         self.actor = actor
 
-    @torch.no_grad()
     def act(self, scene: Scene) -> np.ndarray:
         """Its actions `[n]`."""
-        probabilities = self.actor(torch.from_numpy(scene.views())).exp()
-        return choose(probabilities.numpy(), scene.uniforms[:, 0])
+        return choose(self.action_probabilities(scene), scene.uniforms[:, 0])
+
+    @torch.no_grad()
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`, the policy's own."""
+        return self.actor(torch.from_numpy(scene.views())).exp().numpy()
 
 
 class VirtualPartner(Partner):
@@ -61,9 +64,12 @@ class VirtualPartner(Partner):
 
     def act(self, scene: Scene) -> np.ndarray:
         """Its actions `[n]`, all kitchens in one batch."""
+        return choose(self.action_probabilities(scene), scene.uniforms[:, 0])
+
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`, the generator's."""
         states, seats = torch.from_numpy(scene.code.one_hot(scene.codes)), torch.from_numpy(scene.seats)
-        probabilities = virtual_action_probabilities(self.generator, self.codec, states, seats, self.code)
-        return choose(probabilities.numpy(), scene.uniforms[:, 0])
+        return virtual_action_probabilities(self.generator, self.codec, states, seats, self.code).numpy()
 
 
 class PartneredWorld(OvercookedWorld):

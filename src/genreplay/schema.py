@@ -290,7 +290,12 @@ NO_EFFECT = (
     ),
     NoEffect(
         ("generator.name",),
-        lambda config: config.has("generator") and config.replay.synthetic_fraction == 0,
+        # Fitted to a population of partners, it can be one of them in a later run.
+        lambda config: (
+            config.has("generator")
+            and config.replay.synthetic_fraction == 0
+            and not getattr(config.env, "partners", [])
+        ),
         "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
     ),
     NoEffect(

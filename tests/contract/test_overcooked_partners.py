@@ -83,6 +83,20 @@ def test_an_episode_is_its_seed_and_the_policy_s_actions():
             views = {0: alone.advance({0: step[AGENTS_ACTION].numpy()})[0].observation}
 
 
+@pytest.mark.parametrize("name", ["stay", "random", "greedy", "greedy:1"])
+@pytest.mark.parametrize("stuck", [False, True])
+def test_partners_act_as_often_as_they_say(name, stuck):
+    partner = make(name)[0].partner(name)
+    for code in KITCHEN.random_states(np.random.default_rng(3), 6):
+        for seat in (0, 1):
+            num = 3000
+            many = np.repeat(code[None], num, 0)
+            asked = scene(many, seat, (np.arange(num) + 0.5) / num, previous=many if stuck else None)
+            said = partner.action_probabilities(asked)
+            assert said.shape == (num, 6)
+            assert np.abs(np.bincount(partner.act(asked), minlength=6) / num - said[0]).max() < 1e-3
+
+
 # The greedy cook -----------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +252,7 @@ def test_a_checkpoint_s_actor_plays_as_it_explores(tmp_path):
         for seat, own in ((0, code), (1, code[KITCHEN.code.swap])):
             expected = agent.actor(torch.from_numpy(KITCHEN.code.one_hot(own))).exp().detach().numpy()
             assert np.abs(shares(partner, code, seat) - expected).max() < 1e-3
+            assert np.allclose(partner.action_probabilities(scene(code[None], seat)), expected, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,11 @@ import torch
 from mlflow import MlflowClient
 
 from genreplay import checkpoint, cli
+from genreplay.agents.actor import CategoricalActor
+from genreplay.cloning import Clone, write_clone
+from genreplay.envs.overcooked.cache import clone_file
+from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.layouts import read_layout
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
@@ -35,6 +40,15 @@ TINY_GENERATOR = [
     "loop.refit_every_env_steps=60",
     "loop.num_synthetic_rows=100",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _somebody(tmp_path, monkeypatch):
+    """A human partner who has learned nothing yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kitchen = Kitchen(read_layout("cramped_room"))
+    actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, 64, 2)
+    write_clone(clone_file("cramped_room", "train"), Clone(actor, 0.0, 0.0), kitchen, "train")
 
 
 def overrides(name: str) -> list[str]:

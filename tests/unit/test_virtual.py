@@ -1,5 +1,6 @@
 """What a fitted generator says that a partner does, beside what the rows were made with."""
 
+import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
@@ -20,7 +21,7 @@ from genreplay.transition import (
     Seats,
     TransitionLayout,
 )
-from genreplay.virtual import virtual_action_probabilities
+from genreplay.virtual import fidelity, frequencies, virtual_action_probabilities
 
 PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
 LAYOUT = TransitionLayout(
@@ -119,3 +120,47 @@ def test_it_is_what_a_prompted_generator_draws_in_one_step():
 def test_there_is_no_such_partner(generator):
     with pytest.raises(ValueError, match=r"^virtual_action_probabilities: partner 2 of 2$"):
         asked(generator, 2)
+
+
+# Fidelity ------------------------------------------------------------------------------------------------------------
+
+
+def test_fidelity_by_hand():
+    own = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0]])
+    said = np.array([[0.5, 0.25, 0.25], [0.25, 0.5, 0.25]])
+    found = fidelity(said, np.array([0, 0]), own)
+    assert found.log_likelihood == pytest.approx((np.log(0.5) + np.log(0.25)) / 2)
+    assert found.top_1 == 0.5
+    assert found.total_variation == pytest.approx((0.5 + 0.25) / 2)
+    assert fidelity(own, np.array([0, 0]), own) == pytest.approx((np.log(0.5) / 2, 1.0, 0.0))
+    assert fidelity(own, np.array([1, 0]), own).log_likelihood == -np.inf
+
+
+def test_frequencies_are_those_of_all_actions():
+    assert frequencies(np.array([2, 0, 2, 2]), 4).tolist() == [[0.25, 0, 0.75, 0]] * 4
+
+
+def test_fidelity_needs_shapes_that_fit():
+    with pytest.raises(ValueError, match=r"^fidelity: probabilities \(2, 3\) and \(2, 3\) of actions \(3,\)$"):
+        fidelity(np.ones((2, 3)), np.zeros(3, dtype=int), np.ones((2, 3)))
+
+
+def test_a_fitted_generator_is_as_faithful_as_a_generator_can_be(generator):
+    """Against the table itself: nearly the log-likelihood of the truth, well above the frequencies and the other."""
+    rng, num = np.random.default_rng(0), 4000
+    places, seats = rng.integers(PLACES, size=(num, 2)), rng.integers(2, size=num)
+    states = one_hot(torch.from_numpy(places), PLACES).flatten(1).float()
+    truth = partner_table().numpy()
+    for code in (0, 1):
+        own = truth[places[:, 0], places[:, 1], code, seats]
+        actions = (rng.random((num, 1)) >= own.cumsum(axis=1)).sum(axis=1).clip(max=ACTIONS - 1)
+        said = {
+            name: virtual_action_probabilities(generator, CODEC, states, torch.from_numpy(seats), asked).numpy()
+            for name, asked in (("right", code), ("other", 1 - code), ("all", None))
+        }
+        found = {name: fidelity(p, actions, own) for name, p in said.items()}
+        best, least = fidelity(own, actions, own), fidelity(frequencies(actions, ACTIONS), actions, own)
+        assert best.log_likelihood - 0.05 < found["right"].log_likelihood <= best.log_likelihood + 0.02
+        assert found["right"].total_variation < 0.11
+        assert found["right"].log_likelihood > found["all"].log_likelihood > found["other"].log_likelihood
+        assert found["right"].log_likelihood > least.log_likelihood

@@ -57,16 +57,25 @@ class GreedyPartner(Partner):
 
     def act(self, scene: Scene) -> np.ndarray:
         """Its actions `[n]`."""
-        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(scene.codes, scene.seats, strict=True)]
-        actions = choose(np.stack(thoughts), scene.uniforms[:, 0])
-        stuck = np.flatnonzero((scene.codes[:, POSES] == scene.previous[:, POSES]).all(axis=1))
-        if len(stuck):
-            actions[stuck] = self._move(scene.codes[stuck], scene.seats[stuck], scene.uniforms[stuck, 1])
-        return actions
+        weights, stuck = self._weigh(scene)
+        return choose(weights, np.where(stuck, scene.uniforms[:, 1], scene.uniforms[:, 0]))
+
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`: also where it is stuck."""
+        weights, _ = self._weigh(scene)
+        return weights / weights.sum(axis=1, keepdims=True)
 
     def probabilities(self, code: np.ndarray, seat: int) -> np.ndarray:
         """`[A]`: of each action in the state `code` `[C]`, where it is not stuck."""
         return self._remembered(np.ascontiguousarray(code, dtype=np.int64).tobytes(), seat)
+
+    def _weigh(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+        """Weights `[n, A]` of its actions, and where it is stuck `[n]`."""
+        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(scene.codes, scene.seats, strict=True)]
+        weights, stuck = np.stack(thoughts), (scene.codes[:, POSES] == scene.previous[:, POSES]).all(axis=1)
+        if stuck.any():
+            weights[stuck] = self._moves(scene.codes[stuck], scene.seats[stuck])
+        return weights, stuck
 
     def _think(self, state: bytes, seat: int) -> np.ndarray:
         recipes, model = overcooked("mdp.overcooked_mdp").Recipe, self._models[seat]
@@ -99,8 +108,8 @@ class GreedyPartner(Partner):
         shares = np.exp((min(costs) - np.array(costs)) / self._softness)
         return shares / shares.sum()
 
-    def _move(self, codes: np.ndarray, seats: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-        """Actions `[n]`, all alike, that change where it stands if the other cook stays; staying where none does."""
+    def _moves(self, codes: np.ndarray, seats: np.ndarray) -> np.ndarray:
+        """`[n, A]`: which actions change where it stands if the other cook stays; staying where none does."""
         rows = np.arange(len(codes)).repeat(NUM_ACTIONS)
         joint = np.full((len(rows), 2), STAY)
         joint[np.arange(len(rows)), seats[rows]] = np.tile(np.arange(NUM_ACTIONS), len(codes))
@@ -108,7 +117,7 @@ class GreedyPartner(Partner):
         cells = [CELL, PLAYER_COLUMNS + CELL]
         moves = (following[:, cells] != codes[rows][:, cells]).any(axis=1).reshape(-1, NUM_ACTIONS)
         moves[~moves.any(axis=1), STAY] = True
-        return choose(moves, uniforms)
+        return moves
 
 
 @cache

@@ -44,6 +44,10 @@ class Partner(ABC):
     def act(self, scene: Scene) -> np.ndarray:
         """Its actions `[n]`, int64, in `n` kitchens."""
 
+    @abstractmethod
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`: what `act` draws from, whatever the scene's chances."""
+
 
 class StayPartner(Partner):
     """Never does anything."""
@@ -52,6 +56,10 @@ class StayPartner(Partner):
         """`[n]` times staying."""
         return np.full(len(scene.codes), STAY)
 
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`: 1 for staying."""
+        return np.eye(NUM_ACTIONS)[self.act(scene)]
+
 
 class RandomPartner(Partner):
     """All six actions alike."""
@@ -59,6 +67,10 @@ class RandomPartner(Partner):
     def act(self, scene: Scene) -> np.ndarray:
         """`[n]` uniform actions."""
         return (scene.uniforms[:, 0].astype(np.float64) * NUM_ACTIONS).astype(np.int64)
+
+    def action_probabilities(self, scene: Scene) -> np.ndarray:
+        """`[n, A]`: all alike."""
+        return np.full((len(scene.codes), NUM_ACTIONS), 1 / NUM_ACTIONS)
 
 
 def choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""The script that measures virtual partners, on a short run of its own."""
+
+from __future__ import annotations
+
+import csv
+import math
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+from saved import save_untrained
+
+from genreplay import cli
+
+ROOT = Path(__file__).parents[2]
+SEEDS = ("101", "102", "103")
+TINY = [
+    "env.partners=[self,greedy,random,stay]",
+    "env.horizon=60",
+    "agent.hidden_width=16",
+    "loop.num_env_steps=400",
+    "loop.warmup_env_steps=40",
+    "loop.utd_ratio=0.2",
+    "loop.first_refit_env_step=360",
+    "loop.num_synthetic_rows=100",
+    "evaluation.seeds=[1]",
+    "generator.width=32",
+    "generator.num_blocks=1",
+    "generator.num_fit_steps=200",
+    "fabric.accelerator=cpu",
+]
+
+
+def run(monkeypatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["fidelity.py", *arguments])
+    runpy.run_path(str(ROOT / "results" / "fidelity.py"), run_name="__main__")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_virtual_partners_are_held_against_the_real_ones(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    config = str(ROOT / "conf" / "overcooked_partners.yaml")
+    assert cli.main(["fit", "--config", config, *TINY, f"tracking.uri={uri}"]) == 0
+    capsys.readouterr()
+    run(monkeypatch, "out", "last", "--seeds", "101-103", "--uri", uri)
+    printed = capsys.readouterr().out
+    run(monkeypatch, "out")
+    assert capsys.readouterr().out == printed
+
+    demands = [f"{partner}/{seat}" for partner in ("greedy", "random", "stay") for seat in (0, 1)]
+    returns = rows(tmp_path / "out" / "returns.csv")
+    assert [(row["demand"], row["seed"]) for row in returns] == [(d, seed) for d in demands for seed in SEEDS]
+    said = {(row["demand"], row["predictor"]): row for row in rows(tmp_path / "out" / "fidelity.csv")}
+    assert len(said) == 4 * len(demands)
+    for (demand, who), row in said.items():
+        assert f"| {demand} | {who} |" in printed
+        assert row["num_actions"] == "180"
+        likelihood, top_1, distance = (float(row[key]) for key in ("log_likelihood", "top_1", "total_variation"))
+        assert likelihood <= 0
+        if who == "the partner itself":
+            # The greedy cook rules most actions out: one it took in another state than the one asked would show here.
+            assert math.isfinite(likelihood)
+            assert distance == 0
+            assert likelihood >= float(said[demand, "frequencies"]["log_likelihood"]) or demand.startswith("random")
+        if demand.startswith("stay") and who in ("the partner itself", "frequencies"):
+            assert (likelihood, top_1, distance) == (0, 1, 0)
+        if demand.startswith("stay") and who == "virtual":
+            assert likelihood > float(said[demand, "virtual, no code"]["log_likelihood"])
+    own = said["random/0", "the partner itself"]
+    assert float(own["log_likelihood"]) == pytest.approx(-math.log(6))
+
+
+@pytest.mark.slow
+def test_a_run_that_has_no_partners_is_refused(tmp_path, monkeypatch, capsys):
+    alone = save_untrained(
+        tmp_path, "{env: {name: overcooked}, agent: {name: discrete_redq_sac}, replay: {synthetic_fraction: 0}}"
+    )
+    for arguments, message in (
+        (["out", str(alone)], "was trained with no partner; train with some, as conf/overcooked_partners.yaml does"),
+        (["out"], "holds no returns.csv to read again; name a RUN to measure"),
+    ):
+        with pytest.raises(SystemExit) as left:
+            run(monkeypatch, *arguments)
+        assert left.value.code == 2
+        assert message in " ".join(capsys.readouterr().err.split())
