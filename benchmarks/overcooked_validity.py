@@ -1,6 +1,6 @@
 """How many synthetic Overcooked transitions can happen? Each generator, fitted to the same 20,000 real ones.
 
-    python benchmarks/overcooked_validity.py --layouts cramped_room --generators factorised,masked,edm --json FILE
+    python benchmarks/overcooked_validity.py --layouts cramped_room --generators factorised,edm_onehot --json FILE
 
 The real transitions: the shipped human play of the layout, and for the rest uniformly random actions in its states.
 Every drawn row is checked against the kitchen's own rules (see `OvercookedWorld.validity`). FILE keeps what it has of
@@ -120,7 +120,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layouts", default=",".join(LAYOUTS))
-    parser.add_argument("--generators", default="factorised,masked,edm")
+    parser.add_argument("--generators", default="factorised,masked,edm_onehot")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
