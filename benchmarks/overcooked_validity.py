@@ -1,9 +1,10 @@
 """How many synthetic Overcooked transitions can happen? Each generator, fitted to the same 20,000 real ones.
 
-    python benchmarks/overcooked_validity.py --layouts cramped_room --generators factorised,masked,edm
+    python benchmarks/overcooked_validity.py --layouts cramped_room --generators factorised,edm_onehot --json FILE
 
 The real transitions: the shipped human play of the layout, and for the rest uniformly random actions in its states.
-Every drawn row is checked against the kitchen's own rules (see `OvercookedWorld.validity`).
+Every drawn row is checked against the kitchen's own rules (see `OvercookedWorld.validity`). FILE keeps what it has of
+other layouts and generators.
 """
 
 from __future__ import annotations
@@ -21,13 +22,16 @@ from tensordict import TensorDict
 
 from genreplay.build import build_generator, build_world
 from genreplay.config import load
+from genreplay.diagnostics import coverage
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.seeding import derive_seed
 from genreplay.team import Team, make_fabric
-from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, TERMINATED, Codec
+from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, REWARD, TERMINATED, Codec
 
 ROOT = Path(__file__).resolve().parents[1]
+NUM_COVERED = 2_000
+"""Rows of either kind that coverage is measured on."""
 
 
 def real_transitions(world: OvercookedWorld, num_rows: int, folder: Path, seed: int) -> TensorDict:
@@ -78,17 +82,28 @@ def measure(
         drawn = time.process_time()
     transitions = codec.decode(sampled.rows)
     figures, usual = world.measure(transitions), world.measure(real)
-    known = set(map(bytes, codec.encode(real).to(torch.uint8).numpy()))
-    new = [bytes(row) not in known for row in codec.encode(transitions).to(torch.uint8).numpy()]
+    one_hots, ours = (codec.encode(rows).to(torch.uint8).numpy() for rows in (real, transitions))
+    known = set(map(bytes, one_hots))
+    new = np.array([bytes(row) not in known for row in ours])
+    delivers = transitions[REWARD].view(-1).numpy() > 0
+    compared = one_hots[:NUM_COVERED], one_hots[NUM_COVERED : 2 * NUM_COVERED], ours[:NUM_COVERED]
+    some, others, synthetic = (rows.astype(np.float64) for rows in compared)
     line = {
         "layout": layout,
         "generator": generator,
         "valid": figures["valid"],
-        "novel": float(np.mean(new)),
+        "novel": float(new.mean()),
+        "coverage": coverage(some, synthetic),
+        "coverage, real": coverage(some, others),
         "delivery share, synthetic over real": figures["rows_with_delivery"] / usual["rows_with_delivery"],
         "fit, CPU s": fitted - start,
         "sample, CPU s": drawn - fitted,
     }
+    if delivers.any():
+        line |= {
+            "valid of the deliveries": world.measure(transitions[torch.from_numpy(delivers)])["valid"],
+            "novel of the deliveries": float(new[delivers].mean()),
+        }
     if sampled.confidence is not None and sampled.agree is not None:
         sure = (sampled.confidence.view(-1) >= 0.95) & sampled.agree.view(-1)
         kept = world.measure(transitions[sure])
@@ -105,7 +120,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layouts", default=",".join(LAYOUTS))
-    parser.add_argument("--generators", default="factorised,masked,edm")
+    parser.add_argument("--generators", default="factorised,masked,edm_onehot")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--samples", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -113,16 +128,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments, options = parser.parse_known_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    lines = []
+    lines = json.loads(arguments.json.read_text(encoding="utf-8")) if arguments.json and arguments.json.exists() else []
     for layout in arguments.layouts.split(","):
         for generator in arguments.generators.split(","):
             line = measure(
                 layout, generator, arguments.rows, arguments.samples, arguments.seed, arguments.folder, options
             )
-            lines.append(line)
             print(json.dumps(line), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
+            lines = [old for old in lines if (old["layout"], old["generator"]) != (layout, generator)] + [line]
+            if arguments.json:
+                arguments.json.write_text(json.dumps(lines, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

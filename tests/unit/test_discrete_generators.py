@@ -179,6 +179,77 @@ def test_members_disagree_and_doubt_where_nothing_was_seen():
     assert (unseen.rows == rows[60:]).all(dim=1).float().mean() < 0.5
 
 
+def test_what_happens_is_drawn_first_and_what_leads_to_it_goes_with_it(factorised, monkeypatch):
+    generator, event = factorised, 4
+    assert [column.name for column in generator.diffused.columns] == ["cell", "colour", "move", "partner", "event"]
+    drawn_first = []
+
+    def predictor(prompt, condition, original=generator.predictor):
+        predict = original(prompt, condition)
+
+        def watching(codes):
+            drawn_first.append((codes != generator.diffused.mask_codes).sum(dim=0))
+            return predict(codes)
+
+        return watching
+
+    monkeypatch.setattr(generator, "predictor", predictor)
+    codes = generator.draw_codes(4000, None, None, torch.Generator().manual_seed(0))
+    assert drawn_first[1][event] == 4000
+    assert drawn_first[1].sum() == 4000
+    happens = (codes[:, 0] + codes[:, 2] >= CELLS).long()
+    assert (happens == codes[:, event]).float().mean() > 0.95
+    real = to_codes(world())[:, 6].float().mean()
+    assert abs(codes[:, event].float().mean() - real) < 0.05
+
+
+def test_rows_count_by_the_root_of_how_rare_it_is_what_visibly_happens_and_by_one_in_the_mean():
+    rows = world(400)
+    generator = small()
+    generator.begin_fit(rows, None, seed=0)
+    codes = generator.diffused.encode(rows)
+    visible = torch.zeros_like(codes, dtype=torch.bool)
+    weights = generator.row_weights(codes, visible)
+    happens = codes[:, 4] == 1
+    share = happens.float().mean()
+    assert 0.1 < share < 0.4
+    assert weights.mean().item() == pytest.approx(1, abs=1e-5)
+    ratio = weights[happens].mean() / weights[~happens].mean()
+    assert ratio.item() == pytest.approx(((1 - share) / share).sqrt().item(), rel=1e-5)
+    hidden = visible.clone()
+    hidden[:, 4] = True
+    assert (generator.row_weights(codes, hidden) == 1).all()
+
+
+def test_half_of_the_training_rows_show_what_happens_and_every_row_hides_something():
+    masked = small().draw(20_000, torch.Generator().manual_seed(0))["masked"]
+    assert masked.any(dim=1).all()
+    # Hidden in a plain row with probability (1 + ... + 5) / 5 / 5 = 0.6, alone in one of 25; in half of the rows it is
+    # hidden only then.
+    assert masked[:, 4].float().mean().item() == pytest.approx(0.5 * 0.6 + 0.5 * 0.04, abs=0.01)
+
+
+def test_a_rare_event_has_its_real_share():
+    """One row in fifty: seven columns of a state must hold 1 and the action be 1, as in no other row."""
+    num_state, num_rows = 7, 6000
+    columns = [Column(OBSERVATION, 3 * i, "categorical", f"s{i}", width=3) for i in range(num_state)]
+    columns += [Column(ACTION, 0, "categorical", "move", width=3), Column(("next", "event"), 0, "categorical", "e", 2)]
+    rng = torch.Generator().manual_seed(0)
+    codes = torch.randint(3, (num_rows, num_state + 1), generator=rng)
+    codes[: num_rows // 50] = 1
+    event = (codes == 1).all(dim=1).long()
+    rows = torch.cat([torch.nn.functional.one_hot(codes, 3).flatten(1), torch.nn.functional.one_hot(event, 2)], dim=1)
+    options = {"width": 32, "num_blocks": 1, "head_width": 32, "head_num_blocks": 1, "ensemble_size": 1}
+    config = FactorisedConfig(**options, batch_size=128, **LONG)
+    torch.manual_seed(0)
+    generator = FactorisedGenerator(config, Codec(TransitionLayout(tuple(columns))), conditional=False)
+    fit(Fabric(accelerator="cpu", devices=1), generator, rows.float(), None, seed=0)
+    drawn = generator.sample(20_000, None, seed=1).rows
+    happens = (drawn[:, 1 : 3 * num_state + 3 : 3] == 1).all(dim=1)
+    assert (happens == (drawn[:, -1] == 1)).float().mean() > 0.99
+    assert 1 / 1.5 < drawn[:, -1].mean() / event.float().mean() < 1.5
+
+
 # complete --------------------------------------------------------------------------------------------------
 
 

@@ -112,6 +112,22 @@ def test_one_column_a_step_draws_the_joint_distribution_and_one_step_only_its_ma
     assert total_variation(frequencies(unmask(predict, start, MASK_CODES, 50, rng)), p) < 0.02
 
 
+def test_columns_marked_first_are_revealed_before_the_others_and_the_distribution_is_the_same():
+    p, predict = joint(), cached(exact(joint()))
+    seen = []
+
+    def watching(codes):
+        seen.append(codes != MASK_CODES)
+        return predict(codes)
+
+    start = MASK_CODES.expand(8000, -1)
+    first = torch.tensor([False, True, False])
+    drawn = unmask(watching, start, MASK_CODES, 3, torch.Generator().manual_seed(0), first)
+    assert torch.equal(seen[1], first.expand(8000, -1))
+    assert 0.45 < seen[2][:, 0].float().mean() < 0.55  # the others still in a random order
+    assert total_variation(frequencies(drawn), p) < 0.02
+
+
 def test_given_columns_stay_and_the_others_follow_their_conditional():
     p, predict = joint(), cached(exact(joint()))
     start = torch.tensor([[1, 3, 2], [2, 3, 0]]).repeat(4000, 1)

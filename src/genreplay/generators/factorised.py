@@ -1,4 +1,4 @@
-"""Masked diffusion over states and actions, then an ensemble that says what follows.
+"""Masked diffusion over what happens and what leads to it, then an ensemble that says what follows.
 
 Shapes: N training rows, n sampled rows, B rows of a batch, D entries, M members.
 """
@@ -9,6 +9,7 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genreplay.generators.base import Sampled
 from genreplay.generators.categorical import Categories
@@ -20,15 +21,17 @@ from genreplay.generators.one_step import (
     Outcome,
     copy_gate_log_prob,
     copy_gate_probabilities,
+    counterparts,
     member_share,
     outcome,
 )
 from genreplay.precision import matmul_precision
 from genreplay.seeding import derive_seed
+from genreplay.transition import Codec
 
 
 class FactorisedNetwork(nn.Module):
-    """The diffusion over what holds at decision time, and the members that say what follows."""
+    """The diffusion over what happens and what holds at decision time, and the members that say what follows."""
 
     def __init__(self, diffusion: MaskedNetwork, members: list[OneStepHead]):
         super().__init__()
@@ -37,6 +40,11 @@ class FactorisedNetwork(nn.Module):
 
 class FactorisedGenerator(MaskedGenerator):
     """p(state, action) by masked diffusion, p(next | state, action) by an ensemble of categorical one-step heads.
+
+    The diffusion draws what happens in the step first (a delivery, say), then a state and actions that lead to it; what
+    the row says of it in the end is the ensemble's, as all that follows. What leads to a rare event is a rare
+    combination of many columns. So that it is learned as well as the rest, rows count the more the rarer what happens
+    in them is, wherever that is visible: p(state, action | what happens) stays what it is, and its share too.
 
     Every row carries the ensemble's confidence and agreement. `complete` labels given states and actions.
 
@@ -52,9 +60,47 @@ class FactorisedGenerator(MaskedGenerator):
     judges = True
     config: FactorisedConfig
 
+    _rarity: Tensor
+
+    def __init__(self, config: FactorisedConfig, codec: Codec, conditional: bool):
+        super().__init__(config, codec, conditional)
+        self.register_buffer("_rarity", torch.ones(self.num_happening, self.diffused.max_size), persistent=False)
+
+    @property
+    def num_happening(self) -> int:
+        """How many columns say what happens; they are the last of the diffused ones."""
+        return len(self.diffused) - len(self.holds)
+
     def diffused_columns(self) -> Categories:
-        """The columns that hold at decision time."""
-        return self.holds
+        """The columns that hold at decision time, then what happens: next columns that are the next of none of them."""
+        happens = (counterparts(self.holds, self.follows) < 0).nonzero().flatten().tolist()
+        columns, starts = ([sequence[i] for i in happens] for sequence in (self.follows.columns, self.follows.starts))
+        return Categories((*self.holds.columns, *columns), (*self.holds.starts, *starts))
+
+    def drawn_first(self) -> Tensor:
+        """What happens, `[C]` bool."""
+        return torch.arange(len(self.diffused), device=self.device) >= len(self.holds)
+
+    def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
+        """Fit the normaliser of conditions `[N, 1]`, and count how rare is what happens in rows `[N, D]`."""
+        super().fit_scales(rows, condition)
+        happens = self.diffused.encode(rows.to(self.device))[:, len(self.holds) :]
+        rarity = F.one_hot(happens, self.diffused.max_size).float().mean(dim=0).clamp_min(1 / len(rows)).rsqrt()
+        self._rarity.copy_(rarity / rarest(rarity, happens).mean())
+
+    def draw(self, num_rows: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """As of any masked diffusion, but half of the rows show what happens, as they do once it is drawn."""
+        draws = super().draw(num_rows, rng)
+        shows = torch.rand(num_rows, 1, generator=rng, device=rng.device) < 0.5
+        fewer = draws["masked"] & ~(shows & self.drawn_first().to(rng.device))
+        # A row that hides nothing else teaches nothing else.
+        draws["masked"] = torch.where(fewer.any(dim=1, keepdim=True), fewer, draws["masked"])
+        return draws
+
+    def row_weights(self, codes: Tensor, masked: Tensor) -> Tensor:
+        """One over the root of the share of the rarest that happens, 1 in the mean; 1 where it is not all visible."""
+        here = slice(len(self.holds), None)
+        return torch.where(masked[:, here].any(dim=1), 1.0, rarest(self._rarity, codes[:, here]))
 
     def build_network(self) -> FactorisedNetwork:
         """A diffusion network and M heads with fresh weights."""
@@ -86,10 +132,10 @@ class FactorisedGenerator(MaskedGenerator):
     def sample_chunk(
         self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
     ) -> Sampled:
-        """`num_rows` rows: states and actions by unmasking, then what follows."""
+        """`num_rows` rows: what happens, then states and actions by unmasking, then what follows from those."""
         if prompt is not None and bool((self.follows.encode(prompt) != self.follows.mask_codes).any()):
             raise ValueError("this generator draws what follows itself: a prompt must hold NaN in the next columns")
-        return self._finish(self.draw_codes(num_rows, condition, prompt, rng), rng)
+        return self._finish(self.draw_codes(num_rows, condition, prompt, rng)[:, : len(self.holds)], rng)
 
     @torch.no_grad()
     def complete(self, rows: Tensor, seed: int) -> Sampled:
@@ -126,3 +172,10 @@ class FactorisedGenerator(MaskedGenerator):
         members = cast(FactorisedNetwork, self.ema).members
         probabilities = torch.stack([copy_gate_probabilities(*head(codes)) for head in members])
         return outcome(probabilities, rng if self.config.draw_outcomes else None)
+
+
+def rarest(rarity: Tensor, happens: Tensor) -> Tensor:
+    """The largest `rarity` `[H, K]` of the values `happens` `[B, H]` of each row, `[B]`; 1 where nothing can happen."""
+    if not len(rarity):
+        return rarity.new_ones(len(happens))
+    return rarity[torch.arange(len(rarity), device=rarity.device), happens].amax(dim=1)

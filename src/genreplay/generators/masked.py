@@ -56,6 +56,14 @@ class MaskedGenerator(Generator):
         columns, starts = self.holds.columns + self.follows.columns, self.holds.starts + self.follows.starts
         return Categories(columns, starts)
 
+    def drawn_first(self) -> Tensor | None:
+        """Which of the diffused columns are drawn before the others, `[C]` bool; None for none."""
+        return None
+
+    def row_weights(self, codes: Tensor, masked: Tensor) -> Tensor | None:
+        """How much each row of codes `[B, C]` counts in the loss, `[B]`; None for all alike."""
+        return None
+
     def build_network(self) -> nn.Module:
         """A network with fresh weights."""
         return MaskedNetwork(self.diffused, self.config.width, self.config.num_blocks, self.conditional)
@@ -87,7 +95,8 @@ class MaskedGenerator(Generator):
         condition = self.condition_normalizer.normalize(batch["condition"]) if self.conditional else None
         codes, masked = self.diffused.encode(batch["rows"]), batch["masked"]
         hidden = torch.where(masked, self.diffused.mask_codes, codes)
-        return masked_loss(network(hidden, network.embed(condition, batch.get("keep"))), codes, masked)
+        logits = network(hidden, network.embed(condition, batch.get("keep")))
+        return masked_loss(logits, codes, masked, self.row_weights(codes, masked))
 
     def sample_chunk(
         self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
@@ -104,7 +113,8 @@ class MaskedGenerator(Generator):
         masks = self.diffused.mask_codes.expand(num_rows, -1)
         codes = masks if prompt is None else self.diffused.encode(prompt)
         predict = self.predictor(codes, condition)
-        return unmask(predict, codes, self.diffused.mask_codes, self.config.num_sampling_steps, rng)
+        num_steps, first = self.config.num_sampling_steps, self.drawn_first()
+        return unmask(predict, codes, self.diffused.mask_codes, num_steps, rng, first)
 
     def predictor(self, prompt: Tensor, condition: Tensor | None) -> Predict:
         """The averaged network at conditions `[n, 1]`, guided by `guidance_scale`; `prompt` holds codes `[n, C]`.

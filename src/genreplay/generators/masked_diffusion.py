@@ -34,7 +34,7 @@ def draw_mask(num_rows: int, num_columns: int, rng: torch.Generator) -> Tensor:
     return order < number
 
 
-def masked_loss(logits: Tensor, codes: Tensor, masked: Tensor) -> Tensor:
+def masked_loss(logits: Tensor, codes: Tensor, masked: Tensor, weights: Tensor | None = None) -> Tensor:
     """Cross entropy of the hidden columns, averaged within each row, then over rows.
 
     For masks of `draw_mask` its mean is the negative evidence lower bound per column, -log p(row) / C, with the noise
@@ -44,13 +44,23 @@ def masked_loss(logits: Tensor, codes: Tensor, masked: Tensor) -> Tensor:
         logits: `[B, C, K]`.
         codes: the true values, `[B, C]`.
         masked: `[B, C]` bool, at least one a row.
+        weights: `[B]`, of the rows; None for all alike. Where they depend on visible values alone, the conditionals
+            that are learned stay the same.
     """
     log_likelihood = logits.log_softmax(dim=2).gather(2, codes.unsqueeze(2)).squeeze(2)
     hidden = log_likelihood.masked_fill(~masked, 0.0)
-    return -(hidden.sum(dim=1) / masked.sum(dim=1)).mean()
+    nll = -hidden.sum(dim=1) / masked.sum(dim=1)
+    return (nll if weights is None else nll * weights).mean()
 
 
-def unmask(predict: Predict, codes: Tensor, mask_codes: Tensor, num_steps: int, rng: torch.Generator) -> Tensor:
+def unmask(
+    predict: Predict,
+    codes: Tensor,
+    mask_codes: Tensor,
+    num_steps: int,
+    rng: torch.Generator,
+    first: Tensor | None = None,
+) -> Tensor:
     """Draw the masked entries of `codes` `[n, C]` in `num_steps` steps; what is given stays.
 
     Every row reveals its masked columns in a random order of its own, as evenly over the steps as they go (D3PM's
@@ -64,9 +74,14 @@ def unmask(predict: Predict, codes: Tensor, mask_codes: Tensor, num_steps: int, 
         mask_codes: `[C]`.
         num_steps: T.
         rng: of the orders and the draws.
+        first: `[C]` bool, columns that every row reveals before the others; None for none. An exact predictor draws the
+            same distribution in any order. A learned one keeps the share of a rare value best where it is drawn first:
+            drawn late, it needs everything that goes with it to have been drawn by then.
     """
     hidden = codes == mask_codes
     noise = torch.rand(codes.shape, generator=rng, device=codes.device)
+    if first is not None:
+        noise = noise - first.to(noise.dtype)
     rank = noise.masked_fill(~hidden, torch.inf).argsort(dim=1).argsort(dim=1)
     number = hidden.sum(dim=1, keepdim=True)
     most = int(number.max()) if len(codes) else 0
