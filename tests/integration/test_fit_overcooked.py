@@ -17,7 +17,7 @@ from genreplay.envs.overcooked.layouts import read_layout
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
-REAL_ONLY = ("overcooked_redq.yaml", "overcooked_greedy.yaml", "overcooked_random_start.yaml")
+REAL_ONLY = tuple(f"overcooked_{name}.yaml" for name in ("redq", "greedy", "human", "random_start"))
 TINY = [
     "env.horizon=40",
     "agent.hidden_width=16",
