@@ -31,7 +31,7 @@ from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PAR
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_COVERED = 2_000
-"""Rows of either kind that coverage is measured on."""
+"""Rows of either kind that coverage is measured on, if there are as many."""
 
 
 def real_transitions(world: OvercookedWorld, num_rows: int, folder: Path, seed: int) -> TensorDict:
@@ -86,7 +86,8 @@ def measure(
     known = set(map(bytes, one_hots))
     new = np.array([bytes(row) not in known for row in ours])
     delivers = transitions[REWARD].view(-1).numpy() > 0
-    compared = one_hots[:NUM_COVERED], one_hots[NUM_COVERED : 2 * NUM_COVERED], ours[:NUM_COVERED]
+    few = min(NUM_COVERED, num_rows // 2, num_samples)
+    compared = one_hots[:few], one_hots[few : 2 * few], ours[:few]
     some, others, synthetic = (rows.astype(np.float64) for rows in compared)
     line = {
         "layout": layout,

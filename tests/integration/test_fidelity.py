@@ -27,7 +27,7 @@ TINY = [
     "evaluation.seeds=[1]",
     "generator.width=32",
     "generator.num_blocks=1",
-    "generator.num_fit_steps=200",
+    "generator.num_fit_steps=800",
     "fabric.accelerator=cpu",
 ]
 
