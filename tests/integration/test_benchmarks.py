@@ -20,7 +20,7 @@ def run(tmp_path: Path, name: str, *options: str):
 
 @pytest.mark.slow
 def test_critic_updates(tmp_path: Path) -> None:
-    figures, printed = run(tmp_path, "critic_updates.py", "--seconds", "1", "--threads", "1")
+    figures, printed = run(tmp_path, "critic_updates.py", "--quick")
     assert figures
     for contender in ("plain loop", "genreplay fp32", "TorchRL REDQLoss"):
         assert contender in printed
