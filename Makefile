@@ -1,10 +1,11 @@
-# `make fit` sets everything up and trains a traffic-signal controller; `make test` checks everything.
+# `make fit` sets everything up and trains a traffic-signal controller; `make test` checks everything; `make bench`
+# measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 CONFIG ?= conf/sumo_pgr.yaml
 
-.PHONY: fit test lint format env clean
+.PHONY: fit test bench lint format env clean
 
 fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
@@ -12,6 +13,9 @@ fit: env
 test: lint
 	$(BIN)/python -m pytest -m "not slow"
 	$(BIN)/python -m pytest -m slow
+
+bench: env
+	$(BIN)/python benchmarks/run.py --json results/performance.json --markdown docs/performance.md $(BENCH)
 
 lint: env
 	$(BIN)/ruff check .

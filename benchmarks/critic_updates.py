@@ -1,22 +1,22 @@
-"""Critic updates per second: genreplay's agent, an independent plain loop, and TorchRL's REDQLoss as it ships.
+"""Critic updates per second: genreplay's agent, an independent plain loop, TorchRL's REDQLoss, Stable-Baselines3.
 
     python benchmarks/critic_updates.py --seconds 60 --json critic_updates.json
 
-The contestants take turns, one block of 20 critic updates and one actor update each, on the same data held in memory,
-so load on the machine falls on all of them. Reported are medians, and the median of the ratios within a turn.
-TorchRL's loss also computes (and here steps) actor and temperature in each of the 20; that is its shape.
+The contenders take turns, one block of 20 critic updates and one actor update each, on the same data held in memory,
+so load on the machine falls on all of them. TorchRL's loss and Stable-Baselines3 also step actor and temperature in
+each of the 20; that is their shape. Between their turns one matrix product tells what the machine can do at that
+moment: the floor is the time that the products of the block would take at that speed.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
 
 import torch
+from measuring import Record, Settings, command, product_call, rates, record, take_turns
 from plain_redq import PlainRedq, mlp
+from stable_baselines import NOT_INSTALLED, stable_baselines
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded
@@ -26,16 +26,20 @@ from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
 
-OBSERVATION_WIDTH, ACTION_WIDTH, BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES = 21, 4, 256, 256, 20
-PLAIN = "plain loop"
+BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES, SUBSET_SIZE = 256, 256, 20, 2
+SHAPES = {"SUMO-like 21/4": (21, 4), "quadruped-like 78/12": (78, 12)}
+"""Observation and action width."""
+PLAIN, TORCHRL, PEER = "plain loop", "TorchRL REDQLoss", "Stable-Baselines3 SAC"
+OURS = {"genreplay fp32": "highest", "genreplay matmul_precision=medium": "medium"}
+UNIT = "updates/s"
 
 
-def random_block() -> TensorDict:
+def random_block(observation_width: int, action_width: int, device: str) -> TensorDict:
     shape = (NUM_UPDATES, BATCH_SIZE)
     terminated = torch.rand(*shape, 1) < 0.01
     following = TensorDict(
         {
-            "observation": torch.randn(*shape, OBSERVATION_WIDTH),
+            "observation": torch.randn(*shape, observation_width),
             "reward": torch.randn(*shape, 1),
             "duration": torch.ones(*shape, 1),
             "terminated": terminated,
@@ -43,15 +47,20 @@ def random_block() -> TensorDict:
         },
         batch_size=shape,
     )
-    return TensorDict(
+    block = TensorDict(
         {
-            "observation": torch.randn(*shape, OBSERVATION_WIDTH),
-            "action": torch.rand(*shape, ACTION_WIDTH) * 2 - 1,
+            "observation": torch.randn(*shape, observation_width),
+            "action": torch.rand(*shape, action_width) * 2 - 1,
             "next": following,
             "is_synthetic": torch.zeros_like(terminated),
         },
         batch_size=shape,
     )
+    return block.to(device)
+
+
+def widths(block: TensorDict) -> tuple[int, int]:
+    return block["observation"].shape[-1], block["action"].shape[-1]
 
 
 def ours(block: TensorDict, ensemble_size: int, matmul_precision: str) -> Callable[[], object]:
@@ -61,12 +70,13 @@ def ours(block: TensorDict, ensemble_size: int, matmul_precision: str) -> Callab
         critic_updates_per_actor_update=NUM_UPDATES,
         matmul_precision=matmul_precision,
     )
-    agent = RedqSac(config, OBSERVATION_WIDTH, ACTION_WIDTH, discount_period=1.0)
+    agent = RedqSac(config, *widths(block), discount_period=1.0).to(block.device)
     return lambda: agent.training_step(block)
 
 
 def plain(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
-    agent = PlainRedq(OBSERVATION_WIDTH, ACTION_WIDTH, hidden_width=HIDDEN_WIDTH, ensemble_size=ensemble_size)
+    with torch.device(block.device):
+        agent = PlainRedq(*widths(block), hidden_width=HIDDEN_WIDTH, ensemble_size=ensemble_size)
     batches = [
         {
             "observation": batch["observation"],
@@ -87,31 +97,31 @@ def plain(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
     return update
 
 
-def torchrl_loss(ensemble_size: int) -> REDQLoss:
-    network = torch.nn.Sequential(mlp(OBSERVATION_WIDTH, 2 * ACTION_WIDTH, HIDDEN_WIDTH, 2), NormalParamExtractor())
+def torchrl_loss(observation_width: int, action_width: int, ensemble_size: int, device: torch.device) -> REDQLoss:
+    network = torch.nn.Sequential(mlp(observation_width, 2 * action_width, HIDDEN_WIDTH, 2), NormalParamExtractor())
     actor = ProbabilisticActor(
         TensorDictModule(network, in_keys=["observation"], out_keys=["loc", "scale"]),
         in_keys=["loc", "scale"],
-        spec=Bounded(-1, 1, (ACTION_WIDTH,)),
+        spec=Bounded(-1, 1, (action_width,), device=device),
         distribution_class=TanhNormal,
     )
 
     class Critic(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = mlp(OBSERVATION_WIDTH + ACTION_WIDTH, 1, HIDDEN_WIDTH, 2)
+            self.network = mlp(observation_width + action_width, 1, HIDDEN_WIDTH, 2)
 
         def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
             return self.network(torch.cat([observation, action], dim=-1))
 
     critic = ValueOperator(Critic(), in_keys=["observation", "action"])
-    loss = REDQLoss(actor, critic, num_qvalue_nets=ensemble_size, delay_qvalue=True)
+    loss = REDQLoss(actor.to(device), critic.to(device), num_qvalue_nets=ensemble_size, delay_qvalue=True)
     loss.make_value_estimator(ValueEstimators.TD0, gamma=0.99)
-    return loss
+    return loss.to(device)
 
 
 def torchrl(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
-    loss = torchrl_loss(ensemble_size)
+    loss = torchrl_loss(*widths(block), ensemble_size, block.device)
     optimizer = torch.optim.Adam(loss.parameters(), lr=3e-4)
     targets = SoftUpdate(loss, eps=0.995)
     batches = [batch.exclude("is_synthetic") for batch in block]
@@ -127,57 +137,58 @@ def torchrl(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
     return update
 
 
-def measure(contestants: dict[str, Callable[[], object]], seconds: float) -> dict[str, dict[str, float]]:
-    """Updates per second and ratio to the plain loop; at least three turns, whatever `seconds` says."""
-    for update in contestants.values():
-        update()
-    taken: dict[str, list[float]] = {name: [] for name in contestants}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(taken[PLAIN]) < 3:
-        for name, update in contestants.items():
-            started = time.perf_counter()
-            update()
-            taken[name].append(time.perf_counter() - started)
-    return {
-        name: {
-            "critic_updates_per_second": NUM_UPDATES / statistics.median(times),
-            "ratio_to_plain": statistics.median(a / b for a, b in zip(taken[PLAIN], times, strict=True)),
-            "turns": len(times),
-        }
-        for name, times in taken.items()
-    }
+def block_operations(observation_width: int, action_width: int, ensemble_size: int) -> float:
+    """Floating-point operations in the matrix products of one block, as REDQ's algorithm 1 needs them.
+
+    A linear layer of B rows costs 2 B in out forward, the same for the gradient of its weights, and the same for that
+    of its input, which the first layer of a network needs only where something is learned through it.
+    """
+
+    def layers(inputs: int, outputs: int) -> tuple[float, float]:
+        """Forward, and the gradient of the inputs of all layers but the first."""
+        inner = HIDDEN_WIDTH * HIDDEN_WIDTH + HIDDEN_WIDTH * outputs
+        return 2.0 * BATCH_SIZE * (inputs * HIDDEN_WIDTH + inner), 2.0 * BATCH_SIZE * inner
+
+    actor, actor_inner = layers(observation_width, 2 * action_width)
+    critic, critic_inner = layers(observation_width + action_width, 1)
+    to_action = 2.0 * BATCH_SIZE * action_width * HIDDEN_WIDTH
+    subset = min(SUBSET_SIZE, ensemble_size)
+    critic_update = actor + subset * critic + ensemble_size * (2 * critic + critic_inner)
+    actor_update = 2 * actor + actor_inner + ensemble_size * (critic + critic_inner + to_action)
+    return NUM_UPDATES * critic_update + actor_update
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60.0, help="in all, shared by the ensemble sizes")
-    parser.add_argument("--threads", type=int, help="torch threads; its own choice otherwise")
-    parser.add_argument("--json", help="also write the figures to this file")
-    args = parser.parse_args()
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)
-    torch.manual_seed(0)
-    block = random_block()
+def measure(case: str, block: TensorDict, ensemble_size: int, settings: Settings) -> list[Record]:
+    contenders: dict[str, Callable[[], object]] = {PLAIN: plain(block, ensemble_size)}
+    contenders |= {name: ours(block, ensemble_size, precision) for name, precision in OURS.items()}
+    contenders[TORCHRL] = torchrl(block, ensemble_size)
+    peer = stable_baselines(block, ensemble_size, HIDDEN_WIDTH)
+    if peer is not None:
+        contenders[PEER] = peer
+    width = 256 if settings.quick else 1024
+    products = {precision: product_call(width, settings.device, precision) for precision in OURS.values()}
+    taken = take_turns(contenders | products, settings)
 
-    results: dict[str, object] = {"torch": torch.__version__, "threads": torch.get_num_threads()}
-    for ensemble_size in (10, 2):
-        figures = measure(
-            {
-                PLAIN: plain(block, ensemble_size),
-                "genreplay fp32": ours(block, ensemble_size, "highest"),
-                "genreplay matmul_precision=medium": ours(block, ensemble_size, "medium"),
-                "TorchRL REDQLoss": torchrl(block, ensemble_size),
-            },
-            args.seconds / 2,
-        )
-        results[f"critics_{ensemble_size}"] = figures
-        print(f"{ensemble_size} critics, {torch.get_num_threads()} threads")
-        for name, row in figures.items():
-            print(f"  {name:36s}{row['critic_updates_per_second']:8.1f} updates/s{row['ratio_to_plain']:8.2f} x plain")
-    if args.json:
-        with open(args.json, "w") as file:
-            json.dump(results, file, indent=2)
+    lines = rates(case, {name: taken[name] for name in contenders}, NUM_UPDATES, UNIT)
+    operations = block_operations(*widths(block), ensemble_size)
+    for line in lines:
+        # Each is held to what the machine does at the precision it asked for.
+        alone, times = taken[OURS.get(line["contender"], "highest")], taken[line["contender"]]
+        least = (operations * a / (2.0 * width**3) for a in alone)
+        line["floor"] = statistics.median(a / b for a, b in zip(least, times, strict=True))
+    if peer is None:
+        lines.append(record(case, PEER, None, UNIT, rounds=0, note=NOT_INSTALLED))
+    return lines
+
+
+def records(settings: Settings) -> list[Record]:
+    lines = []
+    for shape, (observation_width, action_width) in list(SHAPES.items())[: 1 if settings.quick else None]:
+        block = random_block(observation_width, action_width, settings.device)
+        for ensemble_size in (10, 2):
+            lines += measure(f"{ensemble_size} critics, {shape}", block, ensemble_size, settings)
+    return lines
 
 
 if __name__ == "__main__":
-    main()
+    command(__doc__, records)

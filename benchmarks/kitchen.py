@@ -94,6 +94,18 @@ def rate(run: Round, seconds: float) -> float:
     return steps / taken
 
 
+def measure(layout: str, num: int, seconds: float, repeats: int) -> list[dict[str, float]]:
+    """Steps/s of every contender in every round, each working for `seconds`."""
+    runs = {
+        "package": package(layout),
+        "kitchen": kitchen(layout, num),
+        "env": env(layout, num, "code"),
+        "env_grid": env(layout, num, "grid"),
+        "check": check(layout),
+    }
+    return [{name: rate(run, seconds) for name, run in runs.items()} for _ in range(repeats)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layout", default="cramped_room")
@@ -103,20 +115,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    runs = {
-        "package": package(options.layout),
-        "kitchen": kitchen(options.layout, options.kitchens),
-        "env": env(options.layout, options.kitchens, "code"),
-        "env_grid": env(options.layout, options.kitchens, "grid"),
-        "check": check(options.layout),
-    }
-    rounds = [{name: rate(run, options.seconds) for name, run in runs.items()} for _ in range(options.repeats)]
+    rounds = measure(options.layout, options.kitchens, options.seconds, options.repeats)
     summary = {
         name: {
             "steps_per_second": statistics.median(r[name] for r in rounds),
             "ratio": statistics.median(r[name] / r["package"] for r in rounds),
         }
-        for name in runs
+        for name in rounds[0]
     }
     print(f"{'contender':<10} {'steps/s':>10} {'ratio':>8}")
     for name, figures in summary.items():

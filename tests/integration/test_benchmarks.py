@@ -1,29 +1,119 @@
 """The benchmarks run, for a moment each; how fast anything is, no test says."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-def run(tmp_path: Path, name: str, *options: str):
+def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
     file = tmp_path / "figures.json"
     command = [sys.executable, str(BENCHMARKS / name), *options, "--json", str(file)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(file.read_text()), done.stdout
 
 
+def load_run():
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module("run")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+        for name in ("run", "measuring"):
+            sys.modules.pop(name, None)
+
+
 @pytest.mark.slow
-def test_critic_updates(tmp_path: Path) -> None:
-    figures, printed = run(tmp_path, "critic_updates.py", "--seconds", "1", "--threads", "1")
-    assert figures
-    for contender in ("plain loop", "genreplay fp32", "TorchRL REDQLoss"):
-        assert contender in printed
+@pytest.mark.timeout(900)
+def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{load_run().BEGIN}\nnot measured yet\n{load_run().END}\nafter\n")
+    figures, printed = run(tmp_path, "run.py", "--quick", "--markdown", str(page), timeout=850)
+    assert set(figures["parts"]) == set(load_run().PARTS)
+    lines = [line for part in figures["parts"].values() for line in part["records"]]
+    for line in lines:
+        assert line["value"] is None or line["value"] > 0
+        assert line["contender"] in printed
+    for part in figures["parts"].values():
+        assert part["peak_memory_mib"] > 50
+    loop = figures["parts"]["whole_loop"]["records"]
+    assert {"collection", "generator: fit", "generator: samples", "agent updates", "replay"} <= {
+        line["contender"] for line in loop
+    }
+    assert loop[0]["value"] == pytest.approx(sum(line["value"] for line in loop[1:]))
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "not measured yet" not in text
+    assert "no measurement" in text, "a quick run must not pass for figures"
+
+
+def test_the_page_has_a_place_for_the_figures() -> None:
+    before, after = load_run().around_figures(BENCHMARKS.parent / "docs" / "performance.md")
+    assert before.startswith("# Performance")
+    assert after == "\n"
+
+
+def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no markers\n")
+    command = [sys.executable, str(BENCHMARKS / "run.py"), "--quick", "--markdown", str(page)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 2
+    assert "no place for the figures" in done.stderr
+    assert page.read_text() == "no markers\n"
+
+
+def test_operations_of_a_block_are_those_of_its_products() -> None:
+    """Counted by torch in the plain implementation, which makes one product that nothing needs: in the actor's update
+    the gradient of the observation, which it hands to the critics in one tensor with the action."""
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        critic_updates = importlib.import_module("critic_updates")
+        block = critic_updates.random_block(21, 4, "cpu")
+        update = critic_updates.plain(block, 3)
+        with FlopCounterMode(display=False) as counted:
+            update()
+        of_observation = 3 * 2 * critic_updates.BATCH_SIZE * 21 * critic_updates.HIDDEN_WIDTH
+        assert counted.get_total_flops() == critic_updates.block_operations(21, 4, 3) + of_observation
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+        for name in ("critic_updates", "measuring", "plain_redq", "stable_baselines"):
+            sys.modules.pop(name, None)
+
+
+def test_the_plain_diffusion_learns_and_evaluates_as_often_as_the_published_one() -> None:
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        plain_edm = importlib.import_module("plain_edm")
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+        sys.modules.pop("plain_edm", None)
+    torch.manual_seed(0)
+    z = torch.randn(2000, 1)
+    rows = torch.tensor([3.0, -2.0]) + torch.tensor([0.5, 2.0]) * (z + 0.1 * torch.randn(2000, 2))
+    model = plain_edm.PlainEdm(rows, torch.rand(2000, 1), width=32, depth=2)
+    model.optimizer.param_groups[0]["lr"] = 3e-3  # ten times the published one: so short a fit must do
+    for _ in range(500):
+        model.train_step()
+    model.ema = model.network  # the average is not that far yet
+    model.num_evaluations = 0
+    model.sample(torch.rand(4, 1))
+    assert model.num_evaluations == 255
+    model.sample(torch.rand(4, 1), guidance=2.0)
+    assert model.num_evaluations == 255 + 383
+    drawn = model.sample(torch.rand(1000, 1), num_steps=32)
+    torch.testing.assert_close(drawn.mean(dim=0), rows.mean(dim=0), atol=0.3, rtol=0)
+    torch.testing.assert_close(drawn.std(dim=0), rows.std(dim=0), atol=0, rtol=0.2)
+    assert torch.corrcoef(drawn.T)[0, 1] > 0.9, "the columns follow each other"
 
 
 @pytest.mark.slow

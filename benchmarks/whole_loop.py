@@ -1,0 +1,142 @@
+"""Milliseconds of a whole training run for each env step, and the share of each part.
+
+    python benchmarks/whole_loop.py [--config conf/sumo_pgr.yaml] [--device cuda] [--json FILE]
+
+A real run of the config, 1,600 env steps (with sumo_pgr.yaml: 300 of them random, three fits of the generator, four
+evaluations), its store in a temporary folder. A part's time is its own: where it calls another, that one counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from measuring import Record, Settings, command, record, synchronize
+
+CONF = Path(__file__).parents[1] / "conf"
+NUM_ENV_STEPS = 1600
+REST = "rest of the loop"
+QUICK = (
+    "loop.num_env_steps=60",
+    "loop.warmup_env_steps=20",
+    "loop.first_refit_env_step=30",
+    "loop.num_synthetic_rows=50",
+    "generator.num_fit_steps=5",
+    "generator.width=16",
+    "evaluation.seeds=[1]",
+)
+
+
+class Clock:
+    """Own time of nested parts."""
+
+    def __init__(self, device: str):
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._device, self._stack, self._since = device, list[str](), 0.0
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Within the block time counts for `name`, save where another part begins."""
+        self._turn()
+        self._stack.append(name)
+        try:
+            yield
+        finally:
+            self._turn()
+            self._stack.pop()
+
+    def _turn(self) -> None:
+        synchronize(self._device)
+        now = time.perf_counter()
+        if self._stack:
+            self.seconds[self._stack[-1]] += now - self._since
+        self._since = now
+
+
+@contextmanager
+def timed(clock: Clock, owner: Any, attribute: str, name: str) -> Iterator[None]:
+    """Within the block every call of `owner.attribute` counts as part `name`."""
+    original: Callable[..., Any] = getattr(owner, attribute)
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with clock.part(name):
+            return original(*args, **kwargs)
+
+    own = attribute in vars(owner)
+    setattr(owner, attribute, call)
+    try:
+        yield
+    finally:
+        if own:
+            setattr(owner, attribute, original)
+        else:
+            delattr(owner, attribute)
+
+
+def parts(config: Any) -> list[tuple[Any, str, str]]:
+    """Whose calls are timed, and as what."""
+    from genreplay import loop, snapshot
+    from genreplay.collect import Collection
+    from genreplay.registry import entry
+    from genreplay.replay import MixedReplay
+    from genreplay.report import Report
+    from genreplay.synthesis import Synthesis
+    from genreplay.team import Team
+
+    found: list[tuple[Any, str, str]] = [
+        (loop.Loop, "run", REST),
+        (loop.Loop, "evaluate", "evaluation"),
+        (loop, "diagnose", "diagnosis of synthetic rows"),
+        (snapshot, "save", "checkpoints"),
+        (Collection, "next", "collection"),
+        (entry("agent", config.agent.name).part, "training_step", "agent updates"),
+        (Team, "fit", "generator: fit"),
+        (Synthesis, "draw", "generator: samples"),
+    ]
+    found += [(MixedReplay, m, "replay") for m in ("extend_real", "replace_synthetic", "sample_blocks", "sample_real")]
+    found += [(Report, m, "report") for m in ("collected", "updated", "log", "refitted", "evaluated")]
+    relevance = entry("relevance", config.relevance.name).part
+    if relevance is not None:
+        found += [(relevance, m, "relevance") for m in ("update", "score")]
+    return found
+
+
+def records(settings: Settings, config_file: Path | None = None) -> list[Record]:
+    from genreplay.config import load
+    from genreplay.run import fit
+
+    accelerator = settings.device.split(":")[0]
+    options = [f"fabric.accelerator={accelerator}", f"fabric.num_threads={settings.threads}"]
+    options += QUICK if settings.quick else [f"loop.num_env_steps={NUM_ENV_STEPS}"]
+    file = config_file or CONF / ("pendulum_pgr.yaml" if settings.quick else "sumo_pgr.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"tracking.uri=sqlite:///{folder}/mlflow.db"
+        config = load(os.fspath(file), [*options, store])
+        clock = Clock(settings.device)
+        with ExitStack() as stack:
+            for owner, attribute, name in parts(config):
+                stack.enter_context(timed(clock, owner, attribute, name))
+            if fit(config) != 0:
+                raise SystemExit("the run was interrupted: nothing to report")
+    num, total = config.loop.num_env_steps, sum(clock.seconds.values())
+    lines = [record(file.stem, "whole loop", total / num * 1e3, "ms/env step", note="100.0% of the time")]
+    for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
+        share = f"{seconds / total:.1%} of the time"
+        lines.append(record(file.stem, name, seconds / num * 1e3, "ms/env step", note=share))
+    return lines
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--config", type=Path)
+    own, rest = parser.parse_known_args()
+    sys.argv[1:] = rest
+    command(__doc__, lambda settings: records(settings, own.config))
