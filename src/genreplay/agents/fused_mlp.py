@@ -4,8 +4,8 @@ Shapes: N networks, B rows, I input, V values, H hidden width (here any layer's 
 
 Why not one batched product for each layer, as on a GPU: the activations of one network (B x H) stay in the processor's
 cache from layer to layer, those of all N do not. And PyTorch's fp32 `bmm` is MKL's, which leaves AVX-512 unused on
-AMD processors; oneDNN, which PyTorch ships as well, is about twice as fast there. PyTorch has it do fp32 linear layers
-only through the operator below, which has no derivative, hence the derivative here.
+some AMD processors; oneDNN, which PyTorch ships as well, is about twice as fast there (on Zen 4 as fast). PyTorch has
+it do fp32 linear layers only through the operator below, which has no derivative, hence the derivative here.
 """
 
 from __future__ import annotations
