@@ -4,6 +4,9 @@
 
 A real run of the config, 1,600 env steps (with sumo_pgr.yaml: 300 of them random, three fits of the generator, four
 evaluations), its store in a temporary folder. A part's time is its own: where it calls another, that one counts.
+
+Without `--config` a shorter one follows twice: with the plain agent and generator and TraCI (`plain_parts.py`), and as
+it is.
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ from measuring import Record, Settings, command, record, synchronize
 CONF = Path(__file__).parents[1] / "conf"
 NUM_ENV_STEPS = 1600
 REST = "rest of the loop"
+UNIT = "ms/env step"
+PLAIN, OURS = "plain loops, TraCI", "genreplay"
+SHORT = ("loop.num_env_steps=700", "evaluation.seeds=[1]")
+"""300 env steps at random, one fit of the generator, two evaluations."""
 QUICK = (
     "loop.num_env_steps=60",
     "loop.warmup_env_steps=20",
@@ -109,29 +116,56 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
     return found
 
 
-def records(settings: Settings, config_file: Path | None = None) -> list[Record]:
+def run_timed(file: Path, options: list[str], settings: Settings) -> tuple[dict[str, float], int]:
+    """Seconds of every part in a run of the config, and its env steps."""
     from genreplay.config import load
     from genreplay.run import fit
 
     accelerator = settings.device.split(":")[0]
-    options = [f"fabric.accelerator={accelerator}", f"fabric.num_threads={settings.threads}"]
-    options += QUICK if settings.quick else [f"loop.num_env_steps={NUM_ENV_STEPS}"]
-    file = config_file or CONF / ("pendulum_pgr.yaml" if settings.quick else "sumo_pgr.yaml")
+    machine = [f"fabric.accelerator={accelerator}", f"fabric.num_threads={settings.threads}"]
     with tempfile.TemporaryDirectory() as folder:
         store = f"tracking.uri=sqlite:///{folder}/mlflow.db"
-        config = load(os.fspath(file), [*options, store])
+        config = load(os.fspath(file), [*machine, *options, store])
         clock = Clock(settings.device)
         with ExitStack() as stack:
             for owner, attribute, name in parts(config):
                 stack.enter_context(timed(clock, owner, attribute, name))
             if fit(config) != 0:
                 raise SystemExit("the run was interrupted: nothing to report")
-    num, total = config.loop.num_env_steps, sum(clock.seconds.values())
-    lines = [record(file.stem, "whole loop", total / num * 1e3, "ms/env step", note="100.0% of the time")]
-    for name, seconds in sorted(clock.seconds.items(), key=lambda item: -item[1]):
-        share = f"{seconds / total:.1%} of the time"
-        lines.append(record(file.stem, name, seconds / num * 1e3, "ms/env step", note=share))
+    return clock.seconds, config.loop.num_env_steps
+
+
+def shares(seconds: dict[str, float], num: int, case: str, whole: Record) -> list[Record]:
+    """The whole and its parts, largest first."""
+    total = sum(seconds.values())
+    lines = [whole]
+    for name, own in sorted(seconds.items(), key=lambda item: -item[1]):
+        lines.append(record(case, name, own / num * 1e3, UNIT, note=f"{own / total:.1%} of the time"))
     return lines
+
+
+def compared(file: Path, settings: Settings) -> list[Record]:
+    """One short run as it is and one with the plain implementations and TraCI."""
+    from plain_parts import OPTIONS, plain_parts
+
+    options, lines, totals = list(QUICK if settings.quick else SHORT), [], []
+    case = f"{file.stem}, {options[0].split('=')[1]} env steps"
+    for name in (PLAIN, OURS):
+        plain = [option for option in OPTIONS if "traci" not in option or "sumo" in file.stem] if name == PLAIN else []
+        with plain_parts():
+            seconds, num = run_timed(file, options + plain, settings)
+        totals.append(sum(seconds.values()))
+        whole = record(case, name, totals[-1] / num * 1e3, UNIT, ratio=totals[0] / totals[-1], note="whole loop")
+        lines += shares(seconds, num, f"{case}: {name}", whole)
+    return lines
+
+
+def records(settings: Settings, config_file: Path | None = None) -> list[Record]:
+    file = config_file or CONF / ("pendulum_pgr.yaml" if settings.quick else "sumo_pgr.yaml")
+    options = list(QUICK) if settings.quick else [f"loop.num_env_steps={NUM_ENV_STEPS}"]
+    seconds, num = run_timed(file, options, settings)
+    whole = record(file.stem, "whole loop", sum(seconds.values()) / num * 1e3, UNIT, note="100.0% of the time")
+    return shares(seconds, num, file.stem, whole) + ([] if config_file else compared(file, settings))
 
 
 if __name__ == "__main__":
