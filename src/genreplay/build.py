@@ -62,6 +62,12 @@ def build_synthesis(
             f"synthesis.source: oracle asks the simulator, and env.name {config.env.name!r} cannot start it from an "
             "observation; write generated or counterfactual"
         )
+    seats = world.layout.seats
+    if config.synthesis.rollout_length > 1 and seats is not None and seats.learners != "both":
+        raise UserError(
+            f"synthesis.rollout_length: {config.synthesis.rollout_length} steps need what the partner does next, "
+            "which nobody knows, and env.partners names some; write 1, or train in self-play"
+        )
     return Synthesis(config.synthesis, codec, agent, world)
 
 

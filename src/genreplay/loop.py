@@ -13,6 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tensordict import TensorDict
+from torch import Tensor
+
 from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.diagnostics import MIN_ROWS, diagnose
@@ -23,7 +26,7 @@ from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
 from genreplay.schema import LoopConfig
 from genreplay.seeding import derive_seed
-from genreplay.synthesis import Synthesis, most_relevant
+from genreplay.synthesis import Synthesis, Synthetic, most_relevant
 from genreplay.team import Team
 from genreplay.transition import Codec
 
@@ -55,6 +58,7 @@ class Schedules:
         self.blocks = Ratio(config.utd_ratio / critic_updates_per_block)
         self.relevance_updates = Ratio(config.relevance_updates_per_env_step)
         self.refit = Every(config.refit_every_env_steps, first=config.first_refit_env_step)
+        self.redraw = Every(config.redraw_every_env_steps or config.refit_every_env_steps)
         self.evaluate = Every(config.evaluate_every_env_steps)
         self.checkpoint = Every(config.checkpoint_every_env_steps)
         self.log = Every(config.log_every_env_steps)
@@ -100,8 +104,8 @@ class Loop:
         while not complete and not stopped:
             num_new = self.collect()
             complete = counters.env_step >= self.config.num_env_steps
-            if self.parts.team is not None and due.refit(counters.env_step) and not complete:
-                self.refit(self.parts.team)
+            if self.parts.team is not None and not complete:
+                self.synthesise(self.parts.team)
             if counters.env_step > self.config.warmup_env_steps:
                 self.update(num_new)
             stopped = stop()
@@ -124,18 +128,37 @@ class Loop:
         self.report.collected(self.counters, finished)
         return len(transitions)
 
-    def refit(self, team: Team) -> None:
-        """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
+    def synthesise(self, team: Team) -> None:
+        """Fit the generator, or draw from it again, where that is due."""
+        redraw = self.schedules.redraw(self.counters.env_step) and self.config.redraw_every_env_steps is not None
+        if self.schedules.refit(self.counters.env_step):
+            self.refit(team)
+        elif redraw and team.generator.fitted:
+            real, relevance = self._scored()
+            seed = derive_seed(self.seed, "redraw", self.counters.env_step)
+            self._draw(team, real, relevance, seed)
+
+    def _scored(self) -> tuple[TensorDict, Tensor | None]:
+        """All real transitions `[N]`, and how relevant each is, `[N, 1]`, where something says so."""
         real = self.parts.replay.real_transitions()
-        relevance = None if self.parts.relevance is None else self.parts.relevance.score(real)
-        seed = derive_seed(self.seed, "refit", self.counters.env_step)
-        with self.report.fitting() as on_progress:
-            metrics = team.fit(self.parts.codec.encode(real), relevance, seed, on_progress)
-        self.counters.generator_step += int(metrics["num_steps"])
+        return real, None if self.parts.relevance is None else self.parts.relevance.score(real)
+
+    def _draw(self, team: Team, real: TensorDict, relevance: Tensor | None, seed: int) -> Synthetic:
+        """Replace the synthetic buffer."""
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
             synthetic = self.parts.synthesis.draw(team, real, relevance, num_rows, seed)
         self.parts.replay.replace_synthetic(synthetic.transitions)
+        return synthetic
+
+    def refit(self, team: Team) -> None:
+        """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
+        real, relevance = self._scored()
+        seed = derive_seed(self.seed, "refit", self.counters.env_step)
+        with self.report.fitting() as on_progress:
+            metrics = team.fit(self.parts.codec.encode(real), relevance, seed, on_progress)
+        self.counters.generator_step += int(metrics["num_steps"])
+        synthetic = self._draw(team, real, relevance, seed)
         with self.report.diagnosing():
             diagnosis = None
             if min(len(real), len(synthetic.rows)) >= MIN_ROWS:

@@ -77,10 +77,14 @@ class SynthesisConfig:
     judge their rows, such as `factorised`."""
     require_agreement: bool = False
     """Keep only rows on which all members of the generator's ensemble agree; likewise."""
+    rollout_length: int = 1
+    """Steps from a real state: 1, or more, each from where the last one led. Not for `generated` rows, nor beside a
+    partner, whose next action nobody knows."""
 
     def __post_init__(self) -> None:
         _one_of(self, SOURCES, "source")
         require(0 <= self.min_confidence <= 1, "min_confidence", f"must lie in [0, 1], not {self.min_confidence}")
+        require(self.rollout_length >= 1, "rollout_length", f"must be at least 1, not {self.rollout_length}")
 
     @property
     def filters(self) -> bool:
@@ -106,6 +110,9 @@ class LoopConfig:
     """Environment steps from one generator fit to the next."""
     num_synthetic_rows: int = 10_000
     """Transitions the generator draws after each fit; they replace the synthetic buffer as a whole."""
+    redraw_every_env_steps: int | None = None
+    """Environment steps from one such drawing to the next where no fit lies between, so that counterfactuals follow the
+    policy; null: only after a fit."""
     evaluate_every_env_steps: int = 500
     """Environment steps from one evaluation to the next; the end of the run is always evaluated."""
     checkpoint_every_env_steps: int = 500
@@ -129,6 +136,8 @@ class LoopConfig:
             "log_every_env_steps",
         )
         _at_least(self, 0, "warmup_env_steps", "utd_ratio", "relevance_updates_per_env_step")
+        if self.redraw_every_env_steps is not None:
+            _at_least(self, 1, "redraw_every_env_steps")
         require(
             self.warmup_env_steps < self.num_env_steps,
             "warmup_env_steps",
@@ -284,9 +293,15 @@ NO_EFFECT = (
             "loop.first_refit_env_step",
             "loop.refit_every_env_steps",
             "loop.num_synthetic_rows",
+            "loop.redraw_every_env_steps",
         ),
         lambda config: not config.has("generator"),
         "there is no generator; name one, such as generator.name=edm",
+    ),
+    NoEffect(
+        ("synthesis.rollout_length",),
+        lambda config: config.synthesis.source == "generated",
+        "synthesis.source is generated: whole rows, each for itself; write counterfactual",
     ),
     NoEffect(
         ("generator.name",),

@@ -3,8 +3,9 @@
 Shapes: N real transitions, n synthetic ones, D columns.
 
 `generated`: the generator draws whole transitions, as in SynthER and PGR. `counterfactual`: real states, actions drawn
-anew by the current policy, and what the generator says follows. `oracle`: the same with the simulator's answer: no
-method, but the bound of one that makes no mistakes, to measure others against.
+anew by the current policy, and what the generator says follows; with a `rollout_length` above 1 that state is where the
+policy acts next, and so on (branched rollouts: Janner et al., 2019, "When to Trust Your Model", algorithm 2). `oracle`:
+the same with the simulator's answer: no method, but the bound of one that makes no mistakes, to measure others against.
 
 Relevance steers all three alike, by the most relevant real transitions: generated ones are prompted with their
 relevance (Wang et al., 2025, section 4.2), counterfactuals begin in their states.
@@ -25,7 +26,7 @@ from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.schema import SynthesisConfig
 from genreplay.seeding import derive_seed
 from genreplay.team import Team
-from genreplay.transition import ACTION, IS_SYNTHETIC, Codec
+from genreplay.transition import ACTION, IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, TERMINATED, Codec
 
 
 class Synthetic(NamedTuple):
@@ -70,28 +71,45 @@ class Synthesis:
         else:
             if relevance is not None:
                 real = real[most_relevant(relevance, team.prompt_top_fraction).to(real.device)]
-            begun = self._begin(real, num_rows, seed)
-            if self.config.source == "oracle":
-                return self._ask_simulator(begun)
-            assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
-            sampled = team.generator.complete(self.codec.encode(begun), seed)
-        kept, metrics = self._keep(sampled)
-        return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
+            return self._roll_out(team, real, num_rows, seed)
+        return self._kept(sampled)
 
-    def _begin(self, real: TensorDictBase, num_rows: int, seed: int) -> TensorDict:
-        """States `[num_rows]` of `real`, drawn with replacement, with actions that the policy draws in them now."""
+    def _roll_out(self, team: Team, real: TensorDictBase, num_rows: int, seed: int) -> Synthetic:
+        """What is kept of `num_rows` rows of rollouts that begin in states of `real`, drawn with replacement.
+
+        A rollout ends after `rollout_length` steps, at a row that is not kept, and where the world ends; a new one then
+        takes its place.
+        """
         rng = torch.Generator(real[ACTION].device).manual_seed(derive_seed(seed, "counterfactuals"))
-        places = torch.randint(len(real), (num_rows,), generator=rng, device=rng.device)
-        begun = real[places].clone()
-        begun.set(ACTION, self.agent.redraw(begun, rng))
-        return begun
+        num_rollouts = -(-num_rows // self.config.rollout_length)
+        begun, steps = real[:0], list[Synthetic]()
+        for step in range(self.config.rollout_length):
+            places = torch.randint(len(real), (num_rollouts - len(begun),), generator=rng, device=rng.device)
+            begun = torch.cat([begun, real[places]])
+            begun.set(ACTION, self.agent.redraw(begun, rng))
+            if self.config.source == "oracle":
+                steps.append(self._ask_simulator(begun))
+            else:
+                assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
+                encoded = self.codec.encode(begun)
+                steps.append(self._kept(team.generator.complete(encoded, derive_seed(seed, "step", step))))
+            followed = steps[-1].transitions
+            begun = followed[~followed[TERMINATED].view(-1)].clone()
+            begun.set(OBSERVATION, begun[NEXT_OBSERVATION].clone())
+        metrics = {name: sum(one.metrics[name] for one in steps) / len(steps) for name in steps[0].metrics}
+        return Synthetic(torch.cat([one.rows for one in steps]), torch.cat([one.transitions for one in steps]), metrics)
 
-    def _ask_simulator(self, begun: TensorDict) -> Synthetic:
+    def _ask_simulator(self, begun: TensorDictBase) -> Synthetic:
         answer = self.world.simulate(begun)
         assert answer is not None, "build refuses an oracle in a world that cannot simulate"
         begun = begun.update(answer.select(*begun.keys(include_nested=True, leaves_only=True), strict=False))
         begun.set(IS_SYNTHETIC, torch.ones_like(begun[IS_SYNTHETIC]))
         return Synthetic(self.codec.encode(begun), begun, {"kept": 1.0})
+
+    def _kept(self, sampled: Sampled) -> Synthetic:
+        """The rows that the generator is sure enough of."""
+        kept, metrics = self._keep(sampled)
+        return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
 
     def _keep(self, sampled: Sampled) -> tuple[Tensor, dict[str, float]]:
         """Which rows the generator is sure enough of, `[n]`, and figures of all."""

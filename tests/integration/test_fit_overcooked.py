@@ -14,6 +14,7 @@ from genreplay.cloning import Clone, write_clone
 from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.synthesis import Synthesis
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
@@ -84,13 +85,13 @@ def test_every_experiment_with_two_cooks_runs(name, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch):
-    name = "overcooked_pgr.yaml"
+    name, rollouts = "overcooked_pgr.yaml", ["synthesis.rollout_length=3", "loop.redraw_every_env_steps=28"]
     saved = {}
     for kind, first in (("whole", []), ("resumed", ["loop.num_env_steps=120"])):
         folder = tmp_path / kind
         folder.mkdir()
         monkeypatch.chdir(folder)
-        saved[kind] = fit(folder, "--config", str(CONF / name), *overrides(name), *first)
+        saved[kind] = fit(folder, "--config", str(CONF / name), *overrides(name), *rollouts, *first)
         if first:
             saved[kind] = fit(folder, "--resume", "last", "loop.num_env_steps=200")
     one, other = saved["whole"], saved["resumed"]
@@ -99,6 +100,23 @@ def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch)
             assert torch.equal(value, other.modules[part][key]), f"{part}.{key}"
     assert torch.equal(one.buffers["real", "observation"], other.buffers["real", "observation"])
     assert torch.equal(one.buffers["synthetic", "observation"], other.buffers["synthetic", "observation"])
+
+
+@pytest.mark.slow
+def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    drawn, draw = [], Synthesis.draw
+
+    def counted(self, team, real, *rest):
+        drawn.append((len(real), float(team.generator.ema.members[0].gate.weight.detach().sum())))
+        return draw(self, team, real, *rest)
+
+    monkeypatch.setattr(Synthesis, "draw", counted)
+    name = "overcooked_counterfactual.yaml"
+    fit(tmp_path, "--config", str(CONF / name), *overrides(name), "loop.redraw_every_env_steps=24")
+    # Fits at 80 and 140, with eight kitchens at 144, where a drawing is due as well.
+    assert [at for at, _ in drawn] == [80, 96, 120, 144, 168, 192]
+    assert len({weights for _, weights in drawn}) == 2, "the generator changes at the fits alone"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import torch
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
-from genreplay.build import build_generator, build_synthesis
+from genreplay.build import build_generator, build_synthesis, build_world
 from genreplay.collect import Collection
 from genreplay.config import load
 from genreplay.envs.overcooked.config import OvercookedConfig
@@ -114,6 +114,53 @@ def test_only_the_oracle_asks_the_simulator(world, agent, real, team, monkeypatc
     for key in (NEXT_OBSERVATION, EVENT, REWARD, SHAPED_REWARD, TERMINATED):
         assert torch.equal(drawn.transitions[key], answer[key])
     assert (drawn.transitions[DURATION] == 1).all()
+
+
+def test_rollouts_go_on_from_where_they_came_to(world, agent, real, team):
+    one_step = synthesis(world, agent, source="oracle").draw(team, real, None, 100, seed=3).transitions
+    drawn = synthesis(world, agent, source="oracle", rollout_length=4).draw(team, real, None, 400, seed=3).transitions
+    steps = drawn.unflatten(0, (4, 100))
+    assert torch.equal(steps[0][NEXT_OBSERVATION], one_step[NEXT_OBSERVATION])
+    assert torch.equal(steps[1:][OBSERVATION], steps[:-1][NEXT_OBSERVATION])
+    assert world.measure(drawn)["valid"] == 1.0
+    assert rows_of(steps[3], OBSERVATION) - rows_of(real, OBSERVATION), "states that nobody has been in"
+    # The policy acts anew in each: what it does is what it would draw there.
+    assert (steps[3][ACTION] != steps[0][ACTION]).any(dim=1).float().mean() > 0.5
+
+
+def test_a_rollout_that_ends_gives_way_to_a_new_one(world, agent, real, team, monkeypatch):
+    """All that is kept goes on; what is not, and what the world ends, is replaced by real states."""
+    first = synthesis(world, agent, source="counterfactual").draw(team, real, None, 100, seed=3)
+    threshold = float(team.generator.complete(first.rows, 0).confidence.median())
+    counterfactual = synthesis(world, agent, source="counterfactual", rollout_length=3, min_confidence=threshold)
+    asked, encode = [], counterfactual.codec.encode
+    monkeypatch.setattr(counterfactual.codec, "encode", lambda rows: asked.append(rows.clone()) or encode(rows))
+    drawn = counterfactual.draw(team, real, None, 300, seed=3)
+    assert [len(rows) for rows in asked] == [100, 100, 100]
+    judged = [team.generator.complete(encode(rows), 0) for rows in asked]
+    kept = [one.confidence.view(-1) >= threshold for one in judged]
+    assert 0 < int(kept[0].sum()) < 100
+    assert len(drawn.transitions) == sum(int(one.sum()) for one in kept)
+    assert drawn.metrics["kept"] == pytest.approx(len(drawn.transitions) / 300)
+    went_on = counterfactual.codec.decode(judged[0].rows[kept[0]])
+    assert torch.equal(asked[1][OBSERVATION][: len(went_on)], went_on[NEXT_OBSERVATION])
+    assert rows_of(asked[1][len(went_on) :], OBSERVATION) <= rows_of(real, OBSERVATION)
+
+
+def test_no_rollout_goes_on_where_the_world_ends(world, agent, real, team, monkeypatch):
+    def ended(rows):
+        answer = type(world).simulate(world, rows)
+        return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
+
+    monkeypatch.setattr(world, "simulate", ended)
+    drawn = synthesis(world, agent, source="oracle", rollout_length=3).draw(team, real, None, 300, seed=3).transitions
+    assert rows_of(drawn, OBSERVATION) <= rows_of(real, OBSERVATION)
+
+
+def test_rollouts_beside_a_partner_are_refused(agent):
+    config = load(CONF / "overcooked_counterfactual.yaml", ["env.partners=[self,greedy]", "synthesis.rollout_length=2"])
+    with pytest.raises(UserError, match=r"synthesis\.rollout_length: 2 steps need"):
+        build_synthesis(config, Codec(build_world(config).layout), agent, build_world(config), None)
 
 
 def test_unsure_rows_are_left_out(world, agent, real, team):
