@@ -62,11 +62,11 @@ def build_synthesis(
             f"synthesis.source: oracle asks the simulator, and env.name {config.env.name!r} cannot start it from an "
             "observation; write generated or counterfactual"
         )
-    seats = world.layout.seats
-    if config.synthesis.rollout_length > 1 and seats is not None and seats.learners != "both":
+    seats, goes_on = world.layout.seats, config.synthesis.rollout_length > 1
+    if goes_on and seats is not None and seats.learners != "both" and not isinstance(generator, FactorisedGenerator):
         raise UserError(
-            f"synthesis.rollout_length: {config.synthesis.rollout_length} steps need what the partner does next, "
-            "which nobody knows, and env.partners names some; write 1, or train in self-play"
+            "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "
+            f"and {config.generator.name!r} cannot; write generator.name: factorised, or synthesis.rollout_length: 1"
         )
     return Synthesis(config.synthesis, codec, agent, world)
 

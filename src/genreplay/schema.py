@@ -78,8 +78,8 @@ class SynthesisConfig:
     require_agreement: bool = False
     """Keep only rows on which all members of the generator's ensemble agree; likewise."""
     rollout_length: int = 1
-    """Steps from a real state: 1, or more, each from where the last one led. Not for `generated` rows, nor beside a
-    partner, whose next action nobody knows."""
+    """Steps from a real state: 1, or more, each from where the last one led; not for `generated` rows. Beside a partner
+    the generator says what it does next."""
 
     def __post_init__(self) -> None:
         _one_of(self, SOURCES, "source")

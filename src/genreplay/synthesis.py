@@ -18,7 +18,9 @@ from typing import NamedTuple
 import torch
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
+from torch.nn.functional import one_hot
 
+from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
 from genreplay.envs.base import World
 from genreplay.generators.base import Sampled
@@ -26,7 +28,17 @@ from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.schema import SynthesisConfig
 from genreplay.seeding import derive_seed
 from genreplay.team import Team
-from genreplay.transition import ACTION, IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, TERMINATED, Codec
+from genreplay.transition import (
+    ACTION,
+    IS_SYNTHETIC,
+    LEARNER,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    PARTNER,
+    TERMINATED,
+    Codec,
+)
+from genreplay.virtual import virtual_action_probabilities
 
 
 class Synthetic(NamedTuple):
@@ -53,6 +65,8 @@ class Synthesis:
 
     def __init__(self, config: SynthesisConfig, codec: Codec, agent: EnsembleAgent, world: World):
         self.config, self.codec, self.agent, self.world = config, codec, agent, world
+        seats = world.layout.seats
+        self._partners = seats is not None and seats.learners != "both"
 
     def draw(self, team: Team, real: TensorDictBase, relevance: Tensor | None, num_rows: int, seed: int) -> Synthetic:
         """Draw `num_rows` transitions; what is kept may be fewer, or none.
@@ -82,11 +96,14 @@ class Synthesis:
         """
         rng = torch.Generator(real[ACTION].device).manual_seed(derive_seed(seed, "counterfactuals"))
         num_rollouts = -(-num_rows // self.config.rollout_length)
-        begun, steps = real[:0], list[Synthetic]()
+        begun: TensorDictBase = real[:0]
+        steps = list[Synthetic]()
         for step in range(self.config.rollout_length):
             places = torch.randint(len(real), (num_rollouts - len(begun),), generator=rng, device=rng.device)
-            begun = torch.cat([begun, real[places]])
+            begun = TensorDict.cat([begun, real[places]])
             begun.set(ACTION, self.agent.redraw(begun, rng))
+            if step > 0 and self._partners:
+                self._play_partners(team, begun, rng)
             if self.config.source == "oracle":
                 steps.append(self._ask_simulator(begun))
             else:
@@ -98,6 +115,21 @@ class Synthesis:
             begun.set(OBSERVATION, begun[NEXT_OBSERVATION].clone())
         metrics = {name: sum(one.metrics[name] for one in steps) / len(steps) for name in steps[0].metrics}
         return Synthetic(torch.cat([one.rows for one in steps]), torch.cat([one.transitions for one in steps]), metrics)
+
+    def _play_partners(self, team: Team, begun: TensorDictBase, rng: torch.Generator) -> None:
+        """Beside a learner write into `begun` what its partner does, as the generator knows it: a virtual partner.
+
+        At a rollout's first step that is what the real one did.
+        """
+        assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
+        learns = begun[LEARNER] > 0.5
+        places = (~learns.all(dim=1)).nonzero().view(-1)
+        seats, rows = learns[places].long().argmin(dim=1), begun[places]
+        who = rows[PARTNER].argmax(dim=1)
+        said = virtual_action_probabilities(team.generator, self.codec, rows[OBSERVATION], seats, who).to(rng.device)
+        uniform = torch.rand(len(places), 1, generator=rng, device=rng.device)
+        drawn = one_hot(sample_categorical(said.log(), uniform), said.shape[1])
+        begun[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(begun[ACTION].dtype)
 
     def _ask_simulator(self, begun: TensorDictBase) -> Synthetic:
         answer = self.world.simulate(begun)

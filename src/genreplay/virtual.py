@@ -19,7 +19,7 @@ from genreplay.transition import ACTION, LEARNER, OBSERVATION, PARTNER, Codec
 
 @torch.no_grad()
 def virtual_action_probabilities(
-    generator: MaskedGenerator, codec: Codec, observation: Tensor, seats: Tensor, code: int | None = None
+    generator: MaskedGenerator, codec: Codec, observation: Tensor, seats: Tensor, code: int | Tensor | None = None
 ) -> Tensor:
     """p(action of the partner | state, partner, the learner sits in the other seat), `[n, A]`.
 
@@ -31,7 +31,8 @@ def virtual_action_probabilities(
         codec: its own.
         observation: `[n, O]`, joint states, player 0 first.
         seats: `[n]`, int64, 0 or 1: where the partner sits.
-        code: which of the P partners; None for all of them together, as often as each was met.
+        code: which of the P partners, one for all states or `[n]`, int64; None for all of them together, as often as
+            each was met.
 
     Raises:
         ValueError: the codec's transitions have no two seats, or there is no such partner.
@@ -39,20 +40,20 @@ def virtual_action_probabilities(
     if codec.layout.seats is None:
         raise ValueError("virtual_action_probabilities: these transitions have no two seats")
     num_partners = codec.layout.widths()[PARTNER]
-    if code is not None and not 0 <= code < num_partners:
-        raise ValueError(f"virtual_action_probabilities: partner {code} of {num_partners}")
     given = {OBSERVATION: observation, LEARNER: one_hot(1 - seats, 2)}
     if code is not None:
-        given[PARTNER] = one_hot(torch.full_like(seats, code), num_partners)
+        codes = torch.as_tensor(code, device=seats.device).expand_as(seats)
+        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < num_partners:
+            raise ValueError(f"virtual_action_probabilities: partner {int(codes.max())} of {num_partners}")
+        given[PARTNER] = one_hot(codes, num_partners)
     rows = torch.full((len(observation), codec.width), torch.nan)
     start = 0
     for column in codec.columns:
         if column.key in given:
             rows[:, start : start + column.width] = given[column.key][:, column.start : column.start + column.width]
         start += column.width
-    codes = generator.diffused.encode(rows.to(generator.device))
     network = generator.diffusion(averaged=True)
-    logits = network(codes, network.embed(None))
+    logits = network(generator.diffused.encode(rows.to(generator.device)), network.embed(None))
     places = [i for i, key in enumerate(generator.diffused.keys) if key == ACTION]
     of_both = logits[:, places, : codec.layout.seats.num_actions].softmax(dim=-1).cpu()
     return of_both[torch.arange(len(seats)), seats]

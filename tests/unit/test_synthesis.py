@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import one_hot
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
@@ -29,6 +30,7 @@ from genreplay.transition import (
     LEARNER,
     NEXT_OBSERVATION,
     OBSERVATION,
+    PARTNER,
     REWARD,
     SHAPED_REWARD,
     TERMINATED,
@@ -157,10 +159,50 @@ def test_no_rollout_goes_on_where_the_world_ends(world, agent, real, team, monke
     assert rows_of(drawn, OBSERVATION) <= rows_of(real, OBSERVATION)
 
 
-def test_rollouts_beside_a_partner_are_refused(agent):
-    config = load(CONF / "overcooked_counterfactual.yaml", ["env.partners=[self,greedy]", "synthesis.rollout_length=2"])
-    with pytest.raises(UserError, match=r"synthesis\.rollout_length: 2 steps need"):
-        build_synthesis(config, Codec(build_world(config).layout), agent, build_world(config), None)
+def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
+    """What the partner does in a state that it never was in comes from the generator, asked for this partner's seat."""
+    world = OvercookedWorld(OvercookedConfig(horizon=50, start="random", partners=["self", "stay", "random"]))
+    torch.manual_seed(0)
+    agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=16), world.layout, 1.0)
+    env = world.make_env(8, lambda worker, index: 100 * worker + index)
+    collection = Collection(env, agent.policy(deterministic=False), 0, world.layout.stored_keys)
+    real = torch.cat([collection.next() for _ in range(130)])
+    asked = []
+
+    def north(generator, codec, observation, seats, code):
+        asked.append((observation, seats, code))
+        return one_hot(torch.zeros_like(seats), NUM_ACTIONS).float()
+
+    monkeypatch.setattr("genreplay.synthesis.virtual_action_probabilities", north)
+    config = FactorisedConfig(width=16, num_blocks=1, head_width=16, head_num_blocks=1)
+    with Team(make_fabric("cpu"), FactorisedGenerator(config, Codec(world.layout), conditional=False)) as team:
+        rollouts = synthesis(world, agent, source="oracle", rollout_length=2)
+        steps = rollouts.draw(team, real, None, 800, seed=3).transitions.unflatten(0, (2, 400))
+    learns = steps[LEARNER] > 0.5
+    beside = ~learns[1].all(dim=1)
+    assert 100 < int(beside.sum()) < 400, "self-play needs no virtual partner"
+    ((observation, seats, code),) = asked
+    assert torch.equal(observation, steps[1][beside][OBSERVATION])
+    assert torch.equal(seats, (~learns[1][beside]).long().argmax(dim=1))
+    assert torch.equal(code, steps[1][beside][PARTNER].argmax(dim=1))
+    does = steps[ACTION].unflatten(2, (2, NUM_ACTIONS)).argmax(dim=3)
+    assert (does[1][~learns[1]] == 0).all()
+    assert (does[0][~learns[0]] > 0).float().mean() > 0.3, "at first it does what the real one did"
+    assert (does[1][learns[1]] > 0).float().mean() > 0.5, "the learner acts by its policy"
+    assert world.measure(steps.flatten())["valid"] == 1.0
+
+
+def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
+    options = ["env.partners=[self,greedy]", "synthesis.source=oracle", "synthesis.rollout_length=2"]
+    config = load(CONF / "overcooked_edm.yaml", options)
+    world = build_world(config)
+    codec = Codec(world.layout)
+    agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=16), world.layout, 1.0)
+    with (
+        Team(make_fabric("cpu"), build_generator(config, codec)) as team,
+        pytest.raises(UserError, match=r"^synthesis\.rollout_length: beside a partner .* and 'edm' cannot; write "),
+    ):
+        build_synthesis(config, codec, agent, world, team)
 
 
 def test_unsure_rows_are_left_out(world, agent, real, team):
