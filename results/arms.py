@@ -3,16 +3,18 @@ r"""Compares arms of an experiment by the area under their evaluation curves, wi
     python results/arms.py FOLDER --metric sparse_return --uri sqlite:///mlruns/mlflow.db \
         "real only=overcooked-real" "counterfactual=overcooked-counterfactual"
 
-Each arm is an MLflow experiment of its own with one finished run a seed; the first arm is what the others are held
-against. The area under a curve is the mean of its evaluations, which all arms must have at the same env steps. Figures
-are interquartile means over seeds with 95 % intervals by the percentile bootstrap (Agarwal et al., 2021, section 4.1).
-Differences are of paired seeds where the arms have the same ones.
+Each arm is an MLflow experiment of its own with one finished run a seed, or an arm of an earlier `arms.csv` (NAME=FILE
+for a file with one arm, else NAME=FILE:ARM). The first arm is what the others are held against. The area under a curve
+is the mean of its evaluations, which all arms must have at the same env steps. Figures are interquartile means over
+seeds with 95 % intervals by the percentile bootstrap (Agarwal et al., 2021, section 4.1). Differences are of paired
+seeds where the arms have the same ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ from mlflow import MlflowClient
 from genreplay.verdict import interquartile_mean
 
 NUM_RESAMPLES = 10_000
+SLACK = 100
+"""Env steps by which an evaluation may be late."""
 
 Arm = dict[int, dict[int, float]]
 """By seed and env step."""
@@ -37,6 +41,32 @@ def read(client: MlflowClient, experiment: str, metric: str) -> Arm:
     if len(steps) != 1:
         raise SystemExit(f"{experiment}: its runs were not evaluated at the same env steps, or there are none")
     return arm
+
+
+def read_csv(place: str) -> Arm:
+    """An arm of an earlier `arms.csv`: the file's only one, or the one named behind a colon."""
+    file, _, name = place.partition(".csv")
+    arm: Arm = {}
+    with Path(f"{file}.csv").open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    name = name.lstrip(":") or rows[0]["arm"]
+    for row in rows:
+        if row["arm"] == name:
+            arm.setdefault(int(row["seed"]), {})[int(row["env_step"])] = float(row["value"])
+    if not arm:
+        raise SystemExit(f"{file}.csv: no arm {name!r}")
+    return arm
+
+
+def only(arm: Arm, last: float, seeds: set[int]) -> Arm:
+    """The evaluations up to env step `last` of some seeds, all if there are none; a round that passes a mark belongs to
+    it.
+    """
+    return {
+        seed: {step: value for step, value in points.items() if step < last + SLACK}
+        for seed, points in arm.items()
+        if not seeds or seed in seeds
+    }
 
 
 def areas(arm: Arm) -> dict[int, float]:
@@ -89,10 +119,19 @@ def main() -> None:
     parser.add_argument("arms", nargs="+", metavar="NAME=EXPERIMENT")
     parser.add_argument("--metric", default="sparse_return")
     parser.add_argument("--uri", default="sqlite:///mlruns/mlflow.db")
+    parser.add_argument("--until", type=float, default=math.inf, metavar="ENV_STEP", help="leave out what came later")
+    parser.add_argument("--seeds", type=int, nargs="*", default=(), help="only these (write them last)")
     arguments = parser.parse_args()
     client, rng = MlflowClient(arguments.uri), np.random.default_rng(0)
     named = dict(arm.split("=", 1) for arm in arguments.arms)
-    arms = {name: read(client, experiment, arguments.metric) for name, experiment in named.items()}
+    arms = {
+        name: only(
+            read_csv(where) if ".csv" in where else read(client, where, arguments.metric),
+            arguments.until,
+            set(arguments.seeds),
+        )
+        for name, where in named.items()
+    }
     if len({tuple(next(iter(arm.values()))) for arm in arms.values()}) != 1:
         raise SystemExit("the arms were not evaluated at the same env steps")
     arguments.folder.mkdir(parents=True, exist_ok=True)
