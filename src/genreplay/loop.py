@@ -148,7 +148,7 @@ class Loop:
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
             synthetic = self.parts.synthesis.draw(team, real, relevance, num_rows, seed)
-        self.parts.replay.replace_synthetic(synthetic.transitions)
+        self.parts.replay.replace_synthetic(synthetic.transitions, synthetic.metrics["kept"])
         return synthetic
 
     def refit(self, team: Team) -> None:
@@ -156,7 +156,7 @@ class Loop:
         real, relevance = self._scored()
         seed = derive_seed(self.seed, "refit", self.counters.env_step)
         with self.report.fitting() as on_progress:
-            metrics = team.fit(self.parts.codec.encode(real), relevance, seed, on_progress)
+            metrics = team.fit(*self.parts.synthesis.training_rows(real, relevance), seed, on_progress)
         self.counters.generator_step += int(metrics["num_steps"])
         synthetic = self._draw(team, real, relevance, seed)
         with self.report.diagnosing():

@@ -26,7 +26,7 @@ class MixedReplay:
 
     Args:
         capacity: real rows kept; beyond it the oldest are overwritten.
-        synthetic_fraction: share of synthetic rows in every batch, once there are any.
+        synthetic_fraction: share of synthetic rows in every batch, once there are any (see `replace_synthetic`).
         storage: `memory`, or `memmap` for buffers larger than memory (files that vanish with this object).
         directory: where `memmap` puts its files; the system's temporary folder where it is None.
         device: where sampled rows go. Storage itself is in the memory of the host.
@@ -56,6 +56,7 @@ class MixedReplay:
         self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._real = self._new_buffer("real", capacity)
         self._synthetic: ReplayBuffer | None = None
+        self._kept = 1.0
         self._generator = torch.Generator().manual_seed(seed)
 
     @property
@@ -77,11 +78,18 @@ class MixedReplay:
         if len(rows):
             self._real.extend(rows)
 
-    def replace_synthetic(self, transitions: TensorDictBase) -> None:
-        """Forget all synthetic rows and keep these `[N]`."""
+    def replace_synthetic(self, transitions: TensorDictBase, kept: float = 1.0) -> None:
+        """Forget all synthetic rows and keep these `[N]`.
+
+        Args:
+            transitions: the rows.
+            kept: the share that they are of what was drawn. Real rows stand in for the others, so that few rows that
+                passed a filter are not seen the more often: a batch has `kept` times its synthetic share.
+        """
         rows = self._stored(transitions)
         if not rows[IS_SYNTHETIC].all():
             raise ValueError("replace_synthetic: got real rows; decode the generator's rows with the codec")
+        self._kept = kept
         self._synthetic = self._new_buffer("synthetic", len(rows)) if len(rows) else None
         if self._synthetic is not None:
             self._synthetic.extend(rows)
@@ -91,7 +99,8 @@ class MixedReplay:
 
         Rows are drawn independently: their order within a batch is nothing a mean over B would notice.
         """
-        num_synthetic = round(self.synthetic_fraction * batch_size) if self._synthetic is not None else 0
+        share = 0.0 if self._synthetic is None else self._kept * self.synthetic_fraction
+        num_synthetic = round(share * batch_size)
         parts = []
         if num_synthetic < batch_size:
             parts.append(self._draw(self._real, num_updates, batch_size - num_synthetic))
@@ -116,10 +125,15 @@ class MixedReplay:
         """All there is to resume; write it (`memmap(path, copy_existing=True)`) before the next row comes.
 
         `real` and `synthetic` (each absent while empty) are views of the rows as they lie in memory; `cursor`
-        is where the next real row goes; `generator` is the state of the draws.
+        is where the next real row goes; `kept` as of `replace_synthetic`; `generator` is the state of the draws.
         """
         state = TensorDict(
-            {"cursor": torch.tensor(self._cursor), "generator": self._generator.get_state()}, batch_size=[]
+            {
+                "cursor": torch.tensor(self._cursor),
+                "kept": torch.tensor(self._kept, dtype=torch.float64),
+                "generator": self._generator.get_state(),
+            },
+            batch_size=[],
         )
         if self.num_real:
             state["real"] = self._real[:]
@@ -139,7 +153,7 @@ class MixedReplay:
                 self._real.writer.load_state_dict({"_cursor": cursor, "_write_count": len(rows)})
         self._synthetic = None
         if state.get("synthetic", None) is not None:
-            self.replace_synthetic(state["synthetic"])
+            self.replace_synthetic(state["synthetic"], float(state["kept"]))
         self._generator.set_state(state["generator"].cpu().clone())
 
     @property

@@ -74,9 +74,11 @@ class SynthesisConfig:
     measure methods against, where a world can be asked."""
     min_confidence: float = 0.0
     """Keep the rows to whose ending the generator gives at least this probability, in [0, 1]; only for generators that
-    judge their rows, such as `factorised`."""
+    judge their rows, such as `factorised`. Real rows stand in for what is not kept."""
     require_agreement: bool = False
     """Keep only rows on which all members of the generator's ensemble agree; likewise."""
+    swap_seats: bool = False
+    """Fit the generator to every joint transition of two players twice: as it was, and with the players swapped."""
     rollout_length: int = 1
     """Steps from a real state: 1, or more, each from where the last one led; not for `generated` rows. Beside a partner
     the generator says what it does next."""
@@ -290,6 +292,7 @@ NO_EFFECT = (
         (
             "codec.derive",
             "synthesis.source",
+            "synthesis.swap_seats",
             "loop.first_refit_env_step",
             "loop.refit_every_env_steps",
             "loop.num_synthetic_rows",

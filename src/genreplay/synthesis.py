@@ -22,6 +22,7 @@ from torch.nn.functional import one_hot
 
 from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
+from genreplay.agents.seats import swap_seats
 from genreplay.envs.base import World
 from genreplay.generators.base import Sampled
 from genreplay.generators.factorised import FactorisedGenerator
@@ -67,6 +68,17 @@ class Synthesis:
         self.config, self.codec, self.agent, self.world = config, codec, agent, world
         seats = world.layout.seats
         self._partners = seats is not None and seats.learners != "both"
+
+    def training_rows(self, real: TensorDictBase, relevance: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """What the generator is fitted to: rows `[n, D]` of real transitions `[N]`, and how relevant each is `[n, 1]`.
+
+        With `swap_seats` every joint transition counts twice, as either player sees it.
+        """
+        rows, seats = self.codec.encode(real), self.codec.layout.seats
+        if not self.config.swap_seats or seats is None:
+            return rows, relevance
+        rows = torch.cat([rows, self.codec.encode(swap_seats(real, seats))])
+        return rows, None if relevance is None else torch.cat([relevance, relevance])
 
     def draw(self, team: Team, real: TensorDictBase, relevance: Tensor | None, num_rows: int, seed: int) -> Synthetic:
         """Draw `num_rows` transitions; what is kept may be fewer, or none.

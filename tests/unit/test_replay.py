@@ -143,6 +143,21 @@ def test_synthetic_rows_are_replaced_as_a_whole(storage):
     assert not replay.sample_blocks(1, 10)[IS_SYNTHETIC].any()
 
 
+@STORAGES
+def test_real_rows_stand_in_for_synthetic_ones_that_were_not_kept(storage, tmp_path):
+    """Five rows of a hundred that passed a filter must not make up half of what is learned from."""
+    replay = filled(storage, synthetic_fraction=0.5, num_synthetic=0)
+    replay.replace_synthetic(transitions(range(1000, 1005), synthetic=True), kept=0.05)
+    block = replay.sample_blocks(3, 40)
+    assert block[IS_SYNTHETIC].view(3, 40).sum(dim=1).tolist() == [1, 1, 1]
+    replay.state().memmap(tmp_path / "replay", copy_existing=True)
+    resumed = MixedReplay(capacity=50, synthetic_fraction=0.5, storage=storage)
+    resumed.load_state(TensorDict.load_memmap(tmp_path / "replay"))
+    assert (resumed.sample_blocks(2, 200) == replay.sample_blocks(2, 200)).all()
+    replay.replace_synthetic(transitions(range(1000, 1005), synthetic=True))
+    assert replay.sample_blocks(1, 40)[IS_SYNTHETIC].sum() == 20
+
+
 def test_memmap_holds_the_same_as_memory():
     memory, memmap = filled("memory", num_real=72), filled("memmap", num_real=72)
     assert (memory.real_transitions() == memmap.real_transitions()).all()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.agents.seats import seat_rows
+from genreplay.agents.seats import seat_rows, swap_seats
 from genreplay.transition import Seats
 
 PERMUTATION = torch.tensor([2, 3, 0, 1, 4])
@@ -55,6 +55,22 @@ def test_both_seats_see_themselves_first_and_get_their_own_shaped_reward(lead):
     assert first["is_synthetic"].flatten().tolist() == [True, False, True, False]
     assert first["learns"].flatten().tolist() == [1, 1, 1, 1]
     assert {tensor.shape[:-1] for tensor in rows} == {(*lead, 4)}
+
+
+def test_swapped_players_see_what_the_other_one_saw():
+    rows = joint([[1.0, 0.0], [1.0, 1.0]]).clone()
+    rows["next", "event"] = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0]])
+    before = rows.clone()
+    seats = Seats(PERMUTATION, A)
+    swapped = swap_seats(rows, seats)
+    assert (rows == before).all()
+    assert swapped["learner"].tolist() == [[0, 1], [1, 1]]
+    assert swapped["next", "event"].tolist() == [[0, 0, 1, 0], [0, 0, 0, 1]]
+    for one, other in zip(
+        seat_rows(rows, PERMUTATION, seats, 0.5), seat_rows(swapped, PERMUTATION, seats, 0.5), strict=True
+    ):
+        assert torch.equal(one, other.roll(2, dims=0)), "player 0's rows are now player 1's"
+    assert (swap_seats(swapped, seats) == rows).all()
 
 
 def test_the_shaped_reward_counts_by_its_coefficient():

@@ -205,6 +205,22 @@ def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
         build_synthesis(config, codec, agent, world, team)
 
 
+def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real):
+    """Swapped transitions are as possible as the real ones, and each keeps its relevance."""
+    codec, relevance = Codec(world.layout), torch.arange(float(NUM_REAL)).unsqueeze(1)
+    plain, both = (synthesis(world, agent, swap_seats=swap) for swap in (False, True))
+    rows, same = plain.training_rows(real, relevance)
+    assert torch.equal(rows, codec.encode(real))
+    assert same is relevance
+    rows, doubled = both.training_rows(real, relevance)
+    assert torch.equal(doubled.view(2, -1), relevance.view(1, -1).expand(2, -1))
+    assert both.training_rows(real, None)[1] is None
+    swapped = codec.decode(rows[NUM_REAL:])
+    assert world.measure(swapped)["valid"] == 1.0
+    assert torch.equal(swapped[REWARD], real[REWARD])
+    assert not torch.equal(swapped[OBSERVATION], real[OBSERVATION])
+
+
 def test_unsure_rows_are_left_out(world, agent, real, team):
     everything = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
     codec = Codec(world.layout)
