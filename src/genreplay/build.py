@@ -6,7 +6,7 @@ import torch
 from lightning import Fabric
 
 from genreplay.agents.base import EnsembleAgent
-from genreplay.collect import Collection
+from genreplay.collect import Collection, OverlappedCollection
 from genreplay.envs.base import World
 from genreplay.errors import UserError
 from genreplay.evaluate import Evaluator
@@ -23,8 +23,14 @@ from genreplay.transition import ACTION, OBSERVATION, Codec
 
 
 def build_world(config: ExperimentConfig) -> World:
-    """The world that `env.name` stands for."""
-    return entry("env", config.env.name).part(config.env)
+    """The world that `env.name` stands for; UserError where it cannot be run as `loop` says."""
+    world = entry("env", config.env.name).part
+    if config.loop.overlap_collection and not world.can_overlap:
+        raise UserError(
+            f"loop.overlap_collection: env.name {config.env.name!r} steps in the training process, which cannot learn "
+            "meanwhile; write false"
+        )
+    return world(config.env)
 
 
 def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
@@ -92,8 +98,9 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
         seed=derive_seed(config.seed, "replay"),
         keys=world.layout.stored_keys,
     )
-    policy = agent.policy(deterministic=False)
-    collection = Collection(env, policy, config.loop.warmup_env_steps, world.layout.stored_keys)
+    collection = (OverlappedCollection if config.loop.overlap_collection else Collection)(
+        env, agent.policy(deterministic=False), config.loop.warmup_env_steps, world.layout.stored_keys
+    )
     synthesis = build_synthesis(config, codec, agent, world, team)
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
     # Everything random from here on continues one stream, which checkpoints keep.

@@ -1,4 +1,4 @@
-"""Collection: TorchRL's collector over parallel simulators, with random warm-up, and resumable.
+"""Collection: parallel simulators with random warm-up, resumable; in turns with the updates, or beside them.
 
 Shapes: W workers, n new rows (W less those whose simulator failed).
 """
@@ -12,14 +12,14 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 from torchrl.collectors import Collector
-from torchrl.envs.utils import ExplorationType
+from torchrl.envs.utils import ExplorationType, set_exploration_type
 
 from genreplay.envs.base import BatchedEnv
-from genreplay.transition import FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
+from genreplay.transition import ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 
 class Collection:
-    """One decision in every simulator at a time.
+    """One decision in every simulator at a time, by TorchRL's collector.
 
     The policy is used as it is, not copied, so what the agent learns acts at once. The collector is built at
     the first `next()`: before it, `load_state_dict` can put the environment where the checkpoint left it, and
@@ -47,15 +47,15 @@ class Collection:
 
     def next(self) -> TensorDict:
         """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out."""
-        if self._batches is None:
-            self._collector = self._new_collector()
-            self._batches = iter(self._collector)
-        rows = self.env.rows(next(self._batches).reshape(-1))
+        rows = self.env.rows(self._decide())
         self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
         rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
         stored = rows.select(*self._keys)
         failed = rows[FAILED].view(-1)
         return stored[~failed] if failed.any() else stored
+
+    def begin_next(self) -> None:
+        """Told that the next decision may begin, before anything is learned from the last one; here it waits."""
 
     def finished_episodes(self) -> list[dict[str, float]]:
         """Metrics of the episodes that ended since the last call (see `BatchedEnv.pop_finished`)."""
@@ -71,7 +71,7 @@ class Collection:
         Raises:
             RuntimeError: collection has begun already.
         """
-        if self._collector is not None:
+        if self._has_begun:
             raise RuntimeError("load_state_dict: collection has begun; load before the first next()")
         self._warmup_left = int(state["warmup_left"])
         self.env.load_state_dict(state["env"])
@@ -83,16 +83,29 @@ class Collection:
         elif not self.env.is_closed:
             self.env.close()
 
+    @property
+    def _has_begun(self) -> bool:
+        return self._collector is not None
+
+    @property
+    def _policy_device(self) -> torch.device:
+        return next((parameter.device for parameter in self.policy.parameters()), torch.device("cpu"))
+
+    def _decide(self) -> TensorDictBase:
+        """What the next decision led to `[W]`, with TorchRL's keys."""
+        if self._batches is None:
+            self._collector = self._new_collector()
+            self._batches = iter(self._collector)
+        return next(self._batches).reshape(-1)
+
     def _new_collector(self) -> Collector:
-        # The policy's own device: given another one, TorchRL would act with a copy that never learns.
-        device = next((parameter.device for parameter in self.policy.parameters()), torch.device("cpu"))
         return Collector(
             self.env,
             self.policy,
             frames_per_batch=self.env.num_workers,
             total_frames=-1,
             init_random_frames=self._warmup_left,
-            policy_device=device,
+            policy_device=self._policy_device,  # given another one, TorchRL would act with a copy that never learns
             env_device="cpu",
             storing_device="cpu",
             exploration_type=ExplorationType.RANDOM,
@@ -100,3 +113,63 @@ class Collection:
             track_traj_ids=False,
             auto_register_policy_transforms=False,
         )
+
+
+class OverlappedCollection(Collection):
+    """Simulators that work on decision t + 1 while the agent does the updates that decision t paid for.
+
+    The policy lag is constant: a decision is drawn as soon as the one before it is stored, so the policy that makes it
+    has learned from all decisions but the last one, and lacks exactly that round's updates (and refit, if one was due).
+    What is random is drawn in the caller's thread, in the same order each time, so runs repeat; a checkpoint keeps
+    the decision that is under way, so a resumed run makes the same one again.
+
+    TorchRL's collectors cannot do this: the single one acts and steps in one call; the asynchronous ones act in another
+    process with weights that arrive whenever they do, so that no two runs are alike. This one uses its environment's
+    `step_and_maybe_reset`. Arguments as of `Collection`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._state: TensorDictBase | None = None
+        self._action: torch.Tensor | None = None
+        """Of the decision that is under way `[W, A]`, or that a checkpoint says was."""
+        self._is_under_way = False
+
+    def begin_next(self) -> None:
+        """Draw the next actions with the policy as it is now, and let the simulators begin with them."""
+        if self._is_under_way:
+            return
+        if self._state is None:
+            self._state = self.env.reset()
+        if self._action is None:
+            self._action = self._draw(self._state)
+        self._state.set(ACTION, self._action)
+        self.env.send(dict(enumerate(self._action.numpy())))
+        self._is_under_way = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of `Collection`, with the `action` that is under way."""
+        return {**super().state_dict(), "action": None if self._action is None else self._action.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As of `Collection`; the action that was under way will be the next one."""
+        super().load_state_dict(state)
+        if (action := state.get("action")) is not None:
+            self._action = torch.tensor(action, dtype=self.env.action_spec.dtype)
+
+    @property
+    def _has_begun(self) -> bool:
+        return self._state is not None
+
+    def _decide(self) -> TensorDictBase:
+        self.begin_next()
+        steps, self._state = self.env.step_and_maybe_reset(self._state)
+        self._action, self._is_under_way = None, False
+        return steps
+
+    def _draw(self, state: TensorDictBase) -> torch.Tensor:
+        if self._warmup_left:
+            return self.env.rand_action(state)[ACTION]
+        seen = state.select(*self.policy.in_keys).to(self._policy_device)
+        with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
+            return self.policy(seen)[ACTION].to("cpu")

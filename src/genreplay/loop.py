@@ -104,6 +104,8 @@ class Loop:
         while not complete and not stopped:
             num_new = self.collect()
             complete = counters.env_step >= self.config.num_env_steps
+            if not complete:
+                self.parts.collection.begin_next()
             if self.parts.team is not None and not complete:
                 self.synthesise(self.parts.team)
             if counters.env_step > self.config.warmup_env_steps:

@@ -123,6 +123,9 @@ class LoopConfig:
     """Environment steps over which logged means are taken."""
     relevance_updates_per_env_step: float = 1.0
     """Training steps of the relevance function for each environment step, on real transitions."""
+    overlap_collection: bool = False
+    """Let the simulators work on the next decision during the updates that the last one paid for. The policy that makes
+    a decision then lacks exactly the updates of one round (num_workers transitions); only for env.name: sumo."""
 
     def __post_init__(self) -> None:
         _at_least(

@@ -62,6 +62,25 @@ def fit(folder: Path, *overrides: str, config: Path = PENDULUM) -> subprocess.Co
     return genreplay(folder, "fit", "--config", str(config), *TINY, *overrides)
 
 
+def interrupt_after(words: str, folder: Path, arguments: list[str]) -> str:
+    """Send Ctrl-C as soon as a run says `words`; what it says from then on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "genreplay", *arguments],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    assert process.wait(60) == 130, rest
+    return rest
+
+
 def only_run(folder: Path):
     from mlflow import MlflowClient
 
@@ -136,20 +155,7 @@ def test_the_same_seed_gives_the_same_run(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupted_run_resumes_as_if_nothing_had_happened(whole: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genreplay", "fit", "--config", str(PENDULUM), *TINY],
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "generator fitted" in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest = process.stderr.read()
-    assert process.wait(60) == 130, rest
+    rest = interrupt_after("generator fitted", tmp_path, ["fit", "--config", str(PENDULUM), *TINY])
     client, run = only_run(tmp_path)
     assert f"go on with: genreplay fit --resume {run.info.run_id}" in rest.replace("\n", " ")
     assert run.info.status == "KILLED"

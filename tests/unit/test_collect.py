@@ -6,13 +6,17 @@ import torch
 from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded, Unbounded
 
-from genreplay.collect import Collection
+from genreplay.build import build_world
+from genreplay.collect import Collection, OverlappedCollection
+from genreplay.config import from_yaml
 from genreplay.envs.base import BatchedEnv, Step
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld
+from genreplay.errors import UserError
 from genreplay.transition import IS_SYNTHETIC, STORED_KEYS
 
 EPISODE_STEPS = 7
+BOTH = pytest.mark.parametrize("kind", [Collection, OverlappedCollection])
 
 
 class Explorer(torch.nn.Module):
@@ -54,10 +58,10 @@ class CountingEnv(BatchedEnv):
         return {}
 
 
-def pendulum(policy=None, warmup_env_steps=0):
+def pendulum(policy=None, warmup_env_steps=0, kind=Collection):
     env = GymnasiumWorld(GymnasiumConfig(max_episode_steps=EPISODE_STEPS)).make_env(2, lambda w, i: 100 * w + i)
     policy = TensorDictModule(policy or Explorer(), in_keys=["observation"], out_keys=["action"])
-    return Collection(env, policy, warmup_env_steps)
+    return kind(env, policy, warmup_env_steps)
 
 
 def test_rows_are_flat_and_hold_the_stored_keys():
@@ -109,33 +113,78 @@ def test_warm_up_is_random_and_as_long_as_asked(warmup, rounds):
     assert was_random == [True] * rounds + [False] * (6 - rounds)
 
 
+def test_overlapped_collection_gives_what_torchrls_collector_gives():
+    torch.manual_seed(0)
+    in_turn = pendulum(warmup_env_steps=6)
+    expected = [in_turn.next() for _ in range(18)]
+    torch.manual_seed(0)
+    overlapped = pendulum(warmup_env_steps=6, kind=OverlappedCollection)
+    for rows in expected:
+        overlapped.begin_next()
+        assert (overlapped.next() == rows).all()
+    assert overlapped.finished_episodes() == in_turn.finished_episodes() != []
+
+
+def test_overlapped_decisions_lag_by_one_round_of_learning():
+    explorer = Explorer(noise=0.0)
+    overlapped = pendulum(explorer, kind=OverlappedCollection)
+    weights = []
+    for update in range(5):
+        rows = overlapped.next()
+        weights.append((rows["action"] / rows["observation"][:, :1]).mean().item())
+        overlapped.begin_next()
+        with torch.no_grad():
+            explorer.weight.fill_(0.1 * (update + 1))
+    # The first two rounds come before the first update is seen; the last update would act in the seventh.
+    assert weights == pytest.approx([0.0, 0.0, 0.1, 0.2, 0.3])
+
+
+def test_overlapped_collection_begins_a_decision_once():
+    collection = pendulum(kind=OverlappedCollection)
+    sent = []
+    collection.env.send = sent.append
+    collection.begin_next()
+    collection.begin_next()
+    rows = collection.next()
+    assert len(sent) == 1
+    assert np.array_equal(np.stack([sent[0][w] for w in (0, 1)]), rows["action"].numpy())
+
+
 # Within warm-up, at its end, in an episode, at its last step, just after it, in the second episode.
 @pytest.mark.parametrize("stop_after", [1, 3, 5, EPISODE_STEPS, EPISODE_STEPS + 1, 11])
-def test_resumed_collection_continues_as_the_uninterrupted_one(stop_after):
+@BOTH
+def test_resumed_collection_continues_as_the_uninterrupted_one(kind, stop_after):
+    def turn(collection):
+        rows = collection.next()
+        collection.begin_next()
+        torch.rand(1)  # learning draws from the same stream
+        return rows
+
     torch.manual_seed(0)
-    straight = pendulum(warmup_env_steps=6)
-    expected = [straight.next() for _ in range(18)]
+    straight = pendulum(warmup_env_steps=6, kind=kind)
+    expected = [turn(straight) for _ in range(18)]
     episodes = straight.finished_episodes()
 
     torch.manual_seed(0)
-    stopped = pendulum(warmup_env_steps=6)
+    stopped = pendulum(warmup_env_steps=6, kind=kind)
     for _ in range(stop_after):
-        stopped.next()
+        turn(stopped)
     before = stopped.finished_episodes()
     state, random_state = json.loads(json.dumps(stopped.state_dict())), torch.get_rng_state()
     stopped.shutdown()
 
-    resumed = pendulum(warmup_env_steps=6)
+    resumed = pendulum(warmup_env_steps=6, kind=kind)
     resumed.load_state_dict(state)
     torch.set_rng_state(random_state)
     for rows in expected[stop_after:]:
-        assert (resumed.next() == rows).all()
+        assert (turn(resumed) == rows).all()
     assert before + resumed.finished_episodes() == episodes
 
 
-def test_rows_of_a_simulator_that_failed_are_left_out():
+@BOTH
+def test_rows_of_a_simulator_that_failed_are_left_out(kind):
     policy = TensorDictModule(Explorer(), in_keys=["observation"], out_keys=["action"])
-    collection = Collection(CountingEnv(2, fail_at=3), policy, 0)
+    collection = kind(CountingEnv(2, fail_at=3), policy, 0)
     counts = [collection.next() for _ in range(5)]
     assert [len(rows) for rows in counts] == [2, 2, 1, 2, 2]
     assert [rows["observation"].view(-1).tolist() for rows in counts] == [[0, 0], [1, 1], [2], [3, 0], [4, 1]]
@@ -152,17 +201,27 @@ def test_finished_episodes_are_told_once():
     assert collection.finished_episodes() == []
 
 
-def test_loading_after_collection_has_begun_is_refused():
-    collection = pendulum()
+@BOTH
+def test_loading_after_collection_has_begun_is_refused(kind):
+    collection = pendulum(kind=kind)
     collection.next()
     with pytest.raises(RuntimeError, match=r"^load_state_dict: collection has begun; load before the first next\(\)$"):
         collection.load_state_dict(collection.state_dict())
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_shutdown_closes_the_simulators(begun):
-    collection = pendulum()
+@BOTH
+def test_shutdown_closes_the_simulators(kind, begun):
+    collection = pendulum(kind=kind)
     if begun:
         collection.next()
     collection.shutdown()
     assert collection.env.is_closed
+
+
+def test_overlap_is_refused_where_the_environment_steps_in_this_process():
+    config = from_yaml("env: {name: gymnasium}\nloop: {overlap_collection: true}\n", "test")
+    with pytest.raises(
+        UserError, match=r"^loop.overlap_collection: env.name 'gymnasium' steps in the training process"
+    ):
+        build_world(config)

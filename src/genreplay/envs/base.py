@@ -108,6 +108,8 @@ class World(ABC):
     layout: TransitionLayout
     baselines: tuple[str, ...] = ()
     """Names of the controllers that a policy can be judged beside, what runs today first."""
+    can_overlap: bool = False
+    """Whether its simulators work on a decision by themselves once they were told of it (`BatchedEnv.send`)."""
     has_film: bool = False
     """Whether `film` draws pictures."""
     metric_units: Mapping[str, str] = NO_UNITS
@@ -265,6 +267,12 @@ class BatchedEnv(EnvBase):
     @abstractmethod
     def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
         """Carry out one decision `[A]` in each named worker. May run them at the same time."""
+
+    def send(self, actions: dict[int, np.ndarray]) -> None:
+        """Told of the next `advance` before it is called, with the same actions; nothing else may come between.
+
+        Simulators in processes of their own can begin with it at once. Here nothing happens: `advance` does it all.
+        """
 
     @abstractmethod
     def metrics(self, worker: int) -> dict[str, float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import inf, isfinite
 from pathlib import Path
 from types import MappingProxyType
@@ -65,6 +65,7 @@ class SumoWorld(World):
     discount_period = 30.0
     baselines = tuple(BASELINES)
     metric_units = METRIC_UNITS
+    can_overlap = True
     has_film = True
 
     def __init__(self, config: SumoConfig):
@@ -167,6 +168,7 @@ class SumoEnv(BatchedEnv):
         self._evaluation = evaluation
         self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
         self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
+        self._is_asked = False
         self._has_worked = False
         self._num_failures = [0] * num_workers
         self.film: tuple[int, int] | None = None
@@ -181,10 +183,17 @@ class SumoEnv(BatchedEnv):
             self._observations[worker] = np.array(message["observation"], dtype=np.float32)
         return {worker: self._observations[worker] for worker in answers}
 
+    def send(self, actions: dict[int, np.ndarray]) -> None:
+        """Let each named worker begin with its decision; `advance` then waits for what came of it."""
+        self._ask({w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()})
+        self._is_asked = True
+
     def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
         """One decision in each named worker, all at the same time."""
-        requests = {w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()}
-        answers = self._exchange(requests)
+        if not self._is_asked:
+            self.send(actions)
+        self._is_asked = False
+        answers = self._hear(actions)
         return {worker: self._step_of(worker, answers[worker]) for worker in actions}
 
     def metrics(self, worker: int) -> dict[str, float]:
@@ -225,12 +234,15 @@ class SumoEnv(BatchedEnv):
         self._metrics[worker] = message["metrics"]
         return Step(self._observations[worker], message["reward"], message["duration"], truncated=message["truncated"])
 
-    def _exchange(self, requests: dict[int, dict[str, Any]]) -> dict[int, dict[str, Any] | SimulatorError]:
-        """Ask all, then hear all, so that they work side by side."""
+    def _ask(self, requests: Mapping[int, dict[str, Any]]) -> None:
+        """Ask all before any is heard, so that they work side by side."""
         for worker, request in requests.items():
             self.workers[worker].send(request)
+
+    def _hear(self, workers: Iterable[int]) -> dict[int, dict[str, Any] | SimulatorError]:
+        """Wait for the answer of each."""
         answers: dict[int, dict[str, Any] | SimulatorError] = {}
-        for worker in requests:
+        for worker in workers:
             try:
                 answers[worker] = self.workers[worker].receive()
             except SimulatorError as error:
@@ -242,8 +254,8 @@ class SumoEnv(BatchedEnv):
         done: dict[int, dict[str, Any]] = {}
         episode = {"evaluation": self._evaluation, "demand": self.demand, "film": self.film}
         while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
-            requests = {worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()}
-            for worker, message in self._exchange(requests).items():
+            self._ask({worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()})
+            for worker, message in self._hear(missing).items():
                 if isinstance(message, SimulatorError):
                     self._recover(worker, message)
                 else:
