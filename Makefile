@@ -15,7 +15,8 @@ test: lint
 	$(BIN)/python -m pytest -m slow
 
 bench: env
-	$(BIN)/python benchmarks/run.py --json results/performance.json --markdown docs/performance.md $(BENCH)
+	$(BIN)/python benchmarks/run.py --json results/performance.json --markdown docs/performance.md \
+	  --figure results/performance_scaling.png $(BENCH)
 
 lint: env
 	$(BIN)/ruff check .

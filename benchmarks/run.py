@@ -2,6 +2,7 @@
 
     make bench
     python benchmarks/run.py --json results/performance.json --markdown docs/performance.md
+    python benchmarks/run.py --parts scaling --figure results/performance_scaling.png
     python benchmarks/run.py --parts critic_updates machine --device cuda --seconds 60
 
 Each part runs in a process of its own, which tells its peak memory. Nothing else should run on the machine meanwhile. A
@@ -29,6 +30,7 @@ PARTS = {
     "replay_speed": "Replay",
     "environments": "Environments",
     "whole_loop": "The whole loop",
+    "scaling": "Scaling",
 }
 BEGIN, END = "<!-- figures: make bench writes them -->", "<!-- end of figures -->"
 
@@ -100,6 +102,7 @@ def main() -> int:
     add_options(parser)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="only these")
     parser.add_argument("--markdown", type=Path, help="a page whose figures to replace")
+    parser.add_argument("--figure", type=Path, help="where to draw the part scaling")
     options = parser.parse_args()
     page = None
     if options.markdown:
@@ -118,6 +121,10 @@ def main() -> int:
             failed.append(name)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if options.figure and "scaling" in figures["parts"]:
+        from scaling import draw
+
+        draw(figures["parts"]["scaling"]["records"], options.figure)
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
         return 1

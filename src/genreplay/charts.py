@@ -96,7 +96,7 @@ class Chart:
 
 def as_svg(draw: Callable[[], Figure], alt: str) -> Picture:
     """What `draw` makes, as an SVG whose text and axes have the page's colour."""
-    with _theme():
+    with theme():
         file = io.StringIO()
         draw().savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
@@ -113,7 +113,8 @@ def as_uri(data: bytes, kind: str) -> str:
 
 
 @contextmanager
-def _theme() -> Iterator[None]:
+def theme() -> Iterator[None]:
+    """How charts look: whatever Matplotlib draws within the block."""
     inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     options: Any = {
         **dict.fromkeys(inks, INK),

@@ -36,11 +36,13 @@ def load_run():
 def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{load_run().BEGIN}\nnot measured yet\n{load_run().END}\nafter\n")
-    figures, printed = run(tmp_path, "run.py", "--quick", "--markdown", str(page), timeout=850)
+    picture = tmp_path / "scaling.png"
+    options = ["--quick", "--markdown", str(page), "--figure", str(picture)]
+    figures, printed = run(tmp_path, "run.py", *options, timeout=850)
     assert set(figures["parts"]) == set(load_run().PARTS)
     lines = [line for part in figures["parts"].values() for line in part["records"]]
     for line in lines:
-        assert line["value"] is None or line["value"] > 0
+        assert line["value"] is None or line["value"] > 0 or line["unit"] == "exponent"
         assert line["contender"] in printed
     for part in figures["parts"].values():
         assert part["peak_memory_mib"] > 50
@@ -56,11 +58,52 @@ def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
         for case in runs
     ]
     assert whole == pytest.approx(parts)
+    growing = figures["parts"]["scaling"]["records"]
+    assert len([line for line in growing if line["contender"] == "growth"]) == len({line["case"] for line in growing})
+    assert picture.read_bytes().startswith(b"\x89PNG")
     text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "not measured yet" not in text
     assert "no measurement" in text, "a quick run must not pass for figures"
+
+
+def load(name: str):
+    """A benchmark as a module."""
+    before = set(sys.modules)
+    sys.path.insert(0, str(BENCHMARKS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(BENCHMARKS))
+        for new in set(sys.modules) - before:
+            if (BENCHMARKS / f"{new}.py").exists():
+                del sys.modules[new]
+
+
+def test_the_exponent_of_growth_is_that_of_the_times() -> None:
+    scaling = load("scaling")
+    sizes = [10, 100, 1000, 5000]
+    assert scaling.exponent(sizes, [3e-3 * size**0.7 for size in sizes]) == pytest.approx(0.7)
+    assert scaling.exponent(sizes, [2.0] * 4) == pytest.approx(0.0)
+
+
+def test_sizes_are_measured_in_milliseconds_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scaling = load("scaling")
+    # Every other round takes three times as long, as on a machine that others use: the exponent must not notice.
+    taken = {"2": [0.1, 0.3, 0.1, 0.3], "8": [0.2, 0.6, 0.2, 0.6], "32": [0.4, 1.2, 0.4, 1.2]}
+    monkeypatch.setattr(scaling, "take_turns", lambda calls, settings: {name: taken[name] for name in calls})
+    case = scaling.Case("a case", "things", "ms/call", dict.fromkeys((2, 8, 32), int), per_call=4)
+    lines = scaling.measured(case, None)
+    assert [line["value"] for line in lines] == pytest.approx([50, 100, 200, 0.5])
+    assert lines[-1]["note"] == "0.50 to 0.50 over the rounds"
+    (axes,) = scaling.figure(lines).axes
+    shown, proportional = axes.lines
+    assert shown.get_ydata().tolist() == pytest.approx([50, 100, 200])
+    assert proportional.get_ydata()[-1] == pytest.approx(50 * 16)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["exponent 0.50", "exponent 1"]
+    scaling.draw(lines, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").stat().st_size > 5000
 
 
 def test_the_page_has_a_place_for_the_figures() -> None:
