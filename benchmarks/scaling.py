@@ -22,7 +22,7 @@ import torch
 from critic_updates import BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES
 from generator_speed import SEED, codec, generator
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from measuring import Record, Settings, command, record, take_turns
 from replay_speed import NUM_SYNTHETIC, PIECE, random_rows
 
@@ -171,6 +171,8 @@ def figure(lines: Sequence[Record]) -> Figure:
         axes.set(xlabel=points[0]["axis"], ylabel=points[0]["unit"])
         axes.set_xticks(sizes, [short(size) for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter=FuncFormatter(lambda y, _: f"{y:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.legend(frameon=False, fontsize="small")
     return drawn
 

@@ -119,9 +119,9 @@ class OverlappedCollection(Collection):
     """Simulators that work on decision t + 1 while the agent does the updates that decision t paid for.
 
     The policy lag is constant: a decision is drawn as soon as the one before it is stored, so the policy that makes it
-    has learned from all decisions but the last one, and lacks exactly that round's updates (and refit, if one was due).
-    What is random is drawn in the caller's thread, in the same order each time, so runs repeat; a checkpoint keeps
-    the decision that is under way, so a resumed run makes the same one again.
+    has learned from all decisions but the last one, and lacks exactly that round's updates. What is random is drawn in
+    the caller's thread, in the same order each time, so runs repeat; a checkpoint keeps the actions that are under way,
+    so a resumed run makes the same decision again.
 
     TorchRL's collectors cannot do this: the single one acts and steps in one call; the asynchronous ones act in another
     process with weights that arrive whenever they do, so that no two runs are alike. This one uses its environment's
