@@ -27,10 +27,11 @@ class MixedReplay:
     Args:
         capacity: real rows kept; beyond it the oldest are overwritten.
         synthetic_fraction: share of synthetic rows in every batch, once there are any (see `replace_synthetic`).
-        storage: `memory`, or `memmap` for buffers larger than memory (files that vanish with this object).
+        storage: `memory`: rows lie on `device`, and are drawn there. `memmap` for buffers larger than that: rows lie in
+            files that vanish with this object, and are drawn on the host.
         directory: where `memmap` puts its files; the system's temporary folder where it is None.
-        device: where sampled rows go. Storage itself is in the memory of the host.
-        seed: of the draws.
+        device: where sampled rows go.
+        seed: of the draws. Another kind of device that holds the rows draws other ones.
         keys: what to keep of a transition.
     """
 
@@ -53,11 +54,12 @@ class MixedReplay:
         self.capacity, self.synthetic_fraction = capacity, synthetic_fraction
         self.device, self._keys = torch.device(device), tuple(keys)
         self._storage, self._directory = storage, directory
+        self._held_on = self.device if storage == "memory" else torch.device("cpu")
         self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._real = self._new_buffer("real", capacity)
         self._synthetic: ReplayBuffer | None = None
         self._kept = 1.0
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = torch.Generator(self._held_on).manual_seed(seed)
 
     @property
     def num_real(self) -> int:
@@ -142,7 +144,10 @@ class MixedReplay:
         return state
 
     def load_state(self, state: TensorDictBase) -> None:
-        """Take over a checkpoint. With another `capacity` than it was written with, keep the newest rows."""
+        """Take over a checkpoint. With another `capacity` than it was written with, keep the newest rows.
+
+        Where the rows lay on another kind of device, whose draws this one cannot continue, the draws begin anew.
+        """
         self._real = self._new_buffer("real", self.capacity)
         rows, cursor = state.get("real", None), int(state["cursor"])
         if rows is not None and 0 < cursor < len(rows) != self.capacity:
@@ -154,7 +159,9 @@ class MixedReplay:
         self._synthetic = None
         if state.get("synthetic", None) is not None:
             self.replace_synthetic(state["synthetic"], float(state["kept"]))
-        self._generator.set_state(state["generator"].cpu().clone())
+        drawn = state["generator"].cpu().clone()
+        if drawn.shape == self._generator.get_state().shape:
+            self._generator.set_state(drawn)
 
     @property
     def _cursor(self) -> int:
@@ -164,17 +171,18 @@ class MixedReplay:
         if not len(buffer):
             raise ValueError("sample: no real rows are stored yet; collect before learning")
         # TorchRL's `sample` indexes each tensor with `[index]`, which here costs several times `index_select`.
-        index = torch.randint(len(buffer), (num_updates * batch_size,), generator=self._generator)
+        size, device = num_updates * batch_size, self._held_on
+        index = torch.randint(len(buffer), (size,), generator=self._generator, device=device)
         shape = (num_updates, batch_size)
         return buffer[:].apply(lambda rows: rows.index_select(0, index).unflatten(0, shape), batch_size=shape)
 
     def _stored(self, transitions: TensorDictBase) -> TensorDict:
-        """What is kept of transitions, on the host."""
-        return transitions.select(*self._keys).detach().to("cpu")
+        """What is kept of transitions, on the device that holds them."""
+        return transitions.select(*self._keys).detach().to(self._held_on)
 
     def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:
         if self._storage == "memory":
-            return ReplayBuffer(storage=LazyTensorStorage(capacity))
+            return ReplayBuffer(storage=LazyTensorStorage(capacity, device=self._held_on))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
         self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")
         return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].name))

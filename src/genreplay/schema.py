@@ -54,7 +54,7 @@ class ReplayConfig:
     batch_size: int = 256
     """Rows of one critic update, and of one relevance update."""
     storage: str = "memory"
-    """`memory`, or `memmap` for buffers larger than memory."""
+    """`memory`: of the device that trains; or `memmap` for buffers larger than that, in files."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "capacity", "batch_size")

@@ -5,6 +5,8 @@ from tensordict import TensorDict
 from genreplay.replay import MixedReplay
 from genreplay.transition import IS_SYNTHETIC, OBSERVATION, REWARD, STORED_KEYS
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_GPU)])
 STORAGES = pytest.mark.parametrize("storage", ["memory", "memmap"])
 
 
@@ -207,6 +209,37 @@ def test_draws_do_not_depend_on_the_global_generator():
     torch.manual_seed(1)
     assert (filled().sample_blocks(2, 10) == first).all()
     assert not (filled(seed=1).sample_blocks(2, 10) == first).all()
+
+
+def test_the_blocks_of_a_seed_never_change():
+    """A checkpoint of an earlier version goes on with the blocks that it would have seen."""
+    replay, generator = filled(num_real=48, synthetic_fraction=0.4, seed=5), torch.Generator().manual_seed(5)
+    for _ in range(2):
+        real = torch.randint(48, (3 * 6,), generator=generator).view(3, 6)
+        synthetic = 1000 + torch.randint(30, (3 * 4,), generator=generator).view(3, 4)
+        assert ids_of(replay.sample_blocks(3, 10)) == torch.cat([real, synthetic], dim=1).view(-1).tolist()
+    assert ids_of(replay.sample_real(9)) == torch.randint(48, (9,), generator=generator).tolist()
+
+
+@DEVICES
+@STORAGES
+def test_what_is_drawn_is_on_the_device_that_trains(device, storage):
+    replay = filled(storage, num_real=72, device=device)
+    rows = [replay.sample_blocks(2, 10), replay.sample_real(4), replay.real_transitions()]
+    assert {row.device.type for row in rows} == {device}
+    assert replay.state()["real", OBSERVATION].device.type == (device if storage == "memory" else "cpu")
+    assert ids_of(rows[2].cpu()) == list(range(22, 72))
+    resumed = MixedReplay(capacity=50, synthetic_fraction=0.5, storage=storage, device=device, seed=99)
+    resumed.load_state(replay.state().cpu().clone())
+    assert (resumed.sample_blocks(2, 10) == replay.sample_blocks(2, 10)).all()
+
+
+def test_draws_begin_anew_after_a_checkpoint_of_another_kind_of_device():
+    state = filled(seed=3).state()
+    state["generator"] = torch.zeros(16, dtype=torch.uint8)
+    resumed = MixedReplay(capacity=50, synthetic_fraction=0.5, seed=4)
+    resumed.load_state(state)
+    assert (resumed.sample_blocks(2, 10) == filled(seed=4).sample_blocks(2, 10)).all()
 
 
 def test_gradients_do_not_enter_the_buffer():
