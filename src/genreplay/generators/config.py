@@ -9,6 +9,7 @@ from genreplay.errors import require
 
 SOLVERS = ("dpmpp_2m", "heun", "stochastic_heun")
 NORMALIZATIONS = ("standard", "min_max")
+HEADS = ("networks", "trees")
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
@@ -88,6 +89,10 @@ class FactorisedConfig(MaskedConfig):
     name: str = "factorised"
     """Which generator: `factorised`."""
 
+    heads: str = "networks"
+    """What says what follows: `networks`, fitted by gradient, or `trees`, which learn a rule from fewer examples."""
+    num_trees: int = 16
+    """Trees for each next column, where heads are trees; the share of them that agree is the confidence."""
     ensemble_size: int = 3
     """M, one-step heads; their mean is the confidence, and they may disagree."""
     member_share: float = 0.8
@@ -103,7 +108,8 @@ class FactorisedConfig(MaskedConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for field in ("ensemble_size", "head_width", "head_num_blocks"):
+        require(self.heads in HEADS, "heads", f"must be one of {', '.join(HEADS)}, not {self.heads!r}")
+        for field in ("num_trees", "ensemble_size", "head_width", "head_num_blocks"):
             require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
         require(0 < self.member_share <= 1, "member_share", f"must lie in (0, 1], not {self.member_share}")
 

@@ -25,6 +25,7 @@ from genreplay.generators.one_step import (
     member_share,
     outcome,
 )
+from genreplay.generators.trees import Forests
 from genreplay.precision import matmul_precision
 from genreplay.seeding import derive_seed
 from genreplay.transition import Codec
@@ -65,6 +66,7 @@ class FactorisedGenerator(MaskedGenerator):
     def __init__(self, config: FactorisedConfig, codec: Codec, conditional: bool):
         super().__init__(config, codec, conditional)
         self.register_buffer("_rarity", torch.ones(self.num_happening, self.diffused.max_size), persistent=False)
+        self.forests = Forests(self.holds, self.follows, config.num_trees) if config.heads == "trees" else None
 
     @property
     def num_happening(self) -> int:
@@ -82,8 +84,10 @@ class FactorisedGenerator(MaskedGenerator):
         return torch.arange(len(self.diffused), device=self.device) >= len(self.holds)
 
     def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
-        """Fit the normaliser of conditions `[N, 1]`, and count how rare is what happens in rows `[N, D]`."""
+        """Fit the normaliser of conditions `[N, 1]`, count how rare is what happens in rows `[N, D]`; grow trees."""
         super().fit_scales(rows, condition)
+        if self.forests is not None:
+            self.forests.fit(*(columns.encode(rows.to(self.device)) for columns in (self.holds, self.follows)))
         happens = self.diffused.encode(rows.to(self.device))[:, len(self.holds) :]
         rarity = F.one_hot(happens, self.diffused.max_size).float().mean(dim=0).clamp_min(1 / len(rows)).rsqrt()
         self._rarity.copy_(rarity / rarest(rarity, happens).mean())
@@ -103,11 +107,11 @@ class FactorisedGenerator(MaskedGenerator):
         return torch.where(masked[:, here].any(dim=1), 1.0, rarest(self._rarity, codes[:, here]))
 
     def build_network(self) -> FactorisedNetwork:
-        """A diffusion network and M heads with fresh weights."""
+        """A diffusion network and M heads with fresh weights; no heads where there are trees."""
         config = self.config
         heads = [
             OneStepHead(self.holds, self.follows, config.head_width, config.head_num_blocks)
-            for _ in range(config.ensemble_size)
+            for _ in range(config.ensemble_size if config.heads == "networks" else 0)
         ]
         return FactorisedNetwork(cast(MaskedNetwork, super().build_network()), heads)
 
@@ -121,12 +125,14 @@ class FactorisedGenerator(MaskedGenerator):
         Members too learn more from rows in which something rare happens: what follows a state and an action stays what
         it is, and a delivery seen a few times is learned before a thousand times.
         """
+        members = cast(FactorisedNetwork, self.network).members
+        if not len(members):
+            return super().training_step(batch, batch_idx)
         inputs, targets = self.holds.encode(batch["rows"]), self.follows.encode(batch["rows"])
         share = self.config.member_share
         learns = member_share(inputs, self.config.ensemble_size, share)
         counts = rarest(self._rarity, self.diffused.encode(batch["rows"])[:, len(self.holds) :])
         loss = super().training_step(batch, batch_idx)
-        members = cast(FactorisedNetwork, self.network).members
         for head, mine in zip(members, learns, strict=True):
             logits, gate, current = head(inputs)
             nll = -copy_gate_log_prob(logits, gate, current, targets).mean(dim=1)
@@ -173,9 +179,12 @@ class FactorisedGenerator(MaskedGenerator):
         return Sampled(rows, after.confidence, after.agree)
 
     def follow(self, codes: Tensor, rng: torch.Generator) -> Outcome:
-        """What the averaged ensemble expects after input codes `[n, C]`."""
-        members = cast(FactorisedNetwork, self.ema).members
-        probabilities = torch.stack([copy_gate_probabilities(*head(codes)) for head in members])
+        """What the averaged ensemble or the trees expect after input codes `[n, C]`; trees count as one member."""
+        if self.forests is not None:
+            probabilities = self.forests(codes).unsqueeze(0)
+        else:
+            members = cast(FactorisedNetwork, self.ema).members
+            probabilities = torch.stack([copy_gate_probabilities(*head(codes)) for head in members])
         return outcome(probabilities, rng if self.config.draw_outcomes else None)
 
 
