@@ -111,10 +111,16 @@ def rates(case: str, taken: Mapping[str, list[float]], work: float | Mapping[str
 
 
 def product_call(width: int, device: str, precision: str) -> Callable[[], object]:
-    """A product of two square fp32 matrices at torch's `precision`: `2 * width ** 3` operations."""
-    from genreplay.precision import matmul_precision
+    """A product of two square fp32 matrices at torch's `precision`: `2 * width ** 3` operations.
+
+    Of bfloat16 matrices where the package would cast them to it.
+    """
+    from genreplay.precision import matmul_precision, multiplies_bfloat16
 
     left, right = torch.randn(width, width, device=device), torch.randn(width, width, device=device)
+    with matmul_precision(precision):
+        if multiplies_bfloat16(left):
+            left, right = left.bfloat16(), right.bfloat16()
     out = torch.empty_like(left)
 
     def call() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
+from genreplay import precision
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
 
@@ -54,8 +55,13 @@ def discounted_cost(policy, x):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ensemble_size", [2, 5])
-def test_the_learned_policy_is_close_to_the_optimal_regulator(ensemble_size):
+@pytest.mark.parametrize(
+    ("ensemble_size", "fast"),
+    [(2, {}), (5, {}), (5, {"compile": True, "matmul_precision": "medium"})],
+    ids=["2 critics", "5 critics", "5 critics, compiled, medium"],
+)
+def test_the_learned_policy_is_close_to_the_optimal_regulator(monkeypatch, ensemble_size, fast):
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)  # slow without the units, and the same figures
     torch.manual_seed(0)
     config = RedqSacConfig(
         hidden_width=32,
@@ -68,6 +74,7 @@ def test_the_learned_policy_is_close_to_the_optimal_regulator(ensemble_size):
         target_update_rate=0.02,
         initial_temperature=0.1,
         target_entropy=-2.0,
+        **fast,
     )
     agent = RedqSac(config, 1, 1, discount_period=PERIOD)
     start = torch.linspace(-1, 1, 21).unsqueeze(1)

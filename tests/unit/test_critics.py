@@ -1,12 +1,14 @@
 """Stacked critics are N separate networks, whichever way they are computed."""
 
 import copy
+import itertools
 import math
 
 import pytest
 import torch
 from torch import nn
 
+from genreplay import precision
 from genreplay.agents import fused_mlp
 from genreplay.agents.critics import StackedCritics, move_targets
 
@@ -63,6 +65,41 @@ def test_fused_networks_equal_separate_ones_with_their_gradients(num_values):
         for i in range(3):
             of_one = theirs[1 + 6 * i + j]
             torch.testing.assert_close(gradient[i], of_one.T if j % 2 == 0 else of_one[None], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("use_layer_norm", [False, True])
+@pytest.mark.parametrize("num_values", [1, 5])
+def test_bfloat16_values_and_gradients_are_close_to_those_of_fp32(num_values, use_layer_norm):
+    torch.manual_seed(0)
+    critics, inputs = StackedCritics(3, 7, 64, 2, use_layer_norm, num_values), torch.randn(256, 7, requires_grad=True)
+    subset, learned = torch.tensor([2, 0]), [inputs, *critics.parameters()]
+    exact, rough = (critics(inputs, bfloat16=bfloat16) for bfloat16 in (False, True))
+    assert rough.dtype == torch.float32
+    assert not torch.equal(rough, exact)
+    assert relative_error(rough, exact) < 0.01
+    torch.testing.assert_close(critics(inputs, subset, bfloat16=True), rough[subset])
+    seed = torch.randn_like(exact)
+    gradients = (torch.autograd.grad(values, learned, seed) for values in (exact, rough))
+    for of_exact, of_rough in zip(*gradients, strict=True):
+        assert of_rough.dtype == torch.float32
+        # More than its bits: where rounding turns a unit on or off, a whole gradient comes or goes.
+        assert relative_error(of_rough, of_exact) < 0.1
+
+
+def relative_error(rough, exact):
+    return ((rough - exact).norm() / exact.norm()).item()
+
+
+@pytest.mark.parametrize("use_layer_norm", [False, True])
+def test_medium_precision_takes_bfloat16_where_the_cpu_has_it(monkeypatch, use_layer_norm):
+    torch.manual_seed(0)
+    critics, inputs = StackedCritics(3, 7, 64, 2, use_layer_norm), torch.randn(256, 7)
+    for has_it, setting in itertools.product((False, True), ("highest", "high", "medium")):
+        monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", has_it)
+        with precision.matmul_precision(setting):
+            values = critics(inputs)
+        is_rough = relative_error(values, critics(inputs)) > 1e-4
+        assert is_rough == (has_it and setting == "medium")
 
 
 @pytest.mark.parametrize(("width", "dtype"), [(8, torch.float32), (64, torch.float64)])

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
+from genreplay.precision import multiplies_bfloat16
+
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Limits of the Gaussian's log deviation before the tanh (Haarnoja et al., 2018)."""
 
@@ -20,6 +22,15 @@ def _relu_network(in_width: int, out_width: int, hidden_width: int, num_hidden_l
     for before, after in pairwise([in_width] + [hidden_width] * num_hidden_layers):
         layers += [nn.Linear(before, after), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, nn.Linear(hidden_width, out_width))
+
+
+def _outputs(network: nn.Sequential, inputs: Tensor) -> Tensor:
+    """`network(inputs)`, where `genreplay.precision` says so with the hidden layers' products in bfloat16."""
+    if not multiplies_bfloat16(inputs):
+        return network(inputs)
+    with torch.autocast("cpu", torch.bfloat16):
+        hidden = network[:-1](inputs)
+    return network[-1](hidden.float())
 
 
 class Actor(nn.Module):
@@ -38,7 +49,7 @@ class Actor(nn.Module):
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Mean `[B, A]` and log deviation `[B, A]` from observations `[B, O]`."""
-        mean, log_std = self.network(observation).chunk(2, dim=-1)
+        mean, log_std = _outputs(self.network, observation).chunk(2, dim=-1)
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
 
@@ -79,7 +90,7 @@ class CategoricalActor(nn.Module):
 
     def forward(self, observation: Tensor) -> Tensor:
         """`[B, A]` from observations `[B, O]`, in nats."""
-        return log_softmax(self.network(observation), dim=-1)
+        return log_softmax(_outputs(self.network, observation), dim=-1)
 
 
 class CategoricalPolicy(nn.Module):

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from lightning import LightningModule
@@ -19,9 +18,13 @@ from torch import Tensor, nn
 
 from genreplay.agents import losses
 from genreplay.agents.config import EnsembleConfig
+from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics, move_targets
 from genreplay.precision import matmul_precision
 from genreplay.transition import TransitionLayout
+
+if TYPE_CHECKING:
+    from genreplay.agents.compiled import CompiledUpdates
 
 OPTIMIZERS = ("critics", "actor", "temperature")
 """In the order of `configure_optimizers`; the last is absent where the temperature is fixed."""
@@ -31,7 +34,7 @@ class EnsembleAgent(LightningModule, ABC):
     """Soft Actor-Critic with an ensemble of critics, a whole update block in one training step.
 
     It steps its own optimisers, so `training_step` can be called directly; under a Trainer it steps the Trainer's
-    wrappers of the same ones.
+    wrappers of the same ones, which count steps, except those of compiled updates.
 
     Args:
         config: its options.
@@ -57,6 +60,13 @@ class EnsembleAgent(LightningModule, ABC):
             torch.tensor(math.log(config.initial_temperature)), requires_grad=config.learn_temperature
         )
         self._adams = self._new_optimizers()
+        self._compiled_updates: CompiledUpdates | None = None
+        if config.compile:
+            from genreplay.agents.compiled import CompiledUpdates  # torch's compiler takes long to import
+
+            self._compiled_updates = CompiledUpdates(
+                critics, self.target_critics, self._adams[0], config.target_mode, config.target_update_rate
+            )
 
     @classmethod
     @abstractmethod
@@ -116,37 +126,36 @@ class EnsembleAgent(LightningModule, ABC):
         ranks = torch.rand(num_updates, self.config.ensemble_size, device=self.device)
         return ranks.topk(self.config.target_subset_size, dim=1).indices
 
-    def _step_critics(
-        self,
-        q_of: Callable[[int], Tensor],
-        target_of: Callable[[int], Tensor],
-        is_synthetic: Tensor,
-        weight: Tensor | None = None,
-    ) -> dict[str, Tensor]:
+    def _step_critics(self, block: CriticBatch, is_synthetic: Tensor) -> dict[str, Tensor]:
         """Lines 6 to 11 of REDQ's algorithm 1, K times.
 
         Args:
-            q_of: of an update k, its batch's values `[N, B, 1]`.
-            target_of: of an update k, its batch's targets `[B, 1]`, called before the critics move.
+            block: of K updates.
             is_synthetic: `[K, B, 1]`.
-            weight: `[K, B, 1]`, of each row in the means of losses and metrics; None for equal ones.
 
         Returns:
             The block's metrics.
         """
-        optimizer = self._stepped_optimizers()[0]
+        temperature = self.log_temperature.detach().exp()
+        updates = self._eager_updates if self._compiled_updates is None else self._compiled_updates
+        return _critic_metrics(*updates(block, temperature), is_synthetic, block.weight)
+
+    def _eager_updates(self, block: CriticBatch, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """Values `[N, K, B, 1]` and targets `[K, B, 1]` of all updates, each before its own step."""
+        optimizer, config = self._stepped_optimizers()[0], self.config
         values, targets = [], []
-        for k in range(self.config.critic_updates_per_actor_update):
+        for k in range(config.critic_updates_per_actor_update):
+            batch = block.at(k)
             with torch.no_grad():
-                target = target_of(k)
-            q = q_of(k)
+                target = target_values(self.target_critics, batch, temperature, config.target_mode)
+            loss, q = loss_and_values(self.critics, batch, target)
             optimizer.zero_grad(set_to_none=True)
-            losses.critic_loss(q, target, None if weight is None else weight[k]).backward()
+            loss.backward()
             optimizer.step()
-            move_targets(self.target_critics, self.critics, self.config.target_update_rate)
+            move_targets(self.target_critics, self.critics, config.target_update_rate)
             values.append(q.detach())
             targets.append(target)
-        return _critic_metrics(torch.stack(values, dim=1), torch.stack(targets), is_synthetic, weight)
+        return torch.stack(values, dim=1), torch.stack(targets)
 
     def _step_actor(self, loss: Tensor, log_prob: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
         """One step of the actor down its loss, and one of the temperature toward the target entropy; their metrics.

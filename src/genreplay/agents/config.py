@@ -56,7 +56,10 @@ class EnsembleConfig:
 
     matmul_precision: str = "highest"
     """Of matrix products in the updates: `highest` is fp32, `high` may use TF32 and `medium` bfloat16 units where the
-    hardware has them (faster; `medium` changes gradients by about 2 %)."""
+    hardware has them (faster; `medium` changes gradients by some percent)."""
+    compile: bool = False
+    """Compile the critic updates: faster, after a first block that takes from seconds to some minutes. Only on a CPU,
+    with a C++ compiler such as g++."""
 
     def __post_init__(self) -> None:
         for field in (

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from genreplay.agents.fused_mlp import fused_mlps, supports
+from genreplay.precision import multiplies_bfloat16
 
 
 def _pick(parameter: Tensor, subset: Tensor | None) -> Tensor:
@@ -90,24 +91,30 @@ class StackedCritics(nn.Module):
         self.norms = nn.ModuleList(StackedLayerNorm(ensemble_size, hidden_width) for _ in self.hidden if use_layer_norm)
         self.value = StackedLinear(ensemble_size, hidden_width, num_values)
 
-    def forward(self, inputs: Tensor, subset: Tensor | None = None) -> Tensor:
-        """Values `[N, B, V]` of inputs `[B, I]`; `[M, B, V]` of the critics `subset` `[M]` alone."""
-        hidden_width = self.value.weight.shape[1]
-        if not self.norms and supports(inputs, hidden_width):
-            layers = [*self.hidden, self.value]
-            return fused_mlps(
-                inputs,
-                [_pick(layer.weight, subset) for layer in layers],
-                [_pick(layer.bias, subset) for layer in layers],
-            )
+    def forward(self, inputs: Tensor, subset: Tensor | None = None, bfloat16: bool | None = None) -> Tensor:
+        """Values `[N, B, V]` of inputs `[B, I]`; `[M, B, V]` of the critics `subset` `[M]` alone.
+
+        `bfloat16`: whether to take the products of the hidden layers in it; None for what `genreplay.precision` says.
+        The last layer, which is cheap, and LayerNorm stay in fp32.
+        """
+        if bfloat16 is None:
+            bfloat16 = multiplies_bfloat16(inputs)
+            if not self.norms and supports(inputs, self.value.weight.shape[1]):
+                layers = [*self.hidden, self.value]
+                return fused_mlps(
+                    inputs,
+                    [_pick(layer.weight, subset) for layer in layers],
+                    [_pick(layer.bias, subset) for layer in layers],
+                )
         num_critics = self.value.weight.shape[0] if subset is None else subset.shape[0]
         x = inputs.expand(num_critics, *inputs.shape)
         for i, linear in enumerate(self.hidden):
-            x = linear(x, subset)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                x = linear(x, subset)
             if self.norms:
-                x = self.norms[i](x, subset)
+                x = self.norms[i](x.to(inputs.dtype), subset)
             x = x.relu_()
-        return self.value(x, subset)
+        return self.value(x.to(inputs.dtype), subset)
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from genreplay.agents import losses
 from genreplay.agents.actor import CategoricalActor, CategoricalPolicy, sample_categorical
 from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.config import DiscreteRedqSacConfig
+from genreplay.agents.critic_update import CriticBatch, chosen
 from genreplay.agents.critics import StackedCritics
 from genreplay.agents.seats import SeatRows, seat_rows
 from genreplay.errors import UserError
@@ -148,21 +149,23 @@ class DiscreteRedqSac(EnsembleAgent):
         """The actor rests until the end of the block, so the next policies of all K batches are computed at once."""
         config = self.config
         with torch.no_grad():
-            temperature = self.log_temperature.exp()
             next_log_prob = self.actor(rows.next_observation)
             next_inputs = self._critic_inputs(rows.next_observation, next_log_prob, draws.next_other)
             inputs = self._seen_by_critics(rows)
             step_discount = losses.discount(rows.duration, config.gamma, self.discount_period)
 
-        def target_of(k: int) -> Tensor:
-            next_q = self.target_critics(next_inputs[k], draws.subsets[k])
-            next_value = losses.categorical_soft_value(next_q, next_log_prob[k], temperature, config.target_mode)
-            return losses.bellman_target(rows.reward[k], rows.terminated[k], step_discount[k], next_value)
-
-        def q_of(k: int) -> Tensor:
-            return _chosen(self.critics(inputs[k]), rows.action[k])
-
-        return self._step_critics(q_of, target_of, rows.is_synthetic, rows.learns)
+        batches = CriticBatch(
+            inputs,
+            next_inputs,
+            next_log_prob,
+            rows.reward,
+            rows.terminated,
+            step_discount,
+            draws.subsets,
+            rows.action,
+            rows.learns,
+        )
+        return self._step_critics(batches, rows.is_synthetic)
 
     def _update_actor(self, rows: SeatRows, other: Tensor | None) -> dict[str, Tensor]:
         log_prob = self.actor(rows.observation)
@@ -199,7 +202,7 @@ class DiscreteRedqSac(EnsembleAgent):
         next_value = losses.categorical_soft_value(next_q, next_log_prob, self.log_temperature.exp(), "mean")
         step_discount = losses.discount(rows.duration, self.config.gamma, self.discount_period)
         target = losses.bellman_target(rows.reward, rows.terminated, step_discount, next_value)
-        q = _chosen(self.critics(self._seen_by_critics(rows)), rows.action).mean(dim=0)
+        q = chosen(self.critics(self._seen_by_critics(rows)), rows.action).mean(dim=0)
         error = (rows.learns * (target - q).abs()).unflatten(0, (-1, len(transitions))).sum(dim=0)
         return error / rows.learns.unflatten(0, (-1, len(transitions))).sum(dim=0).clamp_min(1)
 
@@ -233,8 +236,3 @@ def annealed(start: float, end: float, num_env_steps: int, env_step: int) -> flo
     if env_step >= num_env_steps:
         return end
     return start + (end - start) * env_step / num_env_steps
-
-
-def _chosen(q: Tensor, action: Tensor) -> Tensor:
-    """`[N, R, 1]`: of values `[N, R, A]` those of the one-hot actions `[R, A]`."""
-    return (q * action).sum(dim=-1, keepdim=True)

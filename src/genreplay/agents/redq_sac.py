@@ -16,6 +16,7 @@ from genreplay.agents import losses
 from genreplay.agents.actor import Actor, ActorPolicy
 from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.config import RedqSacConfig
+from genreplay.agents.critic_update import CriticBatch
 from genreplay.agents.critics import StackedCritics
 from genreplay.errors import UserError
 from genreplay.transition import (
@@ -113,18 +114,13 @@ class RedqSac(EnsembleAgent):
         config = self.config
         inputs = torch.cat([block[OBSERVATION], block[ACTION]], dim=-1)
         with torch.no_grad():
-            temperature = self.log_temperature.exp()
             next_action, next_log_prob = self._act(block[NEXT_OBSERVATION], draws.next_noise)
             next_inputs = torch.cat([block[NEXT_OBSERVATION], next_action], dim=-1)
             step_discount = losses.discount(block[DURATION], config.gamma, self.discount_period)
-        reward, terminated = block[REWARD], block[TERMINATED]
-
-        def target_of(k: int) -> Tensor:
-            next_q = self.target_critics(next_inputs[k], draws.subsets[k])
-            next_value = losses.soft_value(next_q, next_log_prob[k], temperature, config.target_mode)
-            return losses.bellman_target(reward[k], terminated[k], step_discount[k], next_value)
-
-        return self._step_critics(lambda k: self.critics(inputs[k]), target_of, block[IS_SYNTHETIC])
+        batches = CriticBatch(
+            inputs, next_inputs, next_log_prob, block[REWARD], block[TERMINATED], step_discount, draws.subsets
+        )
+        return self._step_critics(batches, block[IS_SYNTHETIC])
 
     def _update_actor(self, batch: TensorDictBase, noise: Tensor) -> dict[str, Tensor]:
         """Line 12 of the algorithm, and the temperature's step toward the target entropy."""

@@ -1,0 +1,162 @@
+"""A critic update as one compiled function: targets, values, gradients, Adam and the moving targets.
+
+Between its matrix products, which stay library calls, everything is generated code that passes through memory once:
+bias, ReLU and casts together, and Adam together with the moving targets, where the eager update takes about twice as
+many passes over all weights and one call for each.
+
+Shapes: K batches in a block, B rows in a batch, N critics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._dynamo import config as dynamo_config
+from torch._dynamo.exc import BackendCompilerFailed
+from torch.func import functional_call, grad
+
+from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
+from genreplay.agents.critics import StackedCritics
+from genreplay.errors import UserError
+from genreplay.precision import multiplies_bfloat16
+
+
+class CompiledUpdates:
+    """K critic updates, in the very tensors that the critics, their targets and their optimiser hold.
+
+    The optimiser's state is what `torch.optim.Adam` itself would hold, so checkpoints do not tell who wrote them. The
+    first call compiles, which takes from seconds to some minutes.
+
+    Args:
+        critics: N of them.
+        targets: theirs.
+        adam: of the critics' parameters, without weight decay.
+        target_mode: as in `losses.soft_value`.
+        target_update_rate: share of the new weights that the targets take over after each update.
+    """
+
+    def __init__(
+        self,
+        critics: StackedCritics,
+        targets: StackedCritics,
+        adam: torch.optim.Optimizer,
+        target_mode: str,
+        target_update_rate: float,
+    ):
+        self.critics, self.targets, self.adam = critics, targets, adam
+        self._update = _compiled_update(critics, targets, adam, target_mode, target_update_rate)
+
+    @torch.no_grad()
+    def __call__(self, block: CriticBatch, temperature: Tensor) -> tuple[Tensor, Tensor]:
+        """Values `[N, K, B, 1]` and targets `[K, B, 1]` of all updates, each before its own step.
+
+        Args:
+            block: of K updates.
+            temperature: scalar.
+
+        Raises:
+            UserError: the critics are not on a CPU, or cannot be compiled here.
+        """
+        if temperature.device.type != "cpu":
+            raise UserError(
+                f"agent.compile: is for critics on a CPU, and these are on {temperature.device.type}; write false"
+            )
+        num_updates, parameters = len(block.inputs), list(self.critics.parameters())
+        states = [_adam_state(self.adam, parameter) for parameter in parameters]
+        group = self.adam.param_groups[0]
+        counts = states[0]["step"].double() + torch.arange(1, num_updates + 1)
+        step_sizes, root_biases = (
+            tensor.float().unbind()
+            for tensor in (group["lr"] / (1 - group["betas"][0] ** counts), (1 - group["betas"][1] ** counts).sqrt())
+        )
+        weights = [parameter.detach() for parameter in parameters]
+        moving = [parameter.detach() for parameter in self.targets.parameters()]
+        moments = [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states]
+        bfloat16 = multiplies_bfloat16(block.inputs)
+        values, targets = [], []
+        with _many_variants(), _told_of_failure():
+            for k in range(num_updates):
+                q, target = self._update(
+                    weights, moving, *moments, block.at(k), temperature, step_sizes[k], root_biases[k], bfloat16
+                )
+                values.append(q)
+                targets.append(target)
+        torch._foreach_add_([state["step"] for state in states], num_updates)
+        return torch.stack(values, dim=1), torch.stack(targets)
+
+
+def _many_variants() -> Any:
+    """For agents of many sizes in one process: torch counts them together, and gives up after 8 of a function."""
+    return dynamo_config.patch(recompile_limit=256)
+
+
+@contextmanager
+def _told_of_failure() -> Iterator[None]:
+    try:
+        yield
+    except BackendCompilerFailed as error:
+        cause = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise UserError(
+            f"agent.compile: the critic updates cannot be compiled here ({cause}); install a C++ compiler such as g++ "
+            "(the environment variable CXX names another), or write false"
+        ) from error
+
+
+def _adam_state(adam: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """What Adam holds of a parameter, made as Adam makes it before its first step."""
+    if not adam.state[parameter]:
+        adam.state[parameter] = {
+            "step": torch.zeros((), device=parameter.device),
+            "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+            "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+        }
+    return adam.state[parameter]
+
+
+def _compiled_update(
+    critics: StackedCritics,
+    target_critics: StackedCritics,
+    adam: torch.optim.Optimizer,
+    target_mode: str,
+    target_update_rate: float,
+) -> Callable[..., tuple[Tensor, Tensor]]:
+    names = [name for name, _ in critics.named_parameters()]
+    (beta1, beta2), epsilon = adam.param_groups[0]["betas"], adam.param_groups[0]["eps"]
+
+    def update(
+        weights: list[Tensor],
+        moving: list[Tensor],
+        exp_avgs: list[Tensor],
+        exp_avg_sqs: list[Tensor],
+        batch: CriticBatch,
+        temperature: Tensor,
+        step_size: Tensor,
+        root_bias: Tensor,
+        bfloat16: bool,
+    ) -> tuple[Tensor, Tensor]:
+        """REDQ's algorithm 1, lines 6 to 11, and Adam (Kingma and Ba, 2015) as torch computes it."""
+
+        def with_weights(module: StackedCritics, tensors: list[Tensor]) -> Callable[..., Tensor]:
+            named = dict(zip(names, tensors, strict=True))
+            return lambda *inputs: functional_call(module, named, inputs, {"bfloat16": bfloat16})
+
+        def loss_of(tensors: list[Tensor]) -> tuple[Tensor, Tensor]:
+            return loss_and_values(with_weights(critics, tensors), batch, target)
+
+        target = target_values(with_weights(target_critics, moving), batch, temperature, target_mode)
+        gradients, q = grad(loss_of, has_aux=True)(weights)
+        for weight, slow, exp_avg, exp_avg_sq, gradient in zip(
+            weights, moving, exp_avgs, exp_avg_sqs, gradients, strict=True
+        ):
+            exp_avg.lerp_(gradient, 1 - beta1)
+            exp_avg_sq.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            weight.sub_(step_size * exp_avg / (exp_avg_sq.sqrt() / root_bias + epsilon))
+            slow.lerp_(weight, target_update_rate)
+        return q, target
+
+    compiled: Any = torch.compile(update, fullgraph=True, dynamic=False)
+    return compiled

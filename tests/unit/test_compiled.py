@@ -1,0 +1,157 @@
+"""Compiled and bfloat16 critic updates against the eager fp32 ones.
+
+Most tests stop before the code generator (`traced`): what they hold to is the traced function and who holds its
+tensors. The last two run what the generator makes.
+"""
+
+import copy
+import functools
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from test_discrete_redq_sac import make_agent as make_discrete_agent
+from test_discrete_redq_sac import make_block as make_discrete_block
+from test_redq_sac import assert_same_state, make_agent, make_block, step
+
+from genreplay import precision
+from genreplay.errors import UserError
+
+NUM_BLOCKS = 14
+"""Of 3 updates: 42."""
+
+CONTINUOUS = {
+    "plain": (make_agent, make_block, {}),
+    "LayerNorm, mean": (make_agent, make_block, {"critic_layer_norm": True, "target_mode": "mean"}),
+}
+DISCRETE = {
+    "discrete": (make_discrete_agent, make_discrete_block, {"critic_updates_per_actor_update": 3}),
+    "discrete, LayerNorm, centralised": (
+        functools.partial(make_discrete_agent, learners="both"),
+        make_discrete_block,
+        {"critic_updates_per_actor_update": 3, "critic_layer_norm": True, "centralised_critic": True},
+    ),
+}
+AGENTS = pytest.mark.parametrize("agent", list((CONTINUOUS | DISCRETE).values()), ids=list(CONTINUOUS | DISCRETE))
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What is compiled is traced and differentiated, and runs operation by operation."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+
+
+def trained(agent, num_blocks=NUM_BLOCKS, **options):
+    """An agent after `num_blocks` blocks, and the metrics of the last."""
+    make, blocks, settings = agent
+    learner = make(**settings, **options)
+    for seed in range(num_blocks):
+        metrics = step(learner, blocks(3, seed=seed), seed=seed)
+    return learner, metrics
+
+
+def assert_close_agents(first, second, rtol, atol):
+    """All weights, targets and moments."""
+    torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=rtol, atol=atol)
+    states = (agent.optimizer_state_dict()["critics"]["state"] for agent in (first, second))
+    torch.testing.assert_close(*states, rtol=rtol, atol=atol)
+
+
+def distance(agent, other):
+    """Between all critics' weights, as a share of how far the second has come from its start."""
+    start = make_agent().critics.state_dict()
+    weights = (each.critics.state_dict() for each in (agent, other))
+    between, way = zip(*((a - b, b - start[name]) for (name, a), b in zip(*_items(weights), strict=True)), strict=True)
+    return _norm(between) / _norm(way)
+
+
+def _items(weights):
+    first, second = weights
+    return first.items(), second.values()
+
+
+def _norm(tensors):
+    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
+
+
+@AGENTS
+def test_forty_compiled_updates_are_the_eager_ones(traced, agent):
+    eager, its_metrics = trained(agent)
+    compiled, metrics = trained(agent, compile=True)
+    assert_close_agents(compiled, eager, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(metrics, its_metrics, rtol=1e-4, atol=1e-5, equal_nan=True)
+
+
+@AGENTS
+@pytest.mark.parametrize("compiles_first", [False, True])
+def test_checkpoints_of_compiled_and_eager_updates_are_interchangeable(traced, agent, compiles_first):
+    first, _ = trained(agent, 1, compile=compiles_first)
+    weights, optimizers = copy.deepcopy((first.state_dict(), first.optimizer_state_dict()))
+    make, blocks, settings = agent
+    other = make(seed=99, **settings, compile=not compiles_first)
+    other.load_state_dict(weights)
+    other.load_optimizer_state_dict(optimizers)
+    assert_same_state(other.state_dict(), first.state_dict())
+    assert str(other.optimizer_state_dict()) == str(first.optimizer_state_dict())
+    for learner in (first, other):
+        step(learner, blocks(3, seed=5))
+    assert_close_agents(other, first, rtol=1e-4, atol=1e-6)
+    counts = {int(state["step"]) for state in other.optimizer_state_dict()["critics"]["state"].values()}
+    assert counts == {6}
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_forty_updates_in_bfloat16_go_the_way_of_fp32(traced, monkeypatch, compiles):
+    exact, _ = trained(CONTINUOUS["plain"])
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
+    rough, _ = trained(CONTINUOUS["plain"], compile=compiles, matmul_precision="medium")
+    assert 1e-4 < distance(rough, exact) < 0.15
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", False)
+    without, _ = trained(CONTINUOUS["plain"], compile=compiles, matmul_precision="medium")
+    assert distance(without, exact) < 1e-4
+
+
+def test_agents_of_many_sizes_compile_in_one_process(traced):
+    for width in range(4, 16):
+        step(make_agent(hidden_width=width, compile=True), make_block())
+
+
+def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
+    message = "^agent.compile: is for critics on a CPU, and these are on meta; write false$"
+    with pytest.raises(UserError, match=message):
+        make_agent(compile=True)._compiled_updates(None, torch.zeros((), device="meta"))
+
+
+def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path):
+    code = "from test_redq_sac import make_agent, make_block, step; step(make_agent(compile=True), make_block())"
+    elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
+    told = ran.stderr.strip().splitlines()[-1]
+    assert told.startswith("genreplay.errors.UserError: agent.compile: the critic updates cannot be compiled here (")
+    assert told.endswith(
+        "install a C++ compiler such as g++ (the environment variable CXX names another), or write false"
+    )
+
+
+def _path():
+    return os.pathsep.join([os.path.dirname(__file__), *sys.path])
+
+
+def test_generated_code_makes_the_same_updates():
+    agent = CONTINUOUS["plain"]
+    eager, its_metrics = trained(agent)
+    compiled, metrics = trained(agent, compile=True)
+    assert_close_agents(compiled, eager, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(metrics, its_metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkeypatch):
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
+    agent = DISCRETE["discrete, LayerNorm, centralised"]
+    eager, its_metrics = trained(agent)
+    compiled, metrics = trained(agent, compile=True, matmul_precision="medium")
+    torch.testing.assert_close(compiled.critics.state_dict(), eager.critics.state_dict(), rtol=0, atol=5e-3)
+    torch.testing.assert_close(metrics, its_metrics, rtol=0.05, atol=0.05, equal_nan=True)
