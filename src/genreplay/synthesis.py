@@ -150,22 +150,20 @@ class Synthesis:
         begun.set(IS_SYNTHETIC, torch.ones_like(begun[IS_SYNTHETIC]))
         return Synthetic(self.codec.encode(begun), begun, {"kept": 1.0})
 
-    def _kept(self, sampled: Sampled) -> Synthetic:
-        """The rows that the generator is sure enough of."""
-        kept, metrics = self._keep(sampled)
-        return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
-
-    def _keep(self, sampled: Sampled) -> tuple[Tensor, dict[str, float]]:
-        """Which rows the generator is sure enough of, `[n]`, and figures of all."""
+    def sure(self, sampled: Sampled) -> Tensor:
+        """Which rows the generator is sure enough of, `[n]` bool; all where it does not judge them."""
         config, confidence, agree = self.config, sampled.confidence, sampled.agree
-        kept = torch.ones(len(sampled.rows), dtype=torch.bool, device=sampled.rows.device)
         if confidence is None or agree is None:
-            return kept, {"kept": 1.0}
+            return torch.ones(len(sampled.rows), dtype=torch.bool, device=sampled.rows.device)
         kept = confidence.view(-1) >= config.min_confidence
-        if config.require_agreement:
-            kept &= agree.view(-1)
-        metrics = {"kept": kept, "confidence": confidence, "agreement": agree}
-        return kept, {name: float(value.float().mean()) for name, value in metrics.items()}
+        return kept & agree.view(-1) if config.require_agreement else kept
+
+    def _kept(self, sampled: Sampled) -> Synthetic:
+        """The rows that the generator is sure enough of, and figures of all."""
+        kept = self.sure(sampled)
+        judged = {"kept": kept, "confidence": sampled.confidence, "agreement": sampled.agree}
+        metrics = {name: float(value.float().mean()) for name, value in judged.items() if value is not None}
+        return Synthetic(sampled.rows[kept], self.codec.decode(sampled.rows[kept]), metrics)
 
 
 def most_relevant(relevance: Tensor, top_fraction: float) -> Tensor:

@@ -123,7 +123,7 @@ def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
 def test_a_generator_that_is_sure_of_nothing_leaves_the_agent_its_real_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=1"]
-    saved = fit(tmp_path, "--config", str(CONF / "overcooked_pgr.yaml"), *arguments)
+    saved = fit(tmp_path, "--config", str(CONF / "overcooked_counterfactual.yaml"), *arguments)
     assert "it is sure of none of its rows" in capsys.readouterr().err
     assert saved.buffers.get("synthetic", None) is None
     assert saved.counters["counters"]["env_step"] == 200

@@ -237,11 +237,8 @@ def test_unsure_rows_are_left_out(world, agent, real, team):
 
 
 def test_generators_without_judgement_keep_every_row(world, agent):
-    kept, metrics = synthesis(world, agent, min_confidence=0.9, require_agreement=True)._keep(
-        Sampled(torch.zeros(5, 2))
-    )
-    assert kept.all()
-    assert metrics == {"kept": 1.0}
+    picky = synthesis(world, agent, min_confidence=0.9, require_agreement=True)
+    assert picky.sure(Sampled(torch.zeros(5, 2))).tolist() == [True] * 5
 
 
 @pytest.mark.parametrize(
