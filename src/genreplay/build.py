@@ -69,6 +69,8 @@ def build_synthesis(
             "observation; write generated or counterfactual"
         )
     seats, goes_on = world.layout.seats, config.synthesis.rollout_length > 1
+    if config.synthesis.swap_seats and seats is None:
+        raise UserError(f"synthesis.swap_seats: env.name {config.env.name!r} has no two seats to swap; write false")
     if goes_on and seats is not None and seats.learners != "both" and not isinstance(generator, FactorisedGenerator):
         raise UserError(
             "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "

@@ -305,6 +305,22 @@ NO_EFFECT = (
         "there is no generator; name one, such as generator.name=edm",
     ),
     NoEffect(
+        (
+            "synthesis.require_agreement",
+            "generator.ensemble_size",
+            "generator.member_share",
+            "generator.head_width",
+            "generator.head_num_blocks",
+        ),
+        lambda config: getattr(config.generator, "heads", "networks") == "trees",
+        "generator.heads is trees: there is no ensemble of networks; their doubt is in synthesis.min_confidence",
+    ),
+    NoEffect(
+        ("generator.num_trees",),
+        lambda config: getattr(config.generator, "heads", "networks") == "networks",
+        "generator.heads is networks; write trees",
+    ),
+    NoEffect(
         ("synthesis.rollout_length",),
         lambda config: config.synthesis.source == "generated",
         "synthesis.source is generated: whole rows, each for itself; write counterfactual",

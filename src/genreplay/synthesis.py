@@ -111,11 +111,12 @@ class Synthesis:
         begun: TensorDictBase = real[:0]
         steps = list[Synthetic]()
         for step in range(self.config.rollout_length):
-            places = torch.randint(len(real), (num_rollouts - len(begun),), generator=rng, device=rng.device)
+            going_on = len(begun)
+            places = torch.randint(len(real), (num_rollouts - going_on,), generator=rng, device=rng.device)
             begun = TensorDict.cat([begun, real[places]])
             begun.set(ACTION, self.agent.redraw(begun, rng))
-            if step > 0 and self._partners:
-                self._play_partners(team, begun, rng)
+            if going_on and self._partners:
+                self._play_partners(team, begun[:going_on], rng)
             if self.config.source == "oracle":
                 steps.append(self._ask_simulator(begun))
             else:
@@ -129,9 +130,9 @@ class Synthesis:
         return Synthetic(torch.cat([one.rows for one in steps]), torch.cat([one.transitions for one in steps]), metrics)
 
     def _play_partners(self, team: Team, begun: TensorDictBase, rng: torch.Generator) -> None:
-        """Beside a learner write into `begun` what its partner does, as the generator knows it: a virtual partner.
+        """Write into rollouts that go on what a learner's partner does, as the generator knows it: a virtual partner.
 
-        At a rollout's first step that is what the real one did.
+        At a rollout's first step it does what the real one did.
         """
         assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
         learns = begun[LEARNER] > 0.5

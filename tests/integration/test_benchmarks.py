@@ -1,6 +1,5 @@
 """The benchmarks run, for a moment each; how fast anything is, no test says."""
 
-import importlib
 import json
 import subprocess
 import sys
@@ -8,9 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from scripts import ROOT, load
 from torch.utils.flop_counter import FlopCounterMode
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 
 
 def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
@@ -21,25 +21,17 @@ def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
     return json.loads(file.read_text()), done.stdout
 
 
-def load_run():
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module("run")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        for name in ("run", "measuring"):
-            sys.modules.pop(name, None)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{load_run().BEGIN}\nnot measured yet\n{load_run().END}\nafter\n")
+    page.write_text(
+        f"before\n{load('benchmarks', 'run').BEGIN}\nnot measured yet\n{load('benchmarks', 'run').END}\nafter\n"
+    )
     picture = tmp_path / "scaling.png"
     options = ["--quick", "--markdown", str(page), "--figure", str(picture)]
     figures, printed = run(tmp_path, "run.py", *options, timeout=850)
-    assert set(figures["parts"]) == set(load_run().PARTS)
+    assert set(figures["parts"]) == set(load("benchmarks", "run").PARTS)
     lines = [line for part in figures["parts"].values() for line in part["records"]]
     for line in lines:
         assert line["value"] is None or line["value"] > 0 or line["unit"] == "exponent"
@@ -68,28 +60,15 @@ def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
     assert "no measurement" in text, "a quick run must not pass for figures"
 
 
-def load(name: str):
-    """A benchmark as a module."""
-    before = set(sys.modules)
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        for new in set(sys.modules) - before:
-            if (BENCHMARKS / f"{new}.py").exists():
-                del sys.modules[new]
-
-
 def test_the_exponent_of_growth_is_that_of_the_times() -> None:
-    scaling = load("scaling")
+    scaling = load("benchmarks", "scaling")
     sizes = [10, 100, 1000, 5000]
     assert scaling.exponent(sizes, [3e-3 * size**0.7 for size in sizes]) == pytest.approx(0.7)
     assert scaling.exponent(sizes, [2.0] * 4) == pytest.approx(0.0)
 
 
 def test_sizes_are_measured_in_milliseconds_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scaling = load("scaling")
+    scaling = load("benchmarks", "scaling")
     # Every other round takes three times as long, as on a machine that others use: the exponent must not notice.
     taken = {"2": [0.1, 0.3, 0.1, 0.3], "8": [0.2, 0.6, 0.2, 0.6], "32": [0.4, 1.2, 0.4, 1.2]}
     monkeypatch.setattr(scaling, "take_turns", lambda calls, settings: {name: taken[name] for name in calls})
@@ -107,7 +86,7 @@ def test_sizes_are_measured_in_milliseconds_and_drawn(tmp_path: Path, monkeypatc
 
 
 def test_the_page_has_a_place_for_the_figures() -> None:
-    before, after = load_run().around_figures(BENCHMARKS.parent / "docs" / "performance.md")
+    before, after = load("benchmarks", "run").around_figures(BENCHMARKS.parent / "docs" / "performance.md")
     assert before.startswith("# Performance")
     assert after == "\n"
 
@@ -125,28 +104,17 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path:
 def test_operations_of_a_block_are_those_of_its_products() -> None:
     """Counted by torch in the plain implementation, which makes one product that nothing needs: in the actor's update
     the gradient of the observation, which it hands to the critics in one tensor with the action."""
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        critic_updates = importlib.import_module("critic_updates")
-        block = critic_updates.random_block(21, 4, "cpu")
-        update = critic_updates.plain(block, 3)
-        with FlopCounterMode(display=False) as counted:
-            update()
-        of_observation = 3 * 2 * critic_updates.BATCH_SIZE * 21 * critic_updates.HIDDEN_WIDTH
-        assert counted.get_total_flops() == critic_updates.block_operations(21, 4, 3) + of_observation
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        for name in ("critic_updates", "measuring", "plain_redq", "stable_baselines"):
-            sys.modules.pop(name, None)
+    critic_updates = load("benchmarks", "critic_updates")
+    block = critic_updates.random_block(21, 4, "cpu")
+    update = critic_updates.plain(block, 3)
+    with FlopCounterMode(display=False) as counted:
+        update()
+    of_observation = 3 * 2 * critic_updates.BATCH_SIZE * 21 * critic_updates.HIDDEN_WIDTH
+    assert counted.get_total_flops() == critic_updates.block_operations(21, 4, 3) + of_observation
 
 
 def test_the_plain_diffusion_learns_and_evaluates_as_often_as_the_published_one() -> None:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        plain_edm = importlib.import_module("plain_edm")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
-        sys.modules.pop("plain_edm", None)
+    plain_edm = load("benchmarks", "plain_edm")
     torch.manual_seed(0)
     z = torch.randn(2000, 1)
     rows = torch.tensor([3.0, -2.0]) + torch.tensor([0.5, 2.0]) * (z + 0.1 * torch.randn(2000, 2))

@@ -1,24 +1,15 @@
 """The comparison of arms that claims rest on (results/arms.py)."""
 
-import importlib
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-RESULTS = Path(__file__).parents[2] / "results"
+from scripts import load
 
 
 @pytest.fixture(scope="module")
 def arms():
-    sys.path.insert(0, str(RESULTS))
-    try:
-        yield importlib.import_module("arms")
-    finally:
-        sys.path.remove(str(RESULTS))
-        for name in ("arms", "learning_curves"):
-            sys.modules.pop(name, None)
+    return load("results", "arms")
 
 
 @pytest.fixture

@@ -212,7 +212,7 @@ def test_draws_do_not_depend_on_the_global_generator():
 
 
 def test_the_blocks_of_a_seed_never_change():
-    """A checkpoint of an earlier version goes on with the blocks that it would have seen."""
+    """However rows are stored: the draws are these, first of real rows, then of synthetic ones."""
     replay, generator = filled(num_real=48, synthetic_fraction=0.4, seed=5), torch.Generator().manual_seed(5)
     for _ in range(2):
         real = torch.randint(48, (3 * 6,), generator=generator).view(3, 6)

@@ -191,6 +191,21 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
     assert (does[1][learns[1]] > 0).float().mean() > 0.5, "the learner acts by its policy"
     assert world.measure(steps.flatten())["valid"] == 1.0
 
+    def ended(rows):
+        answer = type(world).simulate(world, rows)
+        return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
+
+    monkeypatch.setattr(world, "simulate", ended)
+    rollouts.draw(team, real, None, 800, seed=3)
+    assert len(asked) == 1, "a new rollout begins with what the real one did"
+
+
+def test_seats_are_swapped_only_where_there_are_two():
+    config = load(CONF / "pendulum_pgr.yaml", ["synthesis.swap_seats=true"])
+    world = build_world(config)
+    with pytest.raises(UserError, match=r"^synthesis\.swap_seats: env\.name 'gymnasium' has no two seats"):
+        build_synthesis(config, Codec(world.layout), None, world, None)
+
 
 def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
     options = ["env.partners=[self,greedy]", "synthesis.source=oracle", "synthesis.rollout_length=2"]

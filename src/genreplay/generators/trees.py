@@ -70,7 +70,7 @@ class Forests(nn.Module):
         roots = sizes.cumsum() - sizes
         joined = {
             "entry": np.concatenate([tree.entry for tree in grown]),
-            "followers": np.concatenate([tree.children + root for tree, root in zip(grown, roots, strict=True)]),
+            "followers": np.concatenate([tree.followers + root for tree, root in zip(grown, roots, strict=True)]),
             "choice": np.concatenate([tree.choice for tree in grown]),
             "roots": roots,
             "depth": np.array(max(tree.depth for tree in grown)),
@@ -88,6 +88,7 @@ class Forests(nn.Module):
         choices = self.choice.take(node).unflatten(1, (-1, self.num_trees))
         votes = torch.zeros(*choices.shape[:2], self.max_size + 1, device=codes.device)
         votes = votes.scatter_add_(2, choices, torch.ones_like(choices, dtype=votes.dtype)) / self.num_trees
+        # Where there is nothing to copy no tree votes for it, so it does not matter what stands here.
         current = codes[:, self._sources.clamp_min(0)].clamp_max(self.max_size - 1)
         return votes[..., :-1] + votes[..., -1:] * one_hot(current, self.max_size)
 
@@ -107,7 +108,7 @@ class Tree(NamedTuple):
     """One tree's nodes, as `Forests` has them; node 0 is the root."""
 
     entry: np.ndarray
-    children: np.ndarray
+    followers: np.ndarray
     choice: np.ndarray
     depth: int
 
@@ -121,9 +122,9 @@ def _grow(entries: np.ndarray, wanted: np.ndarray, num_trees: int, seed: int) ->
     for estimator in forest.estimators_:
         tree = estimator.tree_
         itself, is_leaf = np.arange(tree.node_count), tree.children_left < 0
-        children = np.stack(
+        followers = np.stack(
             [np.where(is_leaf, itself, child) for child in (tree.children_left, tree.children_right)], axis=1
         )
         choice = forest.classes_[tree.value[:, 0].argmax(axis=1)]
-        grown.append(Tree(np.where(is_leaf, 0, tree.feature), children, choice, tree.max_depth))
+        grown.append(Tree(np.where(is_leaf, 0, tree.feature), followers, choice, tree.max_depth))
     return grown
