@@ -34,7 +34,7 @@ from tensordict import TensorDict, TensorDictBase, is_tensor_collection
 from genreplay import __version__
 from genreplay.errors import UserError
 
-FORMAT = 3
+FORMAT = 2
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
 REQUIRED = (CONFIG, "counters.json", "rng.json", "rng.safetensors", "buffers/meta.json")

@@ -68,9 +68,10 @@ class Schedules:
         return {name: schedule.state_dict() for name, schedule in vars(self).items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put every schedule where it was."""
+        """Put every schedule where it was; one that an older checkpoint does not know begins anew."""
         for name, schedule in vars(self).items():
-            schedule.load_state_dict(state[name])
+            if name in state:
+                schedule.load_state_dict(state[name])
 
 
 class Loop:

@@ -158,7 +158,7 @@ class MixedReplay:
                 self._real.writer.load_state_dict({"_cursor": cursor, "_write_count": len(rows)})
         self._synthetic = None
         if state.get("synthetic", None) is not None:
-            self.replace_synthetic(state["synthetic"], float(state["kept"]))
+            self.replace_synthetic(state["synthetic"], float(state.get("kept", 1.0)))  # absent in older checkpoints
         drawn = state["generator"].cpu().clone()
         if drawn.shape == self._generator.get_state().shape:
             self._generator.set_state(drawn)

@@ -270,8 +270,8 @@ def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: 
     with pytest.raises(UserError) as damaged:
         checkpoint.load(tmp_path)
     assert str(damaged.value) == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
-    manifest.write_text(text.replace('"format": 3', '"format": 99'))
-    with pytest.raises(UserError, match=r"is of format 99, this genreplay reads format 3; resume it with genreplay 0"):
+    manifest.write_text(text.replace('"format": 2', '"format": 99'))
+    with pytest.raises(UserError, match=r"is of format 99, this genreplay reads format 2; resume it with genreplay 0"):
         checkpoint.load(tmp_path)
 
 

@@ -221,21 +221,6 @@ def test_rows_count_by_the_root_of_how_rare_it_is_what_visibly_happens_and_by_on
     assert (generator.row_weights(codes, hidden) == 1).all()
 
 
-def test_members_learn_more_from_what_is_rare():
-    rows = world(400)
-    generator = small(ensemble_size=2)
-    generator.begin_fit(rows, None, seed=0)
-    batch = {"rows": rows[:64], **generator.draw(64, torch.Generator().manual_seed(0))}
-    of_diffusion = MaskedGenerator.training_step(generator, batch)
-    inputs, targets = (columns.encode(batch["rows"]) for columns in (generator.holds, generator.follows))
-    share = to_codes(rows)[:, 6].float().mean()
-    weights = torch.where(to_codes(batch["rows"])[:, 6] == 1, share.rsqrt(), (1 - share).rsqrt())
-    weights = weights / (share.sqrt() + (1 - share).sqrt())  # 1 in the mean over all rows
-    nll = [-copy_gate_log_prob(*head(inputs), targets).mean(dim=1) for head in generator.network.members]
-    expected = of_diffusion + (torch.stack(nll).mean(dim=0) * weights).mean()
-    assert generator.training_step(batch).item() == pytest.approx(expected.item(), rel=1e-5)
-
-
 def test_half_of_the_training_rows_show_what_happens_and_every_row_hides_something():
     masked = small().draw(20_000, torch.Generator().manual_seed(0))["masked"]
     assert masked.any(dim=1).all()

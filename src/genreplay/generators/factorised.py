@@ -120,24 +120,19 @@ class FactorisedGenerator(MaskedGenerator):
         return cast(FactorisedNetwork, self.ema if averaged else self.network).diffusion
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
-        """Loss of the diffusion plus the mean of the members' negative log likelihoods per column.
-
-        Members too learn more from rows in which something rare happens: what follows a state and an action stays what
-        it is, and a delivery seen a few times is learned before a thousand times.
-        """
+        """Loss of the diffusion plus the mean of the members' negative log likelihoods per column."""
         members = cast(FactorisedNetwork, self.network).members
         if not len(members):
             return super().training_step(batch, batch_idx)
         inputs, targets = self.holds.encode(batch["rows"]), self.follows.encode(batch["rows"])
         share = self.config.member_share
         learns = member_share(inputs, self.config.ensemble_size, share)
-        counts = rarest(self._rarity, self.diffused.encode(batch["rows"])[:, len(self.holds) :])
         loss = super().training_step(batch, batch_idx)
         for head, mine in zip(members, learns, strict=True):
             logits, gate, current = head(inputs)
             nll = -copy_gate_log_prob(logits, gate, current, targets).mean(dim=1)
             # By the expected number of rows, not by that of this batch: shares of ranks then add up.
-            loss = loss + (nll * mine * counts).mean() / share / len(members)
+            loss = loss + (nll * mine).mean() / share / len(members)
         return loss
 
     def sample_chunk(
