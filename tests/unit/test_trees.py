@@ -7,7 +7,7 @@ from genreplay.errors import FieldError
 from genreplay.generators.categorical import Categories
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.generators.trees import Forests
+from genreplay.generators.trees import Forests, _one_hots
 from genreplay.team import Team, make_fabric
 from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, Codec, Column, TransitionLayout
 
@@ -66,7 +66,8 @@ def test_shares_are_those_of_the_trees_that_scikit_learn_grows(monkeypatch) -> N
     monkeypatch.setattr(ExtraTreesClassifier, "fit", lambda self, *data: grown.append(fit(self, *data)) or grown[-1])
     made, tested = forests(120), inputs_of(500, 1)
     assert len(grown) == 2, "what never changes needs no forest"
-    entries = made._entries(tested).numpy()
+    happens = made(tested)[:, 2].argmax(dim=1, keepdim=True)
+    entries = torch.cat([_one_hots(tested, made.sizes), _one_hots(happens, [2])], dim=1).numpy()
     moved = grown[0]
     votes = torch.stack(
         [torch.from_numpy(moved.classes_[tree.predict(entries).astype(int)]) for tree in moved.estimators_], dim=1
@@ -76,6 +77,22 @@ def test_shares_are_those_of_the_trees_that_scikit_learn_grows(monkeypatch) -> N
     expected = torch.nn.functional.one_hot(value, copy).float().mean(dim=1)
     assert torch.equal(made(tested)[:, 0], expected)
     assert (expected.amax(dim=1) < 1).any(), "they disagree somewhere"
+
+
+def test_no_event_leaves_in_place_what_it_takes() -> None:
+    """Forests that did not know of each other left 28 of these 253 events' objects where they were."""
+
+    def taken(inputs):
+        cell, move, parity = inputs[:, 0], inputs[:, -1], (inputs[:, 2] + inputs[:, 3]) % 2
+        event = (cell == 3) & (move == 2) & (parity == 0) & (inputs[:, 1] > 0)
+        return torch.stack([cell, torch.where(event, 0, inputs[:, 1]), event.long()], dim=1)
+
+    made, inputs = Forests(categories(HOLDS), categories(FOLLOWS), 12), inputs_of(300, 0)
+    made.fit(inputs, taken(inputs))
+    said = made(inputs_of(20_000, 1)).argmax(dim=2)
+    events = said[said[:, 2] == 1]
+    assert len(events) > 100
+    assert (events[:, 1] == 0).all()
 
 
 def test_what_stays_as_it_was_is_copied_whatever_it_is() -> None:
@@ -151,3 +168,5 @@ def test_bad_heads_are_named() -> None:
         FactorisedConfig(heads="tree")
     with pytest.raises(FieldError, match="must be at least 1, not 0"):
         FactorisedConfig(num_trees=0)
+    with pytest.raises(FieldError, match="must be false where heads are trees"):
+        FactorisedConfig(heads="trees", draw_outcomes=True)

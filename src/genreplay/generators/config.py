@@ -112,6 +112,11 @@ class FactorisedConfig(MaskedConfig):
         for field in ("num_trees", "ensemble_size", "head_width", "head_num_blocks"):
             require(getattr(self, field) >= 1, field, f"must be at least 1, not {getattr(self, field)}")
         require(0 < self.member_share <= 1, "member_share", f"must lie in (0, 1], not {self.member_share}")
+        require(
+            not (self.draw_outcomes and self.heads == "trees"),
+            "draw_outcomes",
+            "must be false where heads are trees: they answer with the likeliest outcome",
+        )
 
 
 @dataclass

@@ -4,12 +4,17 @@ A network that learns what an interaction does from ten examples mixes it up wit
 tree asks first for what matters most. Each next column has a forest of its own; what stays as it was is one class, the
 copy, so that "nothing changes here" need not be learned for every value.
 
-Shapes: N training rows, B rows, C input columns, T target columns, K choices of the widest target column, Z trees of a
-forest, J nodes of all trees, E input entries (one-hots).
+Forests that know nothing of each other may say that a soup is delivered and still in hand: a reward without end. So
+what happens (the columns that are the next of nothing: rewards, say) is asked first, and the other forests are told (a
+classifier chain: Read et al., 2011).
+
+Shapes: N training rows, B rows, C input columns, T target columns, H of them say what happens, K choices of the widest
+target column, Z trees of a forest, J nodes of all trees, E entries that trees ask for (one-hots).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +55,10 @@ class Forests(nn.Module):
         super().__init__()
         self.sizes, self.max_size, self.num_trees = inputs.sizes, targets.max_size, num_trees
         self.register_buffer("_sources", counterparts(inputs, targets), persistent=False)
+        lacking = (self._sources < 0).tolist()
+        self._happening = [column for column, lacks in enumerate(lacking) if lacks]
+        self._others = [column for column, lacks in enumerate(lacking) if not lacks]
+        self._happening_sizes = [targets.sizes[column] for column in self._happening]
         # Before the first fit every tree is one leaf that votes for the first choice.
         shapes = {"entry": (1,), "followers": (1, 2), "choice": (1,), "roots": (len(targets) * num_trees,), "depth": ()}
         for name, shape in shapes.items():
@@ -59,13 +68,16 @@ class Forests(nn.Module):
         """Learn codes `[N, T]` from codes `[N, C]`; the same on every machine. Repeated rows count once."""
         both = np.unique(torch.cat([inputs, targets], dim=1).cpu().numpy(), axis=0)
         codes, following = both[:, : inputs.shape[1]], both[:, inputs.shape[1] :]
-        entries = self._entries(torch.from_numpy(codes)).numpy().astype(np.float32)
+        entries = _one_hots(torch.from_numpy(codes), self.sizes)
+        happened = _one_hots(torch.from_numpy(following[:, self._happening]), self._happening_sizes)
+        known = torch.cat([entries, happened], dim=1).numpy().astype(np.float32)
         grown: list[Tree] = []
         for column, source in enumerate(self._sources.tolist()):
             wanted = following[:, column]
             if source >= 0:
                 wanted = np.where(wanted == codes[:, source], self.max_size, wanted)
-            grown += _grow(entries, wanted, self.num_trees, seed=column)
+            asked = known if source >= 0 else known[:, : entries.shape[1]]
+            grown += _grow(asked, wanted, self.num_trees, seed=column)
         sizes = np.array([len(tree.entry) for tree in grown])
         roots = sizes.cumsum() - sizes
         joined = {
@@ -79,9 +91,21 @@ class Forests(nn.Module):
             setattr(self, name, torch.from_numpy(values.astype(np.int64)).to(self.entry.device))
 
     def forward(self, codes: Tensor) -> Tensor:
-        """Shares of votes `[B, T, K]` for every choice, for input codes `[B, C]`."""
-        entries = self._entries(codes)
-        node = self.roots.expand(len(codes), -1)
+        """Shares of votes `[B, T, K]` for every choice, for input codes `[B, C]`.
+
+        Those of what does not happen by itself are given the likeliest of what does.
+        """
+        shares = torch.empty(len(codes), len(self._sources), self.max_size, device=codes.device)
+        entries = _one_hots(codes, self.sizes)
+        shares[:, self._happening] = self._votes(entries, codes, self._happening)
+        likeliest = shares[:, self._happening].argmax(dim=2)
+        entries = torch.cat([entries, _one_hots(likeliest, self._happening_sizes)], dim=1)
+        shares[:, self._others] = self._votes(entries, codes, self._others)
+        return shares
+
+    def _votes(self, entries: Tensor, codes: Tensor, columns: list[int]) -> Tensor:
+        """Shares of votes `[B, len(columns), K]` of these target columns' forests."""
+        node = self.roots.view(-1, self.num_trees)[columns].view(-1).expand(len(codes), -1)
         for _ in range(int(self.depth)):
             # `take` costs a third of what indexing does.
             node = self.followers.take(2 * node + entries.gather(1, self.entry.take(node)))
@@ -89,12 +113,8 @@ class Forests(nn.Module):
         votes = torch.zeros(*choices.shape[:2], self.max_size + 1, device=codes.device)
         votes = votes.scatter_add_(2, choices, torch.ones_like(choices, dtype=votes.dtype)) / self.num_trees
         # Where there is nothing to copy no tree votes for it, so it does not matter what stands here.
-        current = codes[:, self._sources.clamp_min(0)].clamp_max(self.max_size - 1)
+        current = codes[:, self._sources[columns].clamp_min(0)].clamp_max(self.max_size - 1)
         return votes[..., :-1] + votes[..., -1:] * one_hot(current, self.max_size)
-
-    def _entries(self, codes: Tensor) -> Tensor:
-        """One-hots `[B, E]`, int64."""
-        return torch.cat([one_hot(codes[:, i], size) for i, size in enumerate(self.sizes)], dim=1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Take over trees of any size."""
@@ -102,6 +122,12 @@ class Forests(nn.Module):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name], device=buffer.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def _one_hots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
+    """`[N, sum(sizes)]`, int64, of codes `[N, len(sizes)]`."""
+    blocks = [one_hot(codes[:, i], size) for i, size in enumerate(sizes)]
+    return torch.cat([codes[:, :0], *blocks], dim=1)
 
 
 class Tree(NamedTuple):
