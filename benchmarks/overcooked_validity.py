@@ -22,7 +22,7 @@ from tensordict import TensorDict
 
 from genreplay.build import build_generator, build_world
 from genreplay.config import load
-from genreplay.diagnostics import coverage
+from genreplay.distances import coverage
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.seeding import derive_seed

@@ -10,7 +10,8 @@ from scipy.stats import norm
 from tensordict import TensorDict
 
 from genreplay import diagnostics, figures
-from genreplay.diagnostics import correlation_gap, coverage, diagnose, marginal_distances, novelty, one_step_errors
+from genreplay.diagnostics import diagnose
+from genreplay.distances import correlation_gap, coverage, marginal_distances, novelty, one_step_errors
 from genreplay.transition import (
     ACTION,
     DURATION,
