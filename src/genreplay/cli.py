@@ -182,67 +182,9 @@ def _parser() -> _Parser:
     parser.add_argument("--version", action="version", version=f"genreplay {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND", title="commands")
 
-    fit = commands.add_parser(
-        "fit",
-        help="train an agent",
-        allow_abbrev=False,
-        description=("Train an agent as a config file says. Ctrl-C finishes the step, saves and says how to go on."),
-    )
-    fit.set_defaults(command=_fit)
-    fit.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
-    fit.add_argument("--resume", metavar="RUN", help="go on from a checkpoint: `last`, a run's id or name, or a folder")
-
-    evaluate = commands.add_parser(
-        "evaluate",
-        help="judge a policy beside baselines",
-        allow_abbrev=False,
-        description=(
-            "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and "
-            "keep tables and figures among the run's artifacts. See docs/evaluation.md."
-        ),
-    )
-    evaluate.set_defaults(command=_evaluate)
-    whom = evaluate.add_mutually_exclusive_group(required=True)
-    whom.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
-    whom.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
-    whom.add_argument("--config", metavar="FILE", help="no policy: the baselines alone, in this experiment's world")
-    evaluate.add_argument(
-        "--demand",
-        metavar="LIST",
-        help="such as 1000,1500,2600,tidal,surge,other_day (vehicles/h), or 0.75,1,1.25 (factors on a route file); "
-        "default: inside and outside the range of training",
-    )
-    evaluate.add_argument("--scenario", metavar="NAME", help="take this map instead of the experiment's")
-    evaluate.add_argument(
-        "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
-    )
-    evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
-    evaluate.add_argument("--workers", metavar="N", type=number(1), help="simulators at a time; default: one a core")
-    evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
-
-    export, render, report = _add_export(commands), _add_render(commands), _add_report(commands)
-    check, cross, cloned = junction.add_parser(commands), crossplay.add_parser(commands), clone.add_parser(commands)
-
-    show = commands.add_parser(
-        "config",
-        help="print the resolved config",
-        allow_abbrev=False,
-        description=("Print every option with the value it has in the end, as YAML."),
-    )
-    show.set_defaults(command=_config)
-    show.add_argument("--config", metavar="FILE", required=True, help="the experiment")
-
-    ui = commands.add_parser(
-        "ui",
-        help="look at the runs in the browser",
-        allow_abbrev=False,
-        description=("Serve MLflow's UI on 127.0.0.1, on the store that the runs are in."),
-    )
-    ui.set_defaults(command=_ui)
-    ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
-    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
-
-    for command in (fit, evaluate, export, render, report, check, cross, cloned, show, ui):
+    added = [add(commands) for add in (_add_fit, _add_evaluate, _add_export, _add_render, _add_report)]
+    added += [other.add_parser(commands) for other in (junction, crossplay, clone)]
+    for command in (*added, _add_config(commands), _add_ui(commands)):
         command.add_argument(
             "overrides",
             metavar="key=value",
@@ -250,6 +192,43 @@ def _parser() -> _Parser:
             help=("options that win over the file's, such as loop.utd_ratio=10"),
         )
     return parser
+
+
+def _add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Train an agent as a config file says. Ctrl-C finishes the step, saves and says how to go on."
+    fit = commands.add_parser("fit", help="train an agent", allow_abbrev=False, description=about)
+    fit.set_defaults(command=_fit)
+    fit.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
+    fit.add_argument("--resume", metavar="RUN", help="go on from a checkpoint: `last`, a run's id or name, or a folder")
+    return fit
+
+
+def _add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = (
+        "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and keep "
+        "tables and figures among the run's artifacts. See docs/evaluation.md."
+    )
+    evaluate = commands.add_parser(
+        "evaluate", help="judge a policy beside baselines", allow_abbrev=False, description=about
+    )
+    evaluate.set_defaults(command=_evaluate)
+    whom = evaluate.add_mutually_exclusive_group(required=True)
+    whom.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
+    whom.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
+    whom.add_argument("--config", metavar="FILE", help="no policy: the baselines alone, in this experiment's world")
+    demand = (
+        "such as 1000,1500,2600,tidal,surge,other_day (vehicles/h), or 0.75,1,1.25 (factors on a route file); "
+        "default: inside and outside the range of training"
+    )
+    evaluate.add_argument("--demand", metavar="LIST", help=demand)
+    evaluate.add_argument("--scenario", metavar="NAME", help="take this map instead of the experiment's")
+    evaluate.add_argument(
+        "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
+    )
+    evaluate.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
+    evaluate.add_argument("--workers", metavar="N", type=number(1), help="simulators at a time; default: one a core")
+    evaluate.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
+    return evaluate
 
 
 def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
@@ -292,3 +271,20 @@ def _add_report(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
     report.add_argument("--no-film", dest="film", action="store_false", help="leave the film out, which takes a while")
     report.add_argument("--output", metavar="FILE", default="report.html", help="where to; default: %(default)s")
     return report
+
+
+def _add_config(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Print every option with the value it has in the end, as YAML."
+    show = commands.add_parser("config", help="print the resolved config", allow_abbrev=False, description=about)
+    show.set_defaults(command=_config)
+    show.add_argument("--config", metavar="FILE", required=True, help="the experiment")
+    return show
+
+
+def _add_ui(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+    about = "Serve MLflow's UI on 127.0.0.1, on the store that the runs are in."
+    ui = commands.add_parser("ui", help="look at the runs in the browser", allow_abbrev=False, description=about)
+    ui.set_defaults(command=_ui)
+    ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
+    ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    return ui
