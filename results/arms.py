@@ -69,6 +69,14 @@ def only(arm: Arm, last: float, seeds: set[int]) -> Arm:
     }
 
 
+def aligned(arm: Arm, marks: list[int]) -> Arm:
+    """The same evaluations under `marks`, the env steps of another arm, which a round of several workers passes."""
+    for points in arm.values():
+        if len(points) != len(marks) or any(abs(step - mark) > SLACK for step, mark in zip(points, marks, strict=True)):
+            raise SystemExit(f"the arms were not evaluated at the same env steps: {list(points)} beside {marks}")
+    return {seed: dict(zip(marks, points.values(), strict=True)) for seed, points in arm.items()}
+
+
 def areas(arm: Arm) -> dict[int, float]:
     """Mean over evaluations, by seed."""
     return {seed: float(np.mean(list(points.values()))) for seed, points in sorted(arm.items())}
@@ -132,8 +140,8 @@ def main() -> None:
         )
         for name, where in named.items()
     }
-    if len({tuple(next(iter(arm.values()))) for arm in arms.values()}) != 1:
-        raise SystemExit("the arms were not evaluated at the same env steps")
+    marks = list(next(iter(next(iter(arms.values())).values())))
+    arms = {name: aligned(arm, marks) for name, arm in arms.items()}
     arguments.folder.mkdir(parents=True, exist_ok=True)
     with (arguments.folder / "arms.csv").open("w", newline="") as file:
         writer = csv.writer(file)

@@ -27,6 +27,14 @@ def test_evaluations_are_cut_where_a_round_may_be_late(arms) -> None:
     assert arms.only(arm, float("inf"), {1}) == {1: arm[1]}
 
 
+def test_arms_are_compared_at_the_same_steps_up_to_a_round(arms) -> None:
+    marks = [2500, 5000]
+    assert arms.aligned({4: {2504: 1.0, 5000: 2.0}}, marks) == {4: {2500: 1.0, 5000: 2.0}}
+    for steps in ((2504, 5200), (2504,), (2504, 5000, 7504)):
+        with pytest.raises(SystemExit, match="not evaluated at the same env steps"):
+            arms.aligned({4: dict.fromkeys(steps, 1.0)}, marks)
+
+
 def test_arms_come_back_from_their_table(arms, tmp_path, monkeypatch, capsys) -> None:
     table = tmp_path / "arms.csv"
     lines = [
