@@ -307,7 +307,10 @@ def test_every_experiment_loads_without_a_warning_and_comes_back(path: Path, tmp
 def test_every_fragment_tells_of_its_own_part_only_and_names_it(path: Path, tmp_path: Path) -> None:
     kind = path.parent.name
     assert kind in registry.KINDS
-    tree = OmegaConf.to_container(OmegaConf.load(path))
+    own = OmegaConf.load(path)
+    bases = [path.parent / base for base in own.pop("extends", [])]
+    assert all(base.parent == path.parent for base in bases)
+    tree = OmegaConf.to_container(OmegaConf.merge(*map(OmegaConf.load, bases), own))
     assert isinstance(tree, dict)
     assert list(tree) == [kind]
     (tmp_path / "x.yaml").write_text(f"extends: {path}\n")
