@@ -15,6 +15,7 @@ test: lint
 	$(BIN)/python -m pytest -m slow
 
 bench: env
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
 	$(BIN)/python benchmarks/run.py --json results/performance.json --markdown docs/performance.md \
 	  --figure results/performance_scaling.png $(BENCH)
 

@@ -5,8 +5,10 @@
     python benchmarks/run.py --parts scaling --figure results/performance_scaling.png
     python benchmarks/run.py --parts critic_updates machine --device cuda --seconds 60
 
-Each part runs in a process of its own, which tells its peak memory. Nothing else should run on the machine meanwhile. A
-part that fails is named at the end, and the table is not written; the JSON then holds the others.
+Each part runs in a process of its own, which tells its peak memory. Nothing else should run on the machine meanwhile.
+The JSON is written after every part and keeps what it had of the others, if that was measured with the same options: a
+part can be measured again alone, and what was interrupted goes on with the parts that are missing. The table is of all
+that the JSON holds. A part that fails is named at the end, and the table is not written.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def run_part(name: str, options: argparse.Namespace) -> dict[str, Any]:
         command = [sys.executable, str(HERE / f"{name}.py"), "--json", str(file), "--device", options.device]
         command += ["--seconds", str(options.seconds), "--threads", str(options.threads)]
         command += ["--quick"] * options.quick
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "RL_LOGGING_LEVEL": "WARNING"}
         subprocess.run(command, env=environment, check=True)
         return json.loads(file.read_text())
 
@@ -97,6 +99,14 @@ def around_figures(page: Path) -> tuple[str, str]:
     return before, after
 
 
+def kept_parts(file: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
+    """The parts that an earlier run with the same settings left in `file`; none where there is no such file."""
+    if file is None or not file.exists():
+        return {}
+    earlier = json.loads(file.read_text())
+    return earlier["parts"] if earlier["settings"] == settings else {}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
@@ -111,7 +121,7 @@ def main() -> int:
         except (OSError, ValueError) as error:
             parser.error(f"--markdown: {error}")
     told = {key: getattr(options, key) for key in ("device", "threads", "seconds", "quick")}
-    figures: dict[str, Any] = {"settings": told, "parts": {}}
+    figures: dict[str, Any] = {"settings": told, "parts": kept_parts(options.json, told)}
     failed = []
     for name in options.parts:
         print(f"\n{PARTS[name]}", flush=True)
@@ -119,8 +129,10 @@ def main() -> int:
             figures["parts"][name] = run_part(name, options)
         except subprocess.CalledProcessError:
             failed.append(name)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+            continue
+        figures["parts"] = {part: figures["parts"][part] for part in PARTS if part in figures["parts"]}
+        if options.json:
+            options.json.write_text(json.dumps(figures, indent=2) + "\n")
     if options.figure and "scaling" in figures["parts"]:
         from scaling import draw
 

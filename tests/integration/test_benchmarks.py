@@ -101,6 +101,15 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path:
     assert page.read_text() == "no markers\n"
 
 
+def test_parts_are_kept_that_were_measured_with_the_same_options(tmp_path: Path) -> None:
+    kept_parts = load("benchmarks", "run").kept_parts
+    settings, file = {"device": "cpu", "quick": False}, tmp_path / "figures.json"
+    assert kept_parts(None, settings) == kept_parts(file, settings) == {}
+    file.write_text(json.dumps({"settings": settings, "parts": {"machine": {"records": []}}}))
+    assert kept_parts(file, settings) == {"machine": {"records": []}}
+    assert kept_parts(file, settings | {"quick": True}) == {}
+
+
 def test_operations_of_a_block_are_those_of_its_products() -> None:
     """Counted by torch in the plain implementation, which makes one product that nothing needs: in the actor's update
     the gradient of the observation, which it hands to the critics in one tensor with the action."""
