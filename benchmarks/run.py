@@ -114,10 +114,9 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, help="a page whose figures to replace")
     parser.add_argument("--figure", type=Path, help="where to draw the part scaling")
     options = parser.parse_args()
-    page = None
     if options.markdown:
         try:
-            page = around_figures(options.markdown)  # now, not after an hour of measuring
+            around_figures(options.markdown)  # now, not after an hour of measuring
         except (OSError, ValueError) as error:
             parser.error(f"--markdown: {error}")
     told = {key: getattr(options, key) for key in ("device", "threads", "seconds", "quick")}
@@ -140,8 +139,9 @@ def main() -> int:
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
         return 1
-    if page:
-        options.markdown.write_text(f"{page[0]}{BEGIN}\n{markdown(figures)}\n{END}{page[1]}")
+    if options.markdown:
+        before, after = around_figures(options.markdown)  # read again: it may have been edited meanwhile
+        options.markdown.write_text(f"{before}{BEGIN}\n{markdown(figures)}\n{END}{after}")
     return 0
 
 
