@@ -6,9 +6,9 @@
     python benchmarks/run.py --parts critic_updates machine --device cuda --seconds 60
 
 Each part runs in a process of its own, which tells its peak memory. Nothing else should run on the machine meanwhile.
-The JSON is written after every part and keeps what it had of the others, if that was measured with the same options: a
-part can be measured again alone, and what was interrupted goes on with the parts that are missing. The table is of all
-that the JSON holds. A part that fails is named at the end, and the table is not written.
+The JSON is written after every part, and keeps what it had of parts that are not measured now if that was with the same
+options: so --parts measures a part again alone, on the same machine. The table is of all that the JSON holds. A part
+that fails is named at the end, and the table is not written.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from genreplay import __version__, clone, crossplay, junction
 from genreplay.errors import UserError
-from genreplay.options import add_policy, named_uri, number, policy_folder, seeds, words
+from genreplay.options import add_command, add_policy, named_uri, number, policy_folder, seeds, words
 
 EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml                     train a traffic-signal controller
@@ -196,8 +196,7 @@ def _parser() -> _Parser:
 
 def _add_fit(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Train an agent as a config file says. Ctrl-C finishes the step, saves and says how to go on."
-    fit = commands.add_parser("fit", help="train an agent", allow_abbrev=False, description=about)
-    fit.set_defaults(command=_fit)
+    fit = add_command(commands, _fit, "fit", "train an agent", about)
     fit.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
     fit.add_argument("--resume", metavar="RUN", help="go on from a checkpoint: `last`, a run's id or name, or a folder")
     return fit
@@ -208,10 +207,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentPars
         "Play a trained policy and the baselines on the very same episodes; print the delay of each demand, and keep "
         "tables and figures among the run's artifacts. See docs/evaluation.md."
     )
-    evaluate = commands.add_parser(
-        "evaluate", help="judge a policy beside baselines", allow_abbrev=False, description=about
-    )
-    evaluate.set_defaults(command=_evaluate)
+    evaluate = add_command(commands, _evaluate, "evaluate", "judge a policy beside baselines", about)
     whom = evaluate.add_mutually_exclusive_group(required=True)
     whom.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
     whom.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
@@ -233,10 +229,7 @@ def _add_evaluate(commands: argparse._SubParsersAction) -> argparse.ArgumentPars
 
 def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Write a policy as policy.onnx, and a card of its inputs and outputs as policy.json. See docs/deploy.md."
-    export = commands.add_parser(
-        "export", help="write a policy as ONNX, to use without genreplay", allow_abbrev=False, description=about
-    )
-    export.set_defaults(command=_export)
+    export = add_command(commands, _export, "export", "write a policy as ONNX, to use without genreplay", about)
     add_policy(export)
     export.add_argument("--output", metavar="DIR", default="export", help="where to; default: %(default)s")
     return export
@@ -244,8 +237,7 @@ def _add_export(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
 
 def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Draw the intersection or kitchen under a trained policy, as a GIF or an MP4. See docs/pictures.md."
-    render = commands.add_parser("render", help="film a policy at work", allow_abbrev=False, description=about)
-    render.set_defaults(command=_render)
+    render = add_command(commands, _render, "render", "film a policy at work", about)
     add_policy(render)
     render.add_argument("--demand", metavar="NAME", help="as in evaluate, such as 2000; default: the seed's own")
     beside = "show this controller beside it, on the same traffic; without a name the map's fixed plan"
@@ -265,8 +257,8 @@ def _add_render(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
 
 def _add_report(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Write a run's config, curves, evaluation, diagnostics and film as one HTML page. See docs/pictures.md."
-    report = commands.add_parser("report", help="write a run as one HTML page", allow_abbrev=False, description=about)
-    report.set_defaults(command=_report, checkpoint=None)
+    report = add_command(commands, _report, "report", "write a run as one HTML page", about)
+    report.set_defaults(checkpoint=None)
     report.add_argument("--run", metavar="RUN", required=True, help="`last`, a run's id or name, or a folder")
     report.add_argument("--no-film", dest="film", action="store_false", help="leave the film out, which takes a while")
     report.add_argument("--output", metavar="FILE", default="report.html", help="where to; default: %(default)s")
@@ -275,16 +267,14 @@ def _add_report(commands: argparse._SubParsersAction) -> argparse.ArgumentParser
 
 def _add_config(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Print every option with the value it has in the end, as YAML."
-    show = commands.add_parser("config", help="print the resolved config", allow_abbrev=False, description=about)
-    show.set_defaults(command=_config)
+    show = add_command(commands, _config, "config", "print the resolved config", about)
     show.add_argument("--config", metavar="FILE", required=True, help="the experiment")
     return show
 
 
 def _add_ui(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     about = "Serve MLflow's UI on 127.0.0.1, on the store that the runs are in."
-    ui = commands.add_parser("ui", help="look at the runs in the browser", allow_abbrev=False, description=about)
-    ui.set_defaults(command=_ui)
+    ui = add_command(commands, _ui, "ui", "look at the runs in the browser", about)
     ui.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
     ui.add_argument("--port", type=int, default=5000, help="default: %(default)s")
     return ui

@@ -11,13 +11,13 @@ from pathlib import Path
 from genreplay.envs.overcooked.cache import clone_file, human_folder
 from genreplay.envs.overcooked.config import SPLITS
 from genreplay.errors import UserError
+from genreplay.options import add_command
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """The command's options."""
     about = "Clone the people who played a layout, to train with and be judged beside. See docs/overcooked.md."
-    command = commands.add_parser("clone", help="clone human cooks as partners", allow_abbrev=False, description=about)
-    command.set_defaults(command=run)
+    command = add_command(commands, run, "clone", "clone human cooks as partners", about)
     command.add_argument(
         "--layout", metavar="NAME", required=True, help="a layout that people played: cramped_room, ..."
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.errors import UserError
-from genreplay.options import named_uri, seeds, words
+from genreplay.options import add_command, named_uri, seeds, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,8 +44,7 @@ class Summary(NamedTuple):
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """The command's options."""
     about = "Play every run's Overcooked policy (cook 0) with every other's (cook 1). See docs/pictures.md."
-    command = commands.add_parser("crossplay", help="runs that cook together", allow_abbrev=False, description=about)
-    command.set_defaults(command=run)
+    command = add_command(commands, run, "crossplay", "runs that cook together", about)
     command.add_argument("--runs", metavar="LIST", required=True, help="two or more: ids, names or folders, by commas")
     command.add_argument(
         "--seeds", metavar="LIST", default="101-105", help="one episode each, for each pair; default: %(default)s"

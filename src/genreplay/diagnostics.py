@@ -62,6 +62,16 @@ class Columns:
     invalid: np.ndarray
     """Share of generated rows whose value the codec has to move further than `VALID_TOLERANCE`; 0 where derived."""
 
+    def metrics(self) -> dict[str, float]:
+        """Mean and largest distance, mean yardstick over the columns; to prompted rows too where there are prompts."""
+        found: dict[str, float] = {}
+        for kind in ("", "prompted_") if np.isfinite(self.prompted_ks).all() else ("",):
+            for distance in (f"{kind}wasserstein", f"{kind}ks"):
+                values = getattr(self, distance)
+                found |= {f"{distance}_mean": values.mean(), f"{distance}_max": values.max()}
+                found[f"{distance}_yardstick"] = getattr(self, f"{distance}_yardstick").mean()
+        return found
+
     def to_csv(self) -> str:
         """A table with a header, one line a column."""
         names = [field.name for field in fields(self) if field.name != "names"]
@@ -126,13 +136,7 @@ def diagnose(
     close = None if prompted is None or len(prompted) < MIN_ROWS else _table(whole, _some(prompted, rng))
     columns = _compare_columns(whole.names, x, y, half, close, invalid, is_generated)
     error_yardstick, error = one_step_errors(reference, held_out, beside, is_input, is_target, seed)
-    metrics = {
-        "wasserstein_mean": columns.wasserstein.mean(),
-        "wasserstein_max": columns.wasserstein.max(),
-        "wasserstein_yardstick": columns.wasserstein_yardstick.mean(),
-        "ks_mean": columns.ks.mean(),
-        "ks_max": columns.ks.max(),
-        "ks_yardstick": columns.ks_yardstick.mean(),
+    metrics = columns.metrics() | {
         "correlation_gap": correlation_gap(reference, beside),
         "correlation_gap_yardstick": correlation_gap(reference, held_out),
         "one_step_error": error,
@@ -143,15 +147,6 @@ def diagnose(
         "invalid_rows": invalid.any(axis=1).mean(),
         "projection_distance": excess.mean(),
     }
-    if close is not None:
-        metrics |= {
-            "prompted_wasserstein_mean": columns.prompted_wasserstein.mean(),
-            "prompted_wasserstein_max": columns.prompted_wasserstein.max(),
-            "prompted_wasserstein_yardstick": columns.prompted_wasserstein_yardstick.mean(),
-            "prompted_ks_mean": columns.prompted_ks.mean(),
-            "prompted_ks_max": columns.prompted_ks.max(),
-            "prompted_ks_yardstick": columns.prompted_ks_yardstick.mean(),
-        }
     if simulate is not None:
         metrics |= simulator_errors(whole, synthetic[:NUM_QUERIES], simulate, scale)
         of_real = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.errors import UserError
+from genreplay.options import add_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,8 +31,7 @@ FULL = 0.9
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     """The command's options."""
     about = "Check a map of your own and its traffic; show the light's movements and capacity. See docs/traffic.md."
-    command = commands.add_parser("junction", help="check your own map", allow_abbrev=False, description=about)
-    command.set_defaults(command=run)
+    command = add_command(commands, run, "junction", "check your own map", about)
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--net", metavar="FILE", help="a SUMO network (.net.xml) with one traffic light")
     which.add_argument("--config", metavar="FILE", help="the experiment that names map and traffic")

@@ -9,6 +9,15 @@ from pathlib import Path
 from genreplay.errors import UserError
 
 
+def add_command(
+    commands: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int], name: str, summary: str, about: str
+) -> argparse.ArgumentParser:
+    """A command without options yet: `summary` is its line in the list of commands, `about` what its own help says."""
+    parser = commands.add_parser(name, help=summary, allow_abbrev=False, description=about)
+    parser.set_defaults(command=run)
+    return parser
+
+
 def add_policy(command: argparse.ArgumentParser) -> None:
     """Options that name a policy, see `policy_folder`."""
     whose = command.add_mutually_exclusive_group(required=True)
