@@ -1,5 +1,6 @@
 """The benchmarks run, for a moment each; how fast anything is, no test says."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -160,3 +161,24 @@ def test_overcooked_validity(tmp_path: Path) -> None:
     assert 0 <= line["valid"] < 0.9, "so short a fit must show its mistakes"
     assert 0 <= line["kept of the sure"] <= 1
     assert line["wrong"]
+
+
+@pytest.mark.slow
+def test_sampler_quality(tmp_path: Path) -> None:
+    file, few = tmp_path / "quality.csv", ["--fits", "1", "--rows", "300", "--fit-steps", "20"]
+    command = [sys.executable, str(BENCHMARKS / "sampler_quality.py"), *few, "--csv", str(file)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
+    assert done.returncode == 0, done.stderr
+    with file.open(newline="") as lines:
+        found = {
+            tuple(line[key] for key in ("world", "guidance", "sampler", "figure")): line
+            for line in csv.DictReader(lines)
+        }
+    quality = load("benchmarks", "sampler_quality")
+    for sampler in quality.SAMPLERS:
+        assert sampler in done.stdout
+        wrong = float(found["Pendulum", "1.0", sampler, "simulator_error"]["value"])
+        assert 0.01 < wrong < 10, "so short a fit must show its mistakes, and no sampler makes them of no size"
+    assert {world for world, *_ in found} == set(quality.WORLDS)
+    real = found["SUMO 2way", "1.5", quality.YARDSTICK, "coverage"]
+    assert float(real["value"]) > 0.9

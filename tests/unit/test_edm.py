@@ -6,6 +6,7 @@ import torch
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
+from genreplay import precision
 from genreplay.errors import FieldError, UserError
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss, preconditioning
@@ -58,6 +59,31 @@ def test_loss_is_the_weighted_denoising_error_of_equation_2():
     error = denoise(network, rows + SIGMA * noise, SIGMA, context, sigma_data=0.7) - rows
     weight = (SIGMA**2 + 0.7**2) / (SIGMA * 0.7) ** 2
     assert torch.allclose(loss, (weight * error**2).mean(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("setting", ["highest", "high", "medium"])
+@pytest.mark.parametrize("has_it", [False, True])
+def test_medium_precision_denoises_in_bfloat16_where_the_cpu_has_it(monkeypatch, has_it, setting):
+    torch.manual_seed(0)
+    network, rows, noise = Denoiser(3, 64, 2, conditional=True), torch.randn(256, 3), torch.randn(256, 3)
+    sigma, condition = torch.rand(256, 1) + 0.01, torch.rand(256, 1)
+
+    def loss_and_gradients():
+        loss = edm_loss(network, rows, noise, sigma, network.embed(condition), sigma_data=1.0)
+        return [loss, *torch.autograd.grad(loss, [*network.parameters()], allow_unused=True)]
+
+    exact = loss_and_gradients()
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", has_it)
+    with precision.matmul_precision(setting):
+        found = loss_and_gradients()
+    used = [(a, b) for a, b in zip(found, exact, strict=True) if b is not None]
+    assert len(used) == len(exact) - 1, "only the null token has no gradient"
+    assert all(a.dtype == torch.float32 for a, _ in used)
+    errors = [((a - b).norm() / b.norm()).item() for a, b in used]
+    if has_it and setting == "medium":
+        assert 0 < max(errors) < 0.05
+    else:
+        assert max(errors) < 1e-5
 
 
 def test_residual_blocks_share_no_parameters():
@@ -198,7 +224,7 @@ def test_state_dict_round_trip_draws_the_same_rows():
 
 def test_trainer_and_fabric_fit_the_same_weights():
     rows, condition = some_rows(), torch.rand(64, 1)
-    by_fabric, by_trainer = small(conditional=True), small(conditional=True)
+    by_fabric, by_trainer = (small(conditional=True, matmul_precision="highest") for _ in range(2))  # the Trainer's own
     fit(one_process(), by_fabric, rows, condition, seed=4)
     by_trainer.begin_fit(rows, condition, seed=4)
     trainer = lightning.Trainer(
@@ -258,6 +284,7 @@ def test_misuse_says_what_is_wrong():
         ({"normalization": "none"}, "normalization: must be one of standard, min_max, not 'none'"),
         ({"condition_dropout": 1.0}, "condition_dropout: must lie in [0, 1), not 1.0"),
         ({"num_sampling_steps": 1}, "num_sampling_steps: must be at least 2, not 1"),
+        ({"rho": 0.0}, "rho: must be finite and not 0, not 0.0"),
         ({"sigma_max": 0.001}, "sigma_max: must be above sigma_min (0.005), not 0.001"),
         ({"learning_rate": 0.0}, "learning_rate: must be positive, not 0.0"),
         ({"prompt_top_fraction": 0.0}, "prompt_top_fraction: must lie in (0, 1], not 0.0"),

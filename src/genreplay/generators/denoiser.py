@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genreplay.precision import multiplies_bfloat16
+
 NUM_FREQUENCIES = 8
 EMBEDDING_WIDTH = 64
 """Hidden units between a noise level or a condition (single numbers) and the residual stream."""
@@ -96,11 +98,16 @@ class Denoiser(nn.Module):
         return context if keep is None else torch.where(keep, context, self.null_token)
 
     def forward(self, x: Tensor, c_noise: Tensor, context: Tensor) -> Tensor:
-        """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`."""
-        stream = self.data(x) + (self.noise(c_noise) + context)
-        for block in self.blocks:
-            stream = block(stream)
-        return self.out(F.silu(stream))
+        """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
+
+        Where `genreplay.precision` says so the blocks' products are in bfloat16; the stream between them stays in fp32.
+        """
+        stream = self.data(x) + context
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x)):
+            stream = stream + self.noise(c_noise)
+            for block in self.blocks:
+                stream = block(stream)
+            return self.out(F.silu(stream)).to(x.dtype)
 
 
 class ResidualBlock(nn.Module):

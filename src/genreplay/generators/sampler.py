@@ -43,7 +43,7 @@ class Churn(NamedTuple):
 
 
 def karras_sigmas(num_steps: int, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
-    """`num_steps` noise levels from `sigma_max` to `sigma_min`, then 0 (EDM, equation 5)."""
+    """`num_steps` noise levels from `sigma_max` to `sigma_min`, then 0 (EDM, equation 5; there `rho` is positive)."""
     top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
     return [(top + i / (num_steps - 1) * (bottom - top)) ** rho for i in range(num_steps)] + [0.0]
 
