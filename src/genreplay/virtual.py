@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genreplay.generators.masked import MaskedGenerator
-from genreplay.transition import ACTION, LEARNER, OBSERVATION, PARTNER, Codec
+from genreplay.transition import LEARNER, OBSERVATION, PARTNER, Codec
 
 
 @torch.no_grad()
@@ -23,8 +23,8 @@ def virtual_action_probabilities(
 ) -> Tensor:
     """p(action of the partner | state, partner, the learner sits in the other seat), `[n, A]`.
 
-    One forward pass of the averaged network: the whole state is given, both actions and what follows are hidden. The
-    relevance is left open (the null token), and nothing is guided: these are the shares of the rows it was fitted to.
+    The whole state is given, both actions and what follows are hidden: these are the shares of the rows it was fitted
+    to, by its diffusion, or by its trees where it has some.
 
     Args:
         generator: fitted to joint transitions.
@@ -52,11 +52,7 @@ def virtual_action_probabilities(
         if column.key in given:
             rows[:, start : start + column.width] = given[column.key][:, column.start : column.start + column.width]
         start += column.width
-    network = generator.diffusion(averaged=True)
-    logits = network(generator.diffused.encode(rows.to(generator.device)), network.embed(None))
-    places = [i for i, key in enumerate(generator.diffused.keys) if key == ACTION]
-    of_both = logits[:, places, : codec.layout.seats.num_actions].softmax(dim=-1).cpu()
-    return of_both[torch.arange(len(seats)), seats]
+    return generator.partner_probabilities(rows, seats)
 
 
 class Fidelity(NamedTuple):

@@ -70,11 +70,15 @@ def rows():
     return torch.cat([one_hot(c, n).float() for c, n in zip(codes, widths, strict=True)], dim=1)
 
 
-@pytest.fixture(scope="module")
-def generator():
+@pytest.fixture(scope="module", params=["diffusion", "trees"])
+def generator(request):
     options = {"num_blocks": 2, "num_fit_steps": 1200, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": 0.99}
     torch.manual_seed(0)
-    generator = MaskedGenerator(MaskedConfig(width=64, **options), CODEC, conditional=False)
+    if request.param == "trees":
+        options["num_fit_steps"] = 1  # of the diffusion, which has nothing to say
+        generator = FactorisedGenerator(FactorisedConfig(width=8, heads="trees", **options), CODEC, conditional=False)
+    else:
+        generator = MaskedGenerator(MaskedConfig(width=64, **options), CODEC, conditional=False)
     fit(Fabric(accelerator="cpu", devices=1), generator, rows(), None, seed=0)
     return generator
 

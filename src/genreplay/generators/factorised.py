@@ -25,7 +25,7 @@ from genreplay.generators.one_step import (
     member_share,
     outcome,
 )
-from genreplay.generators.trees import Forests
+from genreplay.generators.trees import Forests, Habits
 from genreplay.precision import matmul_precision
 from genreplay.seeding import derive_seed
 from genreplay.transition import Codec
@@ -66,7 +66,10 @@ class FactorisedGenerator(MaskedGenerator):
     def __init__(self, config: FactorisedConfig, codec: Codec, conditional: bool):
         super().__init__(config, codec, conditional)
         self.register_buffer("_rarity", torch.ones(self.num_happening, self.diffused.max_size), persistent=False)
-        self.forests = Forests(self.holds, self.follows, config.num_trees) if config.heads == "trees" else None
+        trees, seats = config.heads == "trees", codec.layout.seats
+        self.forests = Forests(self.holds, self.follows, config.num_trees) if trees else None
+        with_partner = trees and seats is not None and seats.learners != "both"
+        self.habits = Habits(self.holds) if with_partner else None
 
     @property
     def num_happening(self) -> int:
@@ -88,6 +91,8 @@ class FactorisedGenerator(MaskedGenerator):
         super().fit_scales(rows, condition)
         if self.forests is not None:
             self.forests.fit(*(columns.encode(rows.to(self.device)) for columns in (self.holds, self.follows)))
+        if self.habits is not None:
+            self.habits.fit(self.holds.encode(rows.to(self.device)))
         happens = self.diffused.encode(rows.to(self.device))[:, len(self.holds) :]
         rarity = F.one_hot(happens, self.diffused.max_size).float().mean(dim=0).clamp_min(1 / len(rows)).rsqrt()
         self._rarity.copy_(rarity / rarest(rarity, happens).mean())
@@ -172,6 +177,12 @@ class FactorisedGenerator(MaskedGenerator):
         self.holds.write(codes, rows)
         self.follows.write(after.codes, rows)
         return Sampled(rows, after.confidence, after.agree)
+
+    def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
+        """As of any masked diffusion, but by trees where there are some."""
+        if self.habits is None:
+            return super().partner_probabilities(rows, seats)
+        return self.habits(self.holds.encode(rows.to(self.device))).cpu()
 
     def follow(self, codes: Tensor, rng: torch.Generator) -> Outcome:
         """What the averaged ensemble or the trees expect after input codes `[n, C]`; trees count as one member."""

@@ -12,7 +12,7 @@ from genreplay.generators.categorical import Categories, split_columns
 from genreplay.generators.config import MaskedConfig
 from genreplay.generators.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
 from genreplay.generators.normalizer import Normalizer
-from genreplay.transition import PARTNER, Codec
+from genreplay.transition import ACTION, PARTNER, Codec
 
 
 class MaskedGenerator(Generator):
@@ -115,6 +115,17 @@ class MaskedGenerator(Generator):
         predict = self.predictor(codes, condition)
         num_steps, first = self.config.num_sampling_steps, self.drawn_first()
         return unmask(predict, codes, self.diffused.mask_codes, num_steps, rng, first)
+
+    def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
+        """p(action of the player in each of `seats` `[n]` | what rows `[n, D]` hold, not NaN), `[n, A]`, on the CPU.
+
+        One forward pass of the averaged network: the relevance is left open (the null token), and nothing is guided.
+        """
+        network = self.diffusion(averaged=True)
+        logits = network(self.diffused.encode(rows.to(self.device)), network.embed(None))
+        places = [i for i, key in enumerate(self.diffused.keys) if key == ACTION]
+        of_both = logits[:, places, : self.diffused.sizes[places[0]]].softmax(dim=-1).cpu()
+        return of_both[torch.arange(len(seats)), seats]
 
     def predictor(self, prompt: Tensor, condition: Tensor | None) -> Predict:
         """The averaged network at conditions `[n, 1]`, guided by `guidance_scale`; `prompt` holds codes `[n, C]`.

@@ -8,8 +8,10 @@ Forests that know nothing of each other may say that a soup is delivered and sti
 what happens (the columns that are the next of nothing: rewards, say) is asked first, and the other forests are told (a
 classifier chain: Read et al., 2011).
 
+What a partner does in a state is no rule but a habit, so there trees answer with shares.
+
 Shapes: N training rows, B rows, C input columns, T target columns, H of them say what happens, K choices of the widest
-target column, Z trees of a forest, J nodes of all trees, E entries that trees ask for (one-hots).
+target column, Z trees of a forest, J nodes of all trees, E entries that trees ask for (one-hots), A actions.
 """
 
 from __future__ import annotations
@@ -25,13 +27,74 @@ from torch.nn.functional import one_hot
 
 from genreplay.generators.categorical import Categories
 from genreplay.generators.one_step import counterparts
+from genreplay.transition import ACTION, LEARNER, PARTNER
 
 MAX_FEATURES = 0.5
 """Share of the entries that a split chooses from: fewer make the trees differ more, and doubt more."""
+HABIT_NUM_TREES, HABIT_MAX_FEATURES, HABIT_MIN_ROWS = 48, 0.3, 5
+"""Of the trees that say what a partner does, whose leaves hold at least so many rows."""
 
 
-class Forests(nn.Module):
-    """T forests of Z trees. `state_dict` has their nodes, so that they are saved and loaded like weights.
+class Trees(nn.Module):
+    """Forests of Z trees each. `state_dict` has their nodes, so that they are saved and loaded like weights.
+
+    Args:
+        num_forests: how many.
+        num_trees: Z.
+        choice: what every tree answers before the first fit, `[1]` or `[1, A]`.
+    """
+
+    entry: Tensor
+    """`[J]`: which input entry a node asks for; any for a leaf."""
+    followers: Tensor
+    """`[J, 2]`: the next node where that entry is 0, and where it is 1; a leaf leads to itself."""
+    choice: Tensor
+    """`[J]` or `[J, A]`: what a leaf answers."""
+    roots: Tensor
+    """`[forests, Z]`: where each tree begins."""
+    depth: Tensor
+    """`[]`: steps from a root to the farthest leaf."""
+
+    def __init__(self, num_forests: int, num_trees: int, choice: Tensor):
+        super().__init__()
+        self.num_trees = num_trees
+        shapes = {"entry": (1,), "followers": (1, 2), "roots": (num_forests, num_trees), "depth": ()}
+        for name, shape in shapes.items():
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.long))
+        self.register_buffer("choice", choice)
+
+    def plant(self, grown: list[Tree]) -> None:
+        """Take over trees, forest by forest."""
+        sizes = np.array([len(tree.entry) for tree in grown])
+        roots = sizes.cumsum() - sizes
+        joined = {
+            "entry": np.concatenate([tree.entry for tree in grown]),
+            "followers": np.concatenate([tree.followers + root for tree, root in zip(grown, roots, strict=True)]),
+            "choice": np.concatenate([tree.choice for tree in grown]),
+            "roots": roots.reshape(-1, self.num_trees),
+            "depth": np.array(max(tree.depth for tree in grown)),
+        }
+        for name, values in joined.items():
+            buffer = getattr(self, name)
+            setattr(self, name, torch.from_numpy(values).to(buffer.device, buffer.dtype))
+
+    def leaves(self, entries: Tensor, node: Tensor) -> Tensor:
+        """The leaves `[B, *]` that entries `[B, E]` lead to from the roots `node` `[B, *]`."""
+        for _ in range(int(self.depth)):
+            # `take` costs a third of what indexing does.
+            node = self.followers.take(2 * node + entries.gather(1, self.entry.take(node)))
+        return node
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take over trees of any size."""
+        for name, buffer in self.named_buffers():
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=buffer.device))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class Forests(Trees):
+    """T forests: a leaf votes for a value of its target column, or with K for the copy.
 
     Args:
         inputs: the columns they see.
@@ -40,29 +103,15 @@ class Forests(nn.Module):
     """
 
     _sources: Tensor
-    entry: Tensor
-    """`[J]`: which input entry a node asks for; any for a leaf."""
-    followers: Tensor
-    """`[J, 2]`: the next node where that entry is 0, and where it is 1; a leaf leads to itself."""
-    choice: Tensor
-    """`[J]`: what a leaf votes for: a value, or K for the copy."""
-    roots: Tensor
-    """`[T * Z]`: where each tree begins, by target column."""
-    depth: Tensor
-    """`[]`: steps from a root to the farthest leaf."""
 
     def __init__(self, inputs: Categories, targets: Categories, num_trees: int):
-        super().__init__()
-        self.sizes, self.max_size, self.num_trees = inputs.sizes, targets.max_size, num_trees
+        super().__init__(len(targets), num_trees, torch.zeros(1, dtype=torch.long))
+        self.sizes, self.max_size = inputs.sizes, targets.max_size
         self.register_buffer("_sources", counterparts(inputs, targets), persistent=False)
         lacking = (self._sources < 0).tolist()
         self._happening = [column for column, lacks in enumerate(lacking) if lacks]
         self._others = [column for column, lacks in enumerate(lacking) if not lacks]
         self._happening_sizes = [targets.sizes[column] for column in self._happening]
-        # Before the first fit every tree is one leaf that votes for the first choice.
-        shapes = {"entry": (1,), "followers": (1, 2), "choice": (1,), "roots": (len(targets) * num_trees,), "depth": ()}
-        for name, shape in shapes.items():
-            self.register_buffer(name, torch.zeros(shape, dtype=torch.long))
 
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
         """Learn codes `[N, T]` from codes `[N, C]`; the same on every machine. Repeated rows count once."""
@@ -78,17 +127,7 @@ class Forests(nn.Module):
                 wanted = np.where(wanted == codes[:, source], self.max_size, wanted)
             asked = known if source >= 0 else known[:, : entries.shape[1]]
             grown += _grow(asked, wanted, self.num_trees, seed=column)
-        sizes = np.array([len(tree.entry) for tree in grown])
-        roots = sizes.cumsum() - sizes
-        joined = {
-            "entry": np.concatenate([tree.entry for tree in grown]),
-            "followers": np.concatenate([tree.followers + root for tree, root in zip(grown, roots, strict=True)]),
-            "choice": np.concatenate([tree.choice for tree in grown]),
-            "roots": roots,
-            "depth": np.array(max(tree.depth for tree in grown)),
-        }
-        for name, values in joined.items():
-            setattr(self, name, torch.from_numpy(values.astype(np.int64)).to(self.entry.device))
+        self.plant(grown)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Shares of votes `[B, T, K]` for every choice, for input codes `[B, C]`.
@@ -105,23 +144,57 @@ class Forests(nn.Module):
 
     def _votes(self, entries: Tensor, codes: Tensor, columns: list[int]) -> Tensor:
         """Shares of votes `[B, len(columns), K]` of these target columns' forests."""
-        node = self.roots.view(-1, self.num_trees)[columns].view(-1).expand(len(codes), -1)
-        for _ in range(int(self.depth)):
-            # `take` costs a third of what indexing does.
-            node = self.followers.take(2 * node + entries.gather(1, self.entry.take(node)))
-        choices = self.choice.take(node).unflatten(1, (-1, self.num_trees))
+        leaves = self.leaves(entries, self.roots[columns].view(-1).expand(len(codes), -1))
+        choices = self.choice.take(leaves).unflatten(1, (-1, self.num_trees))
         votes = torch.zeros(*choices.shape[:2], self.max_size + 1, device=codes.device)
         votes = votes.scatter_add_(2, choices, torch.ones_like(choices, dtype=votes.dtype)) / self.num_trees
         # Where there is nothing to copy no tree votes for it, so it does not matter what stands here.
         current = codes[:, self._sources[columns].clamp_min(0)].clamp_max(self.max_size - 1)
         return votes[..., :-1] + votes[..., -1:] * one_hot(current, self.max_size)
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Take over trees of any size."""
-        for name, buffer in self.named_buffers():
-            if prefix + name in state_dict:
-                setattr(self, name, torch.empty_like(state_dict[prefix + name], device=buffer.device))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+class Habits(Trees):
+    """p(action of the seat that does not learn | all else that holds): one forest that knows the partner's code, and
+    one that does not.
+
+    Args:
+        inputs: the columns of a state, both actions, `learner`, and `partner` where there are several.
+    """
+
+    def __init__(self, inputs: Categories):
+        actions = [column for column, key in enumerate(inputs.keys) if key == ACTION]
+        num_actions = inputs.sizes[actions[0]]
+        super().__init__(2, HABIT_NUM_TREES, torch.full((1, num_actions), 1 / num_actions))
+        self._actions, self.num_actions = actions, num_actions
+        self._learner = inputs.keys.index(LEARNER)
+        self._partner = inputs.keys.index(PARTNER) if PARTNER in inputs.keys else None
+        self._asked = [column for column in range(len(inputs)) if column not in self._actions]
+        self._sizes = inputs.sizes
+
+    def fit(self, codes: Tensor) -> None:
+        """Learn from codes `[N, C]`; the same on every machine. Every row counts: a habit is a matter of shares."""
+        codes = codes.cpu()
+        done = codes[:, self._actions].gather(1, 1 - codes[:, self._learner, None]).view(-1).numpy()
+        unknown = codes.clone()
+        if self._partner is not None:
+            unknown[:, self._partner] = self._sizes[self._partner]
+        grown: list[Tree] = []
+        for seed, known in enumerate((codes, unknown)):
+            entries = self._entries(known).numpy().astype(np.float32)
+            grown += _grow_habit(entries, done, self.num_actions, seed)
+        self.plant(grown)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Shares `[B, A]` for codes `[B, C]`, whose actions do not matter and whose partner may be masked."""
+        unknown = torch.zeros(len(codes), dtype=torch.long, device=codes.device)
+        if self._partner is not None:
+            unknown = (codes[:, self._partner] == self._sizes[self._partner]).long()
+        return self.choice[self.leaves(self._entries(codes), self.roots[unknown])].mean(dim=1)
+
+    def _entries(self, codes: Tensor) -> Tensor:
+        """One-hots of what is asked for; a masked column has none."""
+        blocks = [one_hot(codes[:, column], self._sizes[column] + 1)[:, :-1] for column in self._asked]
+        return torch.cat(blocks, dim=1)
 
 
 def _one_hots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -131,7 +204,7 @@ def _one_hots(codes: Tensor, sizes: Sequence[int]) -> Tensor:
 
 
 class Tree(NamedTuple):
-    """One tree's nodes, as `Forests` has them; node 0 is the root."""
+    """One tree's nodes, as `Trees` has them; node 0 is the root."""
 
     entry: np.ndarray
     followers: np.ndarray
@@ -144,13 +217,28 @@ def _grow(entries: np.ndarray, wanted: np.ndarray, num_trees: int, seed: int) ->
     if (wanted == wanted[0]).all():
         return [Tree(np.zeros(1), np.zeros((1, 2)), wanted[:1], 0)] * num_trees
     forest = ExtraTreesClassifier(num_trees, max_features=MAX_FEATURES, random_state=seed).fit(entries, wanted)
+    trees = [estimator.tree_ for estimator in forest.estimators_]
+    return [_tree(tree, forest.classes_[tree.value[:, 0].argmax(axis=1)]) for tree in trees]
+
+
+def _grow_habit(entries: np.ndarray, done: np.ndarray, num_actions: int, seed: int) -> list[Tree]:
+    """A forest whose leaves hold the shares of actions `done` `[N]`, as if each had seen one row more of them all."""
+    forest = ExtraTreesClassifier(
+        HABIT_NUM_TREES, max_features=HABIT_MAX_FEATURES, min_samples_leaf=HABIT_MIN_ROWS, random_state=seed
+    ).fit(entries, done)
     grown = []
     for estimator in forest.estimators_:
         tree = estimator.tree_
-        itself, is_leaf = np.arange(tree.node_count), tree.children_left < 0
-        followers = np.stack(
-            [np.where(is_leaf, itself, child) for child in (tree.children_left, tree.children_right)], axis=1
-        )
-        choice = forest.classes_[tree.value[:, 0].argmax(axis=1)]
-        grown.append(Tree(np.where(is_leaf, 0, tree.feature), followers, choice, tree.max_depth))
+        shares, count = np.zeros((tree.node_count, num_actions)), tree.n_node_samples[:, None]
+        shares[:, forest.classes_] = tree.value[:, 0] / tree.value[:, 0].sum(axis=1, keepdims=True)
+        grown.append(_tree(tree, (shares * count + 1 / num_actions) / (count + 1)))
     return grown
+
+
+def _tree(tree: Any, choice: np.ndarray) -> Tree:
+    """Scikit-learn's tree, with what its nodes answer."""
+    itself, is_leaf = np.arange(tree.node_count), tree.children_left < 0
+    followers = np.stack(
+        [np.where(is_leaf, itself, child) for child in (tree.children_left, tree.children_right)], axis=1
+    )
+    return Tree(np.where(is_leaf, 0, tree.feature), followers, choice, tree.max_depth)
