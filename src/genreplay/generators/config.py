@@ -90,7 +90,8 @@ class FactorisedConfig(MaskedConfig):
     """Which generator: `factorised`."""
 
     heads: str = "networks"
-    """What says what follows: `networks`, fitted by gradient, or `trees`, which learn a rule from fewer examples."""
+    """What says what follows: `networks`, fitted by gradient, or `trees`, which learn a rule from fewer examples. Trees
+    also say what a partner does, which else the diffusion does."""
     num_trees: int = 16
     """Trees for each next column, where heads are trees; the share of them that agree is the confidence."""
     ensemble_size: int = 3
