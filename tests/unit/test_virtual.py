@@ -101,6 +101,19 @@ def test_it_plays_as_each_partner_does_in_either_seat(generator):
         assert (answer - table[:, :, 1 - code]).abs().max() > 0.5
 
 
+def test_trees_that_know_the_partner_are_saved_and_loaded_and_rows_do_not_depend_on_each_other():
+    config = FactorisedConfig(width=8, heads="trees", num_fit_steps=1)
+    made, fresh = (FactorisedGenerator(config, CODEC, conditional=False) for _ in range(2))
+    fit(Fabric(accelerator="cpu", devices=1), made, rows(), None, seed=0)
+    fresh.load_state_dict(made.state_dict())
+    states = one_hot(torch.tensor([[0, 1], [2, 2]]), PLACES).flatten(1).float()
+    alone = [virtual_action_probabilities(made, CODEC, states[i : i + 1], torch.tensor([i]), 1) for i in (0, 1)]
+    for generator in (made, fresh):
+        both = virtual_action_probabilities(generator, CODEC, states, torch.tensor([0, 1]), 1)
+        assert torch.equal(both, torch.cat(alone))
+    assert (both > 0).all(), "nothing that may be done is said to be impossible"
+
+
 def test_without_a_code_it_is_all_of_them_together(generator):
     assert (asked(generator, None) - partner_table().mean(dim=2)).abs().mean() < 0.07
 
