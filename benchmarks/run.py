@@ -6,9 +6,9 @@
     python benchmarks/run.py --parts critic_updates machine --device cuda --seconds 60
 
 Each part runs in a process of its own, which tells its peak memory. Nothing else should run on the machine meanwhile.
-The JSON is written after every part, and keeps what it had of parts that are not measured now if that was with the same
-options: so --parts measures a part again alone, on the same machine. The table is of all that the JSON holds. A part
-that fails is named at the end, and the table is not written.
+The JSON is written after every part. With --parts it keeps what it had of the others, which must be of the same kind of
+device and as many threads: so a part is measured again alone, on the same machine. The table is of all that the JSON
+holds. A part that fails is named at the end, and the table is not written.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def run_part(name: str, options: argparse.Namespace) -> dict[str, Any]:
         command += ["--quick"] * options.quick
         environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads), "RL_LOGGING_LEVEL": "WARNING"}
         subprocess.run(command, env=environment, check=True)
-        return json.loads(file.read_text())
+        return {"seconds": options.seconds, **json.loads(file.read_text())}
 
 
 def number(value: float) -> str:
@@ -76,13 +76,13 @@ def table(lines: list[Record]) -> list[str]:
 def markdown(figures: dict[str, Any]) -> str:
     """All parts' tables."""
     told = figures["settings"]
-    what = f"Device `{told['device']}`, {told['threads']} thread(s) of torch, {told['seconds']:g} s a case"
+    what = f"Device `{told['device']}`, {told['threads']} thread(s) of torch"
     text = [what + (", **quick: a test of the benchmarks, no measurement**." if told["quick"] else ".")]
     for name, part in figures["parts"].items():
         memory = f"Peak memory {number(part['peak_memory_mib'])} MiB"
         if "peak_device_memory_mib" in part:
             memory += f", on the device {number(part['peak_device_memory_mib'])} MiB"
-        text += ["", f"### {PARTS[name]}", "", *table(part["records"]), "", memory + "."]
+        text += ["", f"### {PARTS[name]}", "", *table(part["records"]), "", f"{part['seconds']:g} s a case. {memory}."]
     return "\n".join(text)
 
 
@@ -100,11 +100,17 @@ def around_figures(page: Path) -> tuple[str, str]:
 
 
 def kept_parts(file: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
-    """The parts that an earlier run with the same settings left in `file`; none where there is no such file."""
+    """The parts that an earlier run with the same settings left in `file`; none where there is no such file.
+
+    Raises:
+        ValueError: its settings are others, so its parts would be lost.
+    """
     if file is None or not file.exists():
         return {}
     earlier = json.loads(file.read_text())
-    return earlier["parts"] if earlier["settings"] == settings else {}
+    if earlier["settings"] != settings:
+        raise ValueError(f"{file}: holds figures of {earlier['settings']}, not of {settings}; name another file")
+    return earlier["parts"]
 
 
 def main() -> int:
@@ -119,8 +125,12 @@ def main() -> int:
             around_figures(options.markdown)  # now, not after an hour of measuring
         except (OSError, ValueError) as error:
             parser.error(f"--markdown: {error}")
-    told = {key: getattr(options, key) for key in ("device", "threads", "seconds", "quick")}
-    figures: dict[str, Any] = {"settings": told, "parts": kept_parts(options.json, told)}
+    told = {key: getattr(options, key) for key in ("device", "threads", "quick")}
+    try:
+        kept = {} if set(options.parts) == set(PARTS) else kept_parts(options.json, told)
+    except ValueError as error:
+        parser.error(f"--json: {error}")
+    figures: dict[str, Any] = {"settings": told, "parts": kept}
     failed = []
     for name in options.parts:
         print(f"\n{PARTS[name]}", flush=True)

@@ -108,7 +108,8 @@ def test_parts_are_kept_that_were_measured_with_the_same_options(tmp_path: Path)
     assert kept_parts(None, settings) == kept_parts(file, settings) == {}
     file.write_text(json.dumps({"settings": settings, "parts": {"machine": {"records": []}}}))
     assert kept_parts(file, settings) == {"machine": {"records": []}}
-    assert kept_parts(file, settings | {"quick": True}) == {}
+    with pytest.raises(ValueError, match=r"holds figures of .*; name another file"):
+        kept_parts(file, settings | {"quick": True})
 
 
 def test_operations_of_a_block_are_those_of_its_products() -> None:

@@ -190,7 +190,7 @@ class EdmConfig:
     """Rows that go through the network together when sampling (twice as many with guidance)."""
     matmul_precision: str = "medium"
     """Of matrix products: `highest` is fp32; `high` may use TF32 and `medium` bfloat16 units where the hardware has
-    them, which makes fits and samples 1.4 times as fast on a CPU with such units."""
+    them, which makes fits and samples 1.2 to 1.8 times as fast on a CPU with such units (docs/performance.md)."""
 
     def __post_init__(self) -> None:
         for field in ("width", "num_blocks", "num_fit_steps", "batch_size", "sample_chunk_size"):
