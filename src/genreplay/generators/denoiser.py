@@ -100,7 +100,8 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, c_noise: Tensor, context: Tensor) -> Tensor:
         """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
 
-        Where `genreplay.precision` says so the blocks' products are in bfloat16; the stream between them stays in fp32.
+        Where `genreplay.precision` says so products are in bfloat16, but for the first layer's, whose rounding would
+        drown small noise; the stream stays in fp32.
         """
         stream = self.data(x) + context
         with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x)):
