@@ -27,6 +27,7 @@ WIDTHS = {OBSERVATION: 21, ACTION: 4, NEXT_OBSERVATION: 21, REWARD: 1}
 PLAIN, NUM_BLOCKS, NUM_ROWS = "plain loop", 2, 5000
 SEED = 0
 PRECISIONS = {"genreplay fp32": "highest", "genreplay matmul_precision=medium": "medium"}
+COMPILED = "genreplay compiled, medium"
 
 
 def codec() -> Codec:
@@ -34,7 +35,9 @@ def codec() -> Codec:
     return Codec(TransitionLayout(tuple(column for group in named for column in group)))
 
 
-def generator(width: int, num_steps: int, precision: str, chunk: int, guidance: float) -> EdmGenerator:
+def generator(
+    width: int, num_steps: int, precision: str, chunk: int, guidance: float, compiled: bool = False
+) -> EdmGenerator:
     config = EdmConfig(
         width=width,
         num_blocks=NUM_BLOCKS,
@@ -43,6 +46,7 @@ def generator(width: int, num_steps: int, precision: str, chunk: int, guidance: 
         guidance_scale=guidance,
         sample_chunk_size=chunk,
         matmul_precision=precision,
+        compile=compiled,
     )
     return EdmGenerator(config, codec(), conditional=True)
 
@@ -69,6 +73,7 @@ def of_width(width: int, settings: Settings) -> list[Record]:
             plain.train_step()
 
     trained = {name: generator(width, num_steps, precision, num_samples, 1.0) for name, precision in PRECISIONS.items()}
+    trained[COMPILED] = generator(width, num_steps, "medium", num_samples, 1.0, compiled=True)
     training: dict[str, Callable[[], object]] = {PLAIN: plain_steps}
     for name, one in trained.items():
         training[name] = lambda one=one: fit(fabric, one, rows, condition, SEED)

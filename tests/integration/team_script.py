@@ -84,7 +84,8 @@ def main(mode: str, out: Path, devices: int) -> None:
     else:
         part = Doomed if mode == "rank_1_raises" else EdmGenerator
         # In bfloat16 two halves of a batch round otherwise than the whole.
-        generator = part(EdmConfig(**options, matmul_precision="highest"), CODEC, conditional=True)
+        config = EdmConfig(**options, matmul_precision="highest", compile=mode == "work_compiled")
+        generator = part(config, CODEC, conditional=True)
     try:
         with Team(fabric, generator) as team:
             if fabric.global_rank > 0:

@@ -13,7 +13,7 @@ from genreplay.errors import UserError
 from genreplay.team import make_fabric
 
 SCRIPT = Path(__file__).with_name("team_script.py")
-TIME_LIMIT = 90  # seconds; a lost rank that is only noticed by the process group would take 1,800
+TIME_LIMIT = 300  # seconds; a lost rank that is only noticed by the process group would take 1,800
 
 
 def run(mode, out, devices):
@@ -45,10 +45,11 @@ def assert_ends(pid_file):
 
 
 @pytest.mark.slow
-def test_two_ranks_fit_and_draw_what_one_does_with_the_doubled_batch(tmp_path):
+@pytest.mark.parametrize("mode", ["work", "work_compiled"])
+def test_two_ranks_fit_and_draw_what_one_does_with_the_doubled_batch(tmp_path, mode):
     results = {}
     for devices in (1, 2):
-        done = run("work", tmp_path / f"{devices}.pt", devices)
+        done = run(mode, tmp_path / f"{devices}.pt", devices)
         assert done.returncode == 0, done.stderr
         results[devices] = torch.load(tmp_path / f"{devices}.pt", weights_only=True)
     one, two = results[1], results[2]

@@ -1,7 +1,7 @@
-"""Compiled and bfloat16 critic updates against the eager fp32 ones.
+"""Compiled and bfloat16 critic updates and fits of the generator against the eager fp32 ones.
 
 Most tests stop before the code generator (`traced`): what they hold to is the traced function and who holds its
-tensors. The last two run what the generator makes.
+tensors. The last ones run what the code generator makes.
 """
 
 import copy
@@ -14,10 +14,12 @@ import pytest
 import torch
 from test_discrete_redq_sac import make_agent as make_discrete_agent
 from test_discrete_redq_sac import make_block as make_discrete_block
+from test_edm import one_process, small, some_rows, weights
 from test_redq_sac import assert_same_state, make_agent, make_block, step
 
 from genreplay import precision
 from genreplay.errors import UserError
+from genreplay.generators.fitting import fit
 
 NUM_BLOCKS = 14
 """Of 3 updates: 42."""
@@ -72,6 +74,18 @@ def _items(weights):
     return first.items(), second.values()
 
 
+def fitted(conditional=True, num_steps=40, **options):
+    """A generator of width 16 after a fit, and the figures of the fit."""
+    generator = small(conditional, num_fit_steps=num_steps, **options)
+    condition = torch.linspace(0, 1, 64).unsqueeze(1) if conditional else None
+    return generator, fit(one_process(), generator, some_rows(), condition, seed=0)
+
+
+def assert_close_generators(first, second, atol):
+    """All weights, their averages and the scales of rows."""
+    torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=0, atol=atol)
+
+
 def _norm(tensors):
     return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
 
@@ -120,18 +134,50 @@ def test_agents_of_many_sizes_compile_in_one_process(traced):
         torch.testing.assert_close(*metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
+@pytest.mark.parametrize("conditional", [False, True])
+def test_a_compiled_fit_is_the_eager_one(traced, conditional):
+    eager, its_metrics = fitted(conditional)
+    compiled, metrics = fitted(conditional, compile=True)
+    assert_close_generators(compiled, eager, atol=1e-5)
+    assert metrics["loss_last"] == pytest.approx(its_metrics["loss_last"], rel=1e-5)
+
+
+def test_a_compiled_fit_takes_its_products_in_the_configured_precision(traced, monkeypatch):
+    monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
+    rough, _ = fitted(compile=True)
+    exact, _ = fitted(compile=True, matmul_precision="highest")
+    eager, _ = fitted()
+    rounding = (weights(exact) - weights(eager)).norm()
+    assert (weights(rough) - weights(eager)).norm() < 0.2 * rounding
+
+
+def test_generators_of_many_sizes_compile_in_one_process(traced):
+    for width in range(4, 16):
+        fits = [fitted(width=width, num_steps=3, compile=each)[1] for each in (True, False)]
+        assert fits[0]["loss_last"] == pytest.approx(fits[1]["loss_last"], rel=1e-5)
+
+
 def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
     message = "^agent.compile: is for critics on a CPU, and these are on meta; write false$"
     with pytest.raises(UserError, match=message):
         make_agent(compile=True)._compiled_updates(None, torch.zeros((), device="meta"))
 
 
-def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path):
-    code = "from test_redq_sac import make_agent, make_block, step; step(make_agent(compile=True), make_block())"
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        (
+            "from test_redq_sac import make_agent, make_block, step; step(make_agent(compile=True), make_block())",
+            "agent.compile: the critic updates",
+        ),
+        ("from test_compiled import fitted; fitted(compile=True)", "generator.compile: the generator's loss"),
+    ],
+)
+def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
     elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
     told = ran.stderr.strip().splitlines()[-1]
-    assert told.startswith("genreplay.errors.UserError: agent.compile: the critic updates cannot be compiled here (")
+    assert told.startswith(f"genreplay.errors.UserError: {what} cannot be compiled here (")
     assert told.endswith(
         "install a C++ compiler such as g++ (the environment variable CXX names another), or write false"
     )
@@ -157,3 +203,11 @@ def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkey
     compiled, metrics = trained(agent, compile=True, matmul_precision="medium")
     torch.testing.assert_close(compiled.critics.state_dict(), eager.critics.state_dict(), rtol=0, atol=5e-3)
     torch.testing.assert_close(metrics, its_metrics, rtol=0.05, atol=0.05, equal_nan=True)
+
+
+@pytest.mark.slow
+def test_generated_code_fits_the_same_generator():
+    eager, its_metrics = fitted(matmul_precision="highest")
+    compiled, metrics = fitted(compile=True, matmul_precision="highest")
+    assert_close_generators(compiled, eager, atol=1e-3)
+    assert metrics["loss_last"] == pytest.approx(its_metrics["loss_last"], rel=1e-3)

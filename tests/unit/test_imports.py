@@ -11,7 +11,7 @@ import genreplay
 
 ROOT = Path(genreplay.__file__).parent
 LEAVES = ("envs", "agents", "generators", "relevance")
-SHARED = {"errors", "precision", "seeding", "transition"}
+SHARED = {"compilation", "errors", "precision", "seeding", "transition"}
 """What a leaf package may import of genreplay beside itself."""
 HEAVY = (
     "torch",

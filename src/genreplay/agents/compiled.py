@@ -9,18 +9,16 @@ Shapes: K batches in a block, B rows in a batch, N critics.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch._dynamo import config as dynamo_config
-from torch._dynamo.exc import BackendCompilerFailed
 from torch.func import functional_call, grad
 
 from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics
+from genreplay.compilation import compiled_call
 from genreplay.errors import UserError
 from genreplay.precision import multiplies_bfloat16
 
@@ -78,7 +76,7 @@ class CompiledUpdates:
         moments = [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states]
         bfloat16 = multiplies_bfloat16(block.inputs)
         values, targets = [], []
-        with _many_variants(), _told_of_failure():
+        with compiled_call("agent.compile", "the critic updates"):
             for k in range(num_updates):
                 q, target = self._update(
                     weights, moving, *moments, block.at(k), temperature, step_sizes[k], root_biases[k], bfloat16
@@ -87,23 +85,6 @@ class CompiledUpdates:
                 targets.append(target)
         torch._foreach_add_([state["step"] for state in states], num_updates)
         return torch.stack(values, dim=1), torch.stack(targets)
-
-
-def _many_variants() -> Any:
-    """For agents of many sizes in one process: torch counts them together, and gives up after 8 of a function."""
-    return dynamo_config.patch(recompile_limit=256)
-
-
-@contextmanager
-def _told_of_failure() -> Iterator[None]:
-    try:
-        yield
-    except BackendCompilerFailed as error:
-        cause = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise UserError(
-            f"agent.compile: the critic updates cannot be compiled here ({cause}); install a C++ compiler such as g++ "
-            "(the environment variable CXX names another), or write false"
-        ) from error
 
 
 def _adam_state(adam: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:

@@ -46,7 +46,13 @@ def denoise(network: Denoiser, x: Tensor, sigma: Tensor, context: Tensor, sigma_
 
 
 def edm_loss(
-    network: Denoiser, rows: Tensor, noise: Tensor, sigma: Tensor, context: Tensor, sigma_data: float
+    network: Denoiser,
+    rows: Tensor,
+    noise: Tensor,
+    sigma: Tensor,
+    context: Tensor,
+    sigma_data: float,
+    bfloat16: bool | None = None,
 ) -> Tensor:
     """Mean squared error of the network's own target, unit weight at every noise level (EDM, equation 8).
 
@@ -59,11 +65,12 @@ def edm_loss(
         sigma: `[B, 1]`.
         context: what `network.embed` gave for the rows' conditions.
         sigma_data: standard deviation of y.
+        bfloat16: as in `Denoiser.forward`.
     """
     c = preconditioning(sigma, sigma_data)
     x = torch.addcmul(rows, noise, sigma)
     target = (rows - c.skip * x) / c.out
-    return F.mse_loss(network(c.inp * x, c.noise, context), target)
+    return F.mse_loss(network(c.inp * x, c.noise, context, bfloat16), target)
 
 
 class Denoiser(nn.Module):
@@ -97,14 +104,14 @@ class Denoiser(nn.Module):
         context = self.condition(condition)
         return context if keep is None else torch.where(keep, context, self.null_token)
 
-    def forward(self, x: Tensor, c_noise: Tensor, context: Tensor) -> Tensor:
+    def forward(self, x: Tensor, c_noise: Tensor, context: Tensor, bfloat16: bool | None = None) -> Tensor:
         """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
 
-        Where `genreplay.precision` says so products are in bfloat16, but for the first layer's, whose rounding would
-        drown small noise; the stream stays in fp32.
+        `bfloat16`: whether to take products in it, but for the first layer's, whose rounding would drown small noise;
+        None for what `genreplay.precision` says. The stream stays in fp32.
         """
         stream = self.data(x) + context
-        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x)):
+        with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x) if bfloat16 is None else bfloat16):
             stream = stream + self.noise(c_noise)
             for block in self.blocks:
                 stream = block(stream)

@@ -5,6 +5,8 @@ Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any, cast
 
 import torch
@@ -15,6 +17,7 @@ from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
 from genreplay.generators.normalizer import Normalizer
+from genreplay.precision import multiplies_bfloat16
 from genreplay.transition import REWARD, Codec
 
 
@@ -73,9 +76,15 @@ class EdmGenerator(Generator):
     def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
         """Denoising loss of a batch (EDM, equation 8)."""
         condition = self.condition_normalizer.normalize(batch["condition"]) if self.conditional else None
-        context = self.network.embed(condition, batch.get("keep"))
         rows = self.normalizer.normalize(batch["rows"])
-        return edm_loss(self.network, rows, batch["noise"], batch["sigma"], context, self.config.sigma_data)
+        draws = batch["noise"], batch["sigma"], batch.get("keep")
+        options = self.config.sigma_data, multiplies_bfloat16(rows)
+        if not self.config.compile:
+            return _loss(self.network, rows, condition, *draws, *options)
+        from genreplay.compilation import compiled_call  # torch's compiler takes long to import
+
+        with compiled_call("generator.compile", "the generator's loss"):
+            return _compiled_loss()(self.network, rows, condition, *draws, *options)
 
     def sample_chunk(
         self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
@@ -114,3 +123,24 @@ class EdmGenerator(Generator):
             return sampler.guide(clean[:num_rows], clean[num_rows:], scale) if guided else clean
 
         return estimate
+
+
+def _loss(
+    network: Denoiser,
+    rows: Tensor,
+    condition: Tensor | None,
+    noise: Tensor,
+    sigma: Tensor,
+    keep: Tensor | None,
+    sigma_data: float,
+    bfloat16: bool,
+) -> Tensor:
+    """Denoising loss of normalised rows and conditions."""
+    return edm_loss(network, rows, noise, sigma, network.embed(condition, keep), sigma_data, bfloat16)
+
+
+@cache
+def _compiled_loss() -> Callable[..., Tensor]:
+    """`_loss` with its derivative: what lies between the products is one pass through memory."""
+    compiled: Any = torch.compile(_loss, fullgraph=True, dynamic=False)
+    return compiled
