@@ -5,9 +5,10 @@ r"""Compares arms of an experiment by the area under their evaluation curves, wi
 
 Each arm is an MLflow experiment of its own with one finished run a seed, or an arm of an earlier `arms.csv` (NAME=FILE
 for a file with one arm, else NAME=FILE:ARM). The first arm is what the others are held against. The area under a curve
-is the mean of its evaluations, which all arms must have at the same env steps. Figures are interquartile means over
-seeds with 95 % intervals by the percentile bootstrap (Agarwal et al., 2021, section 4.1). Differences are of paired
-seeds where the arms have the same ones.
+is the mean of its evaluations, which all arms must have at the same env steps; --since leaves the first ones out of it
+(not out of `arms.csv`), and --largest takes the largest instead, which for a delay is the worst. Figures are
+interquartile means over seeds with 95 % intervals by the percentile bootstrap (Agarwal et al., 2021, section 4.1).
+Differences are of paired seeds where the arms have the same ones.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from __future__ import annotations
 import argparse
 import csv
 import math
+from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 from learning_curves import curves
@@ -59,14 +62,17 @@ def read_csv(place: str) -> Arm:
 
 
 def only(arm: Arm, last: float, seeds: set[int]) -> Arm:
-    """The evaluations up to env step `last` of some seeds, all if there are none; a round that passes a mark belongs to
-    it.
-    """
+    """Evaluations up to env step `last` of some seeds (none: all); a round that passes a mark belongs to it."""
     return {
         seed: {step: value for step, value in points.items() if step < last + SLACK}
         for seed, points in arm.items()
         if not seeds or seed in seeds
     }
+
+
+def since(arm: Arm, first: float) -> Arm:
+    """The evaluations from env step `first` on."""
+    return {seed: {step: value for step, value in points.items() if step >= first} for seed, points in arm.items()}
 
 
 def aligned(arm: Arm, marks: list[int]) -> Arm:
@@ -77,9 +83,9 @@ def aligned(arm: Arm, marks: list[int]) -> Arm:
     return {seed: dict(zip(marks, points.values(), strict=True)) for seed, points in arm.items()}
 
 
-def areas(arm: Arm) -> dict[int, float]:
-    """Mean over evaluations, by seed."""
-    return {seed: float(np.mean(list(points.values()))) for seed, points in sorted(arm.items())}
+def areas(arm: Arm, statistic: Callable[[list[float]], float] = mean) -> dict[int, float]:
+    """Mean over evaluations, or another statistic of them, by seed."""
+    return {seed: float(statistic(list(points.values()))) for seed, points in sorted(arm.items())}
 
 
 def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
@@ -128,6 +134,8 @@ def main() -> None:
     parser.add_argument("--metric", default="sparse_return")
     parser.add_argument("--uri", default="sqlite:///mlruns/mlflow.db")
     parser.add_argument("--until", type=float, default=math.inf, metavar="ENV_STEP", help="leave out what came later")
+    parser.add_argument("--since", type=float, default=0, metavar="ENV_STEP", help="compare what came from then on")
+    parser.add_argument("--largest", action="store_true", help="compare the largest evaluations, not the means")
     parser.add_argument("--seeds", type=int, nargs="*", default=(), help="only these (write them last)")
     arguments = parser.parse_args()
     client, rng = MlflowClient(arguments.uri), np.random.default_rng(0)
@@ -148,13 +156,15 @@ def main() -> None:
         writer.writerow(("arm", "seed", "env_step", "value"))
         for name, arm in arms.items():
             writer.writerows((name, seed, step, value) for seed in arm for step, value in arm[seed].items())
-    first = areas(next(iter(arms.values())))
-    print(f"| arm | seeds | area | 95 % | less {next(iter(arms))} | 95 % |\n|---|---|---|---|---|---|")
+    arms = {name: since(arm, arguments.since) for name, arm in arms.items()}
+    statistic, what = (max, "largest") if arguments.largest else (mean, "area")
+    first = areas(next(iter(arms.values())), statistic)
+    print(f"| arm | seeds | {what} | 95 % | less {next(iter(arms))} | 95 % |\n|---|---|---|---|---|---|")
     for name, arm in arms.items():
-        middle, low, high = interval(np.array(list(areas(arm).values())), rng)
+        middle, low, high = interval(np.array(list(areas(arm, statistic).values())), rng)
         line = f"| {name} | {len(arm)} | {middle:.1f} | {low:.1f} to {high:.1f} |"
         if arm is not next(iter(arms.values())):
-            middle, low, high = difference(first, areas(arm), rng)
+            middle, low, high = difference(first, areas(arm, statistic), rng)
             line += f" {middle:+.1f} | {low:+.1f} to {high:+.1f} |"
         else:
             line += " | |"

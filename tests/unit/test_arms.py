@@ -18,13 +18,16 @@ def rng():
 
 
 def test_an_area_is_the_mean_of_the_evaluations(arms) -> None:
-    assert arms.areas({3: {100: 1.0, 200: 3.0}, 1: {100: 0.0, 200: 10.0}}) == {1: 5.0, 3: 2.0}
+    arm = {3: {100: 1.0, 200: 3.0}, 1: {100: 0.0, 200: 10.0}}
+    assert arms.areas(arm) == {1: 5.0, 3: 2.0}
+    assert arms.areas(arm, max) == {1: 10.0, 3: 3.0}
 
 
 def test_evaluations_are_cut_where_a_round_may_be_late(arms) -> None:
     arm = {0: {2504: 1.0, 5000: 2.0, 7504: 3.0}, 1: {2504: 4.0, 5000: 5.0, 7504: 6.0}}
     assert arms.only(arm, 2500, set()) == {0: {2504: 1.0}, 1: {2504: 4.0}}
     assert arms.only(arm, float("inf"), {1}) == {1: arm[1]}
+    assert arms.since(arm, 5000) == {0: {5000: 2.0, 7504: 3.0}, 1: {5000: 5.0, 7504: 6.0}}
 
 
 def test_arms_are_compared_at_the_same_steps_up_to_a_round(arms) -> None:
@@ -53,6 +56,9 @@ def test_arms_come_back_from_their_table(arms, tmp_path, monkeypatch, capsys) ->
     monkeypatch.setattr(sys, "argv", command)
     arms.main()
     assert "| b | 4 | 23.5 | " in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", [*command, "--since", "15", "--largest"])
+    arms.main()
+    assert "| b | 4 | 28.5 | " in capsys.readouterr().out
     assert arms.read_csv(f"{folder / 'arms.csv'}:b") == arms.read_csv(f"{table}:more")
     assert (folder / "arms.png").stat().st_size > 1000
 
