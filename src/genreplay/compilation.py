@@ -1,10 +1,12 @@
-"""What a call of a function that `torch.compile` made needs around it."""
+"""`torch.compile` with room for many variants, and one clear line where there is no compiler."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
+import torch
 from torch._dynamo import config as dynamo_config
 from torch._dynamo.exc import BackendCompilerFailed
 
@@ -13,24 +15,33 @@ from genreplay.errors import UserError
 MAX_VARIANTS = 256
 """Of one function, for networks of many sizes in one process: torch counts them together, and gives up after 8."""
 
+P = ParamSpec("P")
+R = TypeVar("R")
 
-@contextmanager
-def compiled_call(option: str, what: str) -> Iterator[None]:
-    """Around the call, which compiles when it is the first of its kind.
+
+def compiled(function: Callable[P, R], option: str, what: str) -> Callable[P, R]:
+    """`function` as one piece of generated code for each shape of its arguments, made when it is first called with it.
 
     Args:
+        function: on tensors, without branches on their values.
         option: the key in the config that asked for it.
-        what: is compiled, in the plural.
+        what: the function is, for whoever is told that it cannot be compiled.
 
     Raises:
-        UserError: it cannot be compiled here.
+        UserError: in a call: it cannot be compiled here.
     """
-    with dynamo_config.patch(recompile_limit=MAX_VARIANTS):
+    dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, MAX_VARIANTS)
+    generated: Any = torch.compile(function, fullgraph=True, dynamic=False)
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            yield
+            return generated(*args, **kwargs)
         except BackendCompilerFailed as error:
             cause = str(error.__cause__ or error).strip().partition("\n")[0]
             raise UserError(
                 f"{option}: {what} cannot be compiled here ({cause}); install a C++ compiler such as g++ "
                 "(the environment variable CXX names another), or write false"
             ) from error
+
+    return call

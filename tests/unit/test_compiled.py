@@ -168,7 +168,7 @@ def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
     [
         (
             "from test_redq_sac import make_agent, make_block, step; step(make_agent(compile=True), make_block())",
-            "agent.compile: the critic updates",
+            "agent.compile: the critic update",
         ),
         ("from test_compiled import fitted; fitted(compile=True)", "generator.compile: the generator's loss"),
     ],

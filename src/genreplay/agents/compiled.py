@@ -10,7 +10,6 @@ Shapes: K batches in a block, B rows in a batch, N critics.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch.func import functional_call, grad
 
 from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics
-from genreplay.compilation import compiled_call
+from genreplay.compilation import compiled
 from genreplay.errors import UserError
 from genreplay.precision import multiplies_bfloat16
 
@@ -76,13 +75,12 @@ class CompiledUpdates:
         moments = [state["exp_avg"] for state in states], [state["exp_avg_sq"] for state in states]
         bfloat16 = multiplies_bfloat16(block.inputs)
         values, targets = [], []
-        with compiled_call("agent.compile", "the critic updates"):
-            for k in range(num_updates):
-                q, target = self._update(
-                    weights, moving, *moments, block.at(k), temperature, step_sizes[k], root_biases[k], bfloat16
-                )
-                values.append(q)
-                targets.append(target)
+        for k in range(num_updates):
+            q, target = self._update(
+                weights, moving, *moments, block.at(k), temperature, step_sizes[k], root_biases[k], bfloat16
+            )
+            values.append(q)
+            targets.append(target)
         torch._foreach_add_([state["step"] for state in states], num_updates)
         return torch.stack(values, dim=1), torch.stack(targets)
 
@@ -139,5 +137,4 @@ def _compiled_update(
             slow.lerp_(weight, target_update_rate)
         return q, target
 
-    compiled: Any = torch.compile(update, fullgraph=True, dynamic=False)
-    return compiled
+    return compiled(update, "agent.compile", "the critic update")

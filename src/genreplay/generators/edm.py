@@ -5,8 +5,6 @@ Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any, cast
 
 import torch
@@ -42,6 +40,11 @@ class EdmGenerator(Generator):
         kind = cast(Any, config.normalization)
         self.normalizer = Normalizer(codec.width, kind, torch.tensor(raw, dtype=torch.bool))
         self.condition_normalizer = Normalizer(1, kind)
+        self._loss = _loss
+        if config.compile:
+            from genreplay.compilation import compiled  # torch's compiler takes long to import
+
+            self._loss = compiled(_loss, "generator.compile", "the generator's loss")
         self.set_network()
 
     @property
@@ -79,12 +82,7 @@ class EdmGenerator(Generator):
         rows = self.normalizer.normalize(batch["rows"])
         draws = batch["noise"], batch["sigma"], batch.get("keep")
         options = self.config.sigma_data, multiplies_bfloat16(rows)
-        if not self.config.compile:
-            return _loss(self.network, rows, condition, *draws, *options)
-        from genreplay.compilation import compiled_call  # torch's compiler takes long to import
-
-        with compiled_call("generator.compile", "the generator's loss"):
-            return _compiled_loss()(self.network, rows, condition, *draws, *options)
+        return self._loss(self.network, rows, condition, *draws, *options)
 
     def sample_chunk(
         self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
@@ -137,10 +135,3 @@ def _loss(
 ) -> Tensor:
     """Denoising loss of normalised rows and conditions."""
     return edm_loss(network, rows, noise, sigma, network.embed(condition, keep), sigma_data, bfloat16)
-
-
-@cache
-def _compiled_loss() -> Callable[..., Tensor]:
-    """`_loss` with its derivative: what lies between the products is one pass through memory."""
-    compiled: Any = torch.compile(_loss, fullgraph=True, dynamic=False)
-    return compiled
