@@ -1,9 +1,10 @@
-# `make fit` sets everything up and trains a traffic-signal controller; `make test` checks everything; `make bench`
-# measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
+# `make fit` sets everything up and trains a traffic-signal controller; `make test` checks everything, WORKERS tests at a
+# time; `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 CONFIG ?= conf/sumo_pgr.yaml
+WORKERS ?= 2
 
 .PHONY: fit test bench lint format env clean
 
@@ -11,8 +12,8 @@ fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
 
 bench: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
