@@ -190,7 +190,7 @@ class EdmConfig:
     """Rows that go through the network together when sampling (twice as many with guidance)."""
     matmul_precision: str = "medium"
     """Of matrix products: `highest` is fp32; `high` may use TF32 and `medium` bfloat16 units where the hardware has
-    them, which makes fits and samples 1.2 to 1.8 times as fast on a CPU with such units (docs/performance.md)."""
+    them, which makes fits and samples 1.2 to 2 times as fast on a CPU with such units (docs/performance.md)."""
     compile: bool = False
     """Compile the loss and its derivative: faster fits, after a first step that takes from seconds to a minute. Needs a
     C++ compiler such as g++."""
