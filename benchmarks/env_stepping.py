@@ -69,9 +69,9 @@ def write_traffic(folder: Path, seconds: int):
 def bare(seconds: int, folder: Path) -> tuple[float, int]:
     import libsumo
 
+    from genreplay.common.seeding import derive_seed
     from genreplay.envs.sumo.actions import Signal, plan, timing_of
     from genreplay.envs.sumo.intersection import yellow_state
-    from genreplay.seeding import derive_seed
 
     net_file, route_file, intersection = write_traffic(folder, seconds)
     timing = timing_of(scenario_config(seconds), len(intersection.greens), intersection.yellow_time)

@@ -115,7 +115,7 @@ def product_call(width: int, device: str, precision: str) -> Callable[[], object
 
     Of bfloat16 matrices where the package would cast them to it.
     """
-    from genreplay.precision import matmul_precision, multiplies_bfloat16
+    from genreplay.common.precision import matmul_precision, multiplies_bfloat16
 
     left, right = torch.randn(width, width, device=device), torch.randn(width, width, device=device)
     with matmul_precision(precision):

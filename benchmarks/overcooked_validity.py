@@ -21,11 +21,11 @@ import torch
 from tensordict import TensorDict
 
 from genreplay.build import build_generator, build_world
+from genreplay.common.seeding import derive_seed
 from genreplay.config import load
 from genreplay.distances import coverage
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.seeding import derive_seed
 from genreplay.team import Team, make_fabric
 from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, REWARD, TERMINATED, Codec
 

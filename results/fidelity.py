@@ -27,10 +27,10 @@ import numpy as np
 from tensordict.nn import TensorDictModule
 
 from genreplay import checkpoint, runs
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
 from genreplay.envs.overcooked.partners import NUM_UNIFORMS, Scene
-from genreplay.errors import UserError
 from genreplay.evaluate import act
 from genreplay.options import seeds
 from genreplay.partners import PartneredWorld

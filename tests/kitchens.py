@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layouts import read_layout, shipped_layouts
 from genreplay.envs.overcooked.package import gridworld, overcooked
-from genreplay.errors import UserError
 
 HUMAN_LAYOUTS = (
     "cramped_room",

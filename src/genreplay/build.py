@@ -7,8 +7,9 @@ from lightning import Fabric
 
 from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection, OverlappedCollection
+from genreplay.common.errors import UserError
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.base import World
-from genreplay.errors import UserError
 from genreplay.evaluate import Evaluator
 from genreplay.generators.base import Generator
 from genreplay.generators.factorised import FactorisedGenerator
@@ -16,7 +17,6 @@ from genreplay.loop import Parts
 from genreplay.registry import entry
 from genreplay.replay import MixedReplay
 from genreplay.schema import ExperimentConfig
-from genreplay.seeding import derive_seed
 from genreplay.synthesis import Synthesis
 from genreplay.team import Team
 from genreplay.transition import ACTION, OBSERVATION, Codec

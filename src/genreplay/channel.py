@@ -23,7 +23,7 @@ from typing import Any
 
 from lightning.fabric import Fabric
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 GRACE_SECONDS = 15.0
 """How long a process may take to notice another's failure, or to clean up after its own, before it is ended."""

@@ -32,7 +32,7 @@ from safetensors.torch import load_file, save_file
 from tensordict import TensorDict, TensorDictBase, is_tensor_collection
 
 from genreplay import __version__
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 FORMAT = 2
 MANIFEST = "manifest.json"

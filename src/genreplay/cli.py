@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from genreplay import __version__, clone, crossplay, junction
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.options import add_command, add_policy, named_uri, number, policy_folder, seeds, words
 
 EPILOG = """examples:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.cache import clone_file, human_folder
 from genreplay.envs.overcooked.config import SPLITS
-from genreplay.errors import UserError
 from genreplay.options import add_command
 
 
@@ -34,10 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     layout, split = arguments.layout, arguments.split
     path = clone_file(layout, split) if arguments.output is None else Path(arguments.output)
     from genreplay.cloning import NUM_STEPS, fit_clone, write_clone
+    from genreplay.common.progress import Bars
     from genreplay.envs.overcooked.human import human_play
     from genreplay.envs.overcooked.kitchen import Kitchen
     from genreplay.envs.overcooked.layouts import read_layout
-    from genreplay.progress import Bars
 
     with Bars(NUM_STEPS, what="steps") as bars:
         bars.line(f"reading the play of {layout}, {split}")

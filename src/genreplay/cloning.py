@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn.functional import nll_loss
 
 from genreplay.agents.actor import CategoricalActor
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.human import HumanPlay
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY, Kitchen
-from genreplay.errors import UserError
 
 HIDDEN_WIDTH, NUM_HIDDEN_LAYERS = 64, 2
 NUM_STEPS = 4000

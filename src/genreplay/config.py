@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genreplay import registry
-from genreplay.errors import FieldError, UserError
+from genreplay.common.errors import FieldError, UserError
 from genreplay.schema import DEFAULT_PARTS, NO_EFFECT, ExperimentConfig
 
 logger = logging.getLogger("genreplay")

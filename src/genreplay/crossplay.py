@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.errors import UserError
 from genreplay.options import add_command, named_uri, seeds, words
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def play_all(world: World, policies: Sequence[TensorDictModule], episode_seeds: 
     """`[R, R, S]`: sparse return of every policy as cook 0 with every policy as cook 1; the same numbers each time."""
     import numpy as np
 
-    from genreplay.progress import Bars
+    from genreplay.common.progress import Bars
 
     returns = np.zeros((len(policies), len(policies), len(episode_seeds)))
     with Bars(len(policies) ** 2, what="pairs") as bars:

@@ -14,8 +14,8 @@ import torch
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import BatchedEnv, World
-from genreplay.errors import UserError
 
 Episode = dict[str, float]
 """One episode's figures: `seed`, `return`, `num_decisions` and the environment's own metrics."""

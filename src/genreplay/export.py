@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genreplay import __version__, checkpoint
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.policy import LoadedPolicy, load_policy
 from genreplay.transition import OBSERVATION, TransitionLayout
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from tensordict.nn import TensorDictModule
 
 from genreplay import figures, tracking
+from genreplay.common.errors import UserError
+from genreplay.common.progress import Bars, log_above
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.base import NO_SETTINGS, Found, NamedDemand, Try, World
-from genreplay.errors import UserError
-from genreplay.progress import Bars, log_above
-from genreplay.seeding import derive_seed
 from genreplay.trials import POLICY, Crew, Trial
 from genreplay.verdict import Verdict, with_unit
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.errors import UserError
 from genreplay.options import add_command
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 
 def add_command(

@@ -15,6 +15,7 @@ from genreplay import checkpoint
 from genreplay.agents.actor import CategoricalActor
 from genreplay.build import build_agent, build_generator
 from genreplay.cloning import read_clone
+from genreplay.common.errors import UserError
 from genreplay.config import from_yaml
 from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig, PartnerName
@@ -23,7 +24,6 @@ from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.partners import Partner, Scene, choose
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.errors import UserError
 from genreplay.generators.masked import MaskedGenerator
 from genreplay.schema import ExperimentConfig
 from genreplay.transition import Codec

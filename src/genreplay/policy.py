@@ -11,9 +11,9 @@ from tensordict.nn import TensorDictModule
 
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_world
+from genreplay.common.errors import UserError
 from genreplay.config import load
 from genreplay.envs.base import World
-from genreplay.errors import UserError
 from genreplay.schema import ExperimentConfig
 
 

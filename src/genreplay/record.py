@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.tracking import SQLITE, connect, find_run, local_path, local_root, store_errors
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 KINDS = ("env", "agent", "generator", "relevance")
 

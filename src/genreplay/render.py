@@ -14,11 +14,11 @@ from PIL import Image
 
 from genreplay import checkpoint
 from genreplay.build import build_world
+from genreplay.common.errors import UserError
+from genreplay.common.progress import Bars
 from genreplay.config import load
 from genreplay.envs.base import Shot
-from genreplay.errors import UserError
 from genreplay.policy import LoadedPolicy, load_policy
-from genreplay.progress import Bars
 
 FRAME_MILLISECONDS = 100
 """How long a picture of a film is shown."""

@@ -18,11 +18,11 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 from genreplay import figures
+from genreplay.common.errors import UserError
+from genreplay.common.progress import Bars
 from genreplay.diagnostics import Diagnosis
 from genreplay.envs.base import World
-from genreplay.errors import UserError
 from genreplay.evaluate import Evaluation
-from genreplay.progress import Bars
 from genreplay.schedule import Counters
 from genreplay.tracking import Tracker
 from genreplay.transition import DURATION, REWARD

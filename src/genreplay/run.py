@@ -12,12 +12,12 @@ import torch
 
 from genreplay import checkpoint, snapshot
 from genreplay.build import build_generator, build_parts, build_world
+from genreplay.common.progress import Bars, log_above
+from genreplay.common.seeding import derive_seed
 from genreplay.config import to_yaml
 from genreplay.loop import Loop
-from genreplay.progress import Bars, log_above
 from genreplay.report import BASELINE_NAME, Report
 from genreplay.schema import ExperimentConfig
-from genreplay.seeding import derive_seed
 from genreplay.team import Team, make_fabric
 from genreplay.tracking import Tracker
 from genreplay.transition import Codec

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.tracking import (
     CHECKPOINTS,
     SQLITE,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from genreplay import registry
-from genreplay.errors import require
+from genreplay.common.errors import require
 
 DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relevance": "none"}
 """The parts of a run whose files name none."""

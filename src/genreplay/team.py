@@ -29,7 +29,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
 from genreplay.channel import Hub, Link, Message, RankError, failure_message, open_channel
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.fitting import OnProgress, fit
 

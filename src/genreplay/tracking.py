@@ -26,7 +26,7 @@ from urllib.request import url2pathname
 import yaml
 from filelock import FileLock
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.schema import TrackingConfig
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 Key = str | tuple[str, str]
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from tensordict.nn import TensorDictModule
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import NO_SETTINGS, BatchedEnv, World
-from genreplay.errors import UserError
 from genreplay.evaluate import MAX_ATTEMPTS, Episode, act
 
 POLICY = "policy"

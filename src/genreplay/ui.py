@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from genreplay import tracking
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 
 def serve(uri: str, port: int) -> NoReturn:

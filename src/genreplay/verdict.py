@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import NamedDemand, World
-from genreplay.errors import UserError
 from genreplay.evaluate import Episode
 from genreplay.trials import POLICY, Trial
 

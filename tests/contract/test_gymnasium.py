@@ -5,10 +5,10 @@ import torch
 from gymnasium.spaces import Box
 from torchrl.envs.utils import check_env_specs
 
+from genreplay.common.errors import FieldError, UserError
 from genreplay.diagnostics import diagnose
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld
-from genreplay.errors import FieldError, UserError
 from genreplay.transition import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Codec
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from kitchens import HUMAN_LAYOUTS, Package, assert_same_step, supported
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.grid import LosslessGrid
 from genreplay.envs.overcooked.human import LAYOUTS, SHA256, human_play
 from genreplay.envs.overcooked.kitchen import INTERACT, Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.package import overcooked
-from genreplay.errors import UserError
 
 BOTH = [(name, dynamics) for name in HUMAN_LAYOUTS for dynamics in ("old", "new")]
 

@@ -9,6 +9,7 @@ from tensordict import TensorDict
 
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_generator, build_world
+from genreplay.common.errors import UserError
 from genreplay.config import from_yaml, to_yaml
 from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS
 from genreplay.envs.overcooked.config import OvercookedConfig
@@ -17,7 +18,6 @@ from genreplay.envs.overcooked.kitchen import STAY, Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.package import overcooked
 from genreplay.envs.overcooked.partners import Scene
-from genreplay.errors import UserError
 from genreplay.generators.fitting import fit
 from genreplay.partners import PartneredWorld
 from genreplay.transition import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER, Codec

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torchrl.envs.utils import check_env_specs
 
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
-from genreplay.seeding import derive_seed
 from genreplay.transition import NEXT_OBSERVATION, OBSERVATION, REWARD, Codec
 
 MODES = ["phase_duration", "duration", "cycle"]

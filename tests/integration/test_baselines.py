@@ -6,11 +6,11 @@ import os
 import numpy as np
 import pytest
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.baselines.table import BASELINES
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
-from genreplay.errors import UserError
 
 SECONDS = 600
 WE = 2

@@ -6,10 +6,10 @@ import torch
 from tensordict.nn import TensorDictModule
 from torch import nn
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import Step
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld
-from genreplay.errors import UserError
 from genreplay.evaluate import MAX_ATTEMPTS, Evaluator
 
 

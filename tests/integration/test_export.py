@@ -16,13 +16,13 @@ import torch
 from saved import save_untrained
 
 from genreplay import cli
+from genreplay.common.errors import UserError
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import plan
 from genreplay.envs.sumo.demand import Demand
 from genreplay.envs.sumo.scenarios import resolve
-from genreplay.errors import UserError
 from genreplay.export import CARD, MODEL, export, observations
 from genreplay.policy import load_policy
-from genreplay.seeding import derive_seed
 
 pytest.importorskip("onnxscript", reason="needs genreplay[export]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]")

@@ -10,7 +10,7 @@ from tensordict import TensorDict
 
 from genreplay import checkpoint, cli, config
 from genreplay.build import build_agent, build_world
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.judge import NUM_SEARCH_EPISODES
 from genreplay.policy import load_policy
 from genreplay.tracking import Tracker

@@ -15,9 +15,9 @@ from test_fit import REPOSITORY, assert_same, genreplay, interrupt_after, last_c
 
 from genreplay.agents.actor import Actor, ActorPolicy
 from genreplay.collect import Collection, OverlappedCollection
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
-from genreplay.seeding import derive_seed
 
 NUM_WORKERS, WARMUP, NUM_DECISIONS = 2, 4, 12
 SMOKE = [

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.intersection import cleared_state, yellow_state
 from genreplay.envs.sumo.scenarios import resolve
 from genreplay.envs.sumo.tripinfo import read_trips
 from genreplay.envs.sumo.world import SumoWorld
-from genreplay.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.team import make_fabric
 
 SCRIPT = Path(__file__).with_name("team_script.py")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay import precision
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
+from genreplay.common import precision
 
 GAIN, ACTION_COST, GAMMA, PERIOD = 0.5, 0.5, 0.9, 30.0
 K, B, NUM_BLOCKS = 20, 64, 200

@@ -15,7 +15,7 @@ import torch
 from tensordict import NonTensorData, TensorDict
 
 from genreplay import checkpoint
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from genreplay import __version__, checkpoint, cli, config
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 

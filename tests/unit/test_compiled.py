@@ -17,8 +17,8 @@ from test_discrete_redq_sac import make_block as make_discrete_block
 from test_edm import one_process, small, some_rows, weights
 from test_redq_sac import assert_same_state, make_agent, make_block, step
 
-from genreplay import precision
-from genreplay.errors import UserError
+from genreplay.common import precision
+from genreplay.common.errors import UserError
 from genreplay.generators.fitting import fit
 
 NUM_BLOCKS = 14
@@ -177,7 +177,7 @@ def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
     elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
     told = ran.stderr.strip().splitlines()[-1]
-    assert told.startswith(f"genreplay.errors.UserError: {what} cannot be compiled here (")
+    assert told.startswith(f"genreplay.common.errors.UserError: {what} cannot be compiled here (")
     assert told.endswith(
         "install a C++ compiler such as g++ (the environment variable CXX names another), or write false"
     )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from genreplay import config, registry
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.schema import DEFAULT_PARTS, ExperimentConfig
 
 CONF = Path(__file__).parents[2] / "conf"

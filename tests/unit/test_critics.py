@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from genreplay import precision
 from genreplay.agents import fused_mlp
 from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.common import precision
 
 
 def separate(critics, i, use_layer_norm):

@@ -10,9 +10,9 @@ from PIL import Image
 from saved import save_untrained
 
 from genreplay import cli
+from genreplay.common.seeding import derive_seed
 from genreplay.crossplay import play, play_all, summaries
 from genreplay.policy import load_policy
-from genreplay.seeding import derive_seed
 
 CONFIG = """
 seed: {seed}

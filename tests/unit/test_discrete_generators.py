@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 
-from genreplay.errors import FieldError
+from genreplay.common.errors import FieldError
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import EdmConfig, FactorisedConfig, MaskedConfig
 from genreplay.generators.edm import EdmGenerator

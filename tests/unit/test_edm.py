@@ -6,8 +6,8 @@ import torch
 from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
-from genreplay import precision
-from genreplay.errors import FieldError, UserError
+from genreplay.common import precision
+from genreplay.common.errors import FieldError, UserError
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss, preconditioning
 from genreplay.generators.edm import EdmGenerator

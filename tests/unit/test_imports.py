@@ -11,7 +11,7 @@ import genreplay
 
 ROOT = Path(genreplay.__file__).parent
 LEAVES = ("envs", "agents", "generators", "relevance")
-SHARED = {"compilation", "errors", "precision", "seeding", "transition"}
+SHARED = {"common", "transition", "transitions"}
 """What a leaf package may import of genreplay beside itself."""
 HEAVY = (
     "torch",
@@ -35,7 +35,7 @@ LIGHT_MODULES = [
     "genreplay",
     "genreplay.cli",
     "genreplay.config",
-    "genreplay.errors",
+    "genreplay.common.errors",
     "genreplay.registry",
     "genreplay.runs",
     "genreplay.schema",

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.generators.categorical import Categories, Embedding, split_columns
 from genreplay.generators.masked_diffusion import ColumnLogits, MaskedNetwork, draw_mask, masked_loss, unmask
 from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD, Codec, Column, TransitionLayout

@@ -11,6 +11,7 @@ from tensordict import TensorDict
 from torch.nn.functional import one_hot
 
 from genreplay import checkpoint, cli
+from genreplay.common.errors import UserError
 from genreplay.envs.base import Shot
 from genreplay.envs.overcooked.artist import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, HELD, ONION, PLAYER_COLUMNS
@@ -19,7 +20,6 @@ from genreplay.envs.overcooked.film import Poster, Story, picture_transitions
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.errors import UserError
 from genreplay.policy import load_policy
 from genreplay.transition import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 

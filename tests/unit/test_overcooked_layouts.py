@@ -2,10 +2,10 @@
 
 import pytest
 
+from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layouts import read_layout, shipped_layouts
-from genreplay.errors import FieldError, UserError
 
 GOOD = ["XXPXX", "O  2O", "X1  X", "XDXSX"]
 

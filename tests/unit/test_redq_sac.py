@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
-from genreplay.errors import FieldError
+from genreplay.common.errors import FieldError
 
 OBS, ACT, B = 5, 2, 16
 

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from genreplay import config, registry
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 ENTRIES = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
 

@@ -5,7 +5,7 @@ import torch
 from tensordict import TensorDict
 
 import genreplay.relevance.base as base
-from genreplay.errors import FieldError
+from genreplay.common.errors import FieldError
 from genreplay.relevance.config import CuriosityConfig, NoveltyConfig, RewardConfig, TdErrorConfig
 from genreplay.relevance.curiosity import Curiosity
 from genreplay.relevance.novelty import Novelty, RunningNormalizer

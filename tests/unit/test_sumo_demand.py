@@ -4,6 +4,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.demand import (
     TIDAL_SHARE,
@@ -17,7 +18,6 @@ from genreplay.envs.sumo.intersection import read_intersection
 from genreplay.envs.sumo.profiles import parse_profile
 from genreplay.envs.sumo.routes import count_vehicles, scale_routes
 from genreplay.envs.sumo.scenarios import resolve
-from genreplay.errors import UserError
 
 
 def demand(config: DemandConfig, scenario="2way", **settings):

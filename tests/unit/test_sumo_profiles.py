@@ -2,9 +2,9 @@ import re
 
 import pytest
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.profiles import Profile, default_demands, is_in_range, parse_profile
-from genreplay.errors import UserError
 
 CONFIG = DemandConfig(flow_range=[1000.0, 2000.0], scale_range=[0.75, 1.1])
 

@@ -11,11 +11,11 @@ from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
 from genreplay.build import build_generator, build_synthesis, build_world
 from genreplay.collect import Collection
+from genreplay.common.errors import UserError
 from genreplay.config import load
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.errors import UserError
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from genreplay import runs, tracking
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.schema import TrackingConfig
 from genreplay.tracking import Tracker, connect, flatten, store_uri
 

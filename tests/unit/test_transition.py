@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensordict import TensorDict
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.transition import (
     ACTION,
     DONE,

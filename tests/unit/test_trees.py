@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genreplay.errors import FieldError
+from genreplay.common.errors import FieldError
 from genreplay.generators.categorical import Categories
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator

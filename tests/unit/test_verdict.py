@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from scipy import stats
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import NamedDemand, World
-from genreplay.errors import UserError
 from genreplay.trials import POLICY, Trial
 from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean, interval
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax
 
-from genreplay.precision import multiplies_bfloat16
+from genreplay.common.precision import multiplies_bfloat16
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 """Limits of the Gaussian's log deviation before the tanh (Haarnoja et al., 2018)."""
@@ -25,7 +25,7 @@ def _relu_network(in_width: int, out_width: int, hidden_width: int, num_hidden_l
 
 
 def _outputs(network: nn.Sequential, inputs: Tensor) -> Tensor:
-    """`network(inputs)`, where `genreplay.precision` says so with the hidden layers' products in bfloat16."""
+    """`network(inputs)`, where `genreplay.common.precision` says so with the hidden layers' products in bfloat16."""
     if not multiplies_bfloat16(inputs):
         return network(inputs)
     with torch.autocast("cpu", torch.bfloat16):

@@ -20,7 +20,7 @@ from genreplay.agents import losses
 from genreplay.agents.config import EnsembleConfig
 from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics, move_targets
-from genreplay.precision import matmul_precision
+from genreplay.common.precision import matmul_precision
 from genreplay.transition import TransitionLayout
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from torch.func import functional_call, grad
 
 from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics
-from genreplay.compilation import compiled
-from genreplay.errors import UserError
-from genreplay.precision import multiplies_bfloat16
+from genreplay.common.compilation import compiled
+from genreplay.common.errors import UserError
+from genreplay.common.precision import multiplies_bfloat16
 
 
 class CompiledUpdates:

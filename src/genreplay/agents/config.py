@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from genreplay.errors import require
+from genreplay.common.errors import require
 
 TARGET_MODES = ("min", "mean")
 MATMUL_PRECISIONS = ("highest", "high", "medium")

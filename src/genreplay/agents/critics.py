@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
 from genreplay.agents.fused_mlp import fused_mlps, supports
-from genreplay.precision import multiplies_bfloat16
+from genreplay.common.precision import multiplies_bfloat16
 
 
 def _pick(parameter: Tensor, subset: Tensor | None) -> Tensor:
@@ -94,7 +94,7 @@ class StackedCritics(nn.Module):
     def forward(self, inputs: Tensor, subset: Tensor | None = None, bfloat16: bool | None = None) -> Tensor:
         """Values `[N, B, V]` of inputs `[B, I]`; `[M, B, V]` of the critics `subset` `[M]` alone.
 
-        `bfloat16`: whether to take the products of the hidden layers in it; None for what `genreplay.precision` says.
+        `bfloat16`: whether to take the products of the hidden layers in it; None for what `common.precision` says.
         The last layer, which is cheap, and LayerNorm stay in fp32.
         """
         if bfloat16 is None:

@@ -25,7 +25,7 @@ from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.critic_update import CriticBatch, chosen
 from genreplay.agents.critics import StackedCritics
 from genreplay.agents.seats import SeatRows, seat_rows
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.transition import (
     ACTION,
     AGENTS_ACTION,

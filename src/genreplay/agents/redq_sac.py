@@ -18,7 +18,7 @@ from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.critic_update import CriticBatch
 from genreplay.agents.critics import StackedCritics
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.transition import (
     ACTION,
     DURATION,

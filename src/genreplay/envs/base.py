@@ -21,7 +21,7 @@ from tensordict.nn import TensorDictModule
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.transition import ACTION, OBSERVATION, Column, Key, TransitionLayout
 
 EpisodeSeeds = Callable[[int, int], int]

@@ -14,9 +14,9 @@ from gymnasium.spaces import Box
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Bounded, Unbounded
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import POSSIBLE, BatchedEnv, EpisodeSeeds, Step, World
 from genreplay.envs.config import GymnasiumConfig
-from genreplay.errors import UserError
 from genreplay.transition import (
     ACTION,
     DURATION,

@@ -17,8 +17,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from genreplay.precision import matmul_precision
-from genreplay.seeding import derive_seed
+from genreplay.common.precision import matmul_precision
+from genreplay.common.seeding import derive_seed
 
 GRADIENT_CLIP_NORM = 1.0
 """Largest norm of the gradient, as in the releases of SynthER and PGR."""

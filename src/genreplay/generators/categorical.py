@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 from genreplay.transition import Codec, Column, Key
 
 

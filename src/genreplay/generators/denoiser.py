@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genreplay.precision import multiplies_bfloat16
+from genreplay.common.precision import multiplies_bfloat16
 
 NUM_FREQUENCIES = 8
 EMBEDDING_WIDTH = 64
@@ -108,7 +108,7 @@ class Denoiser(nn.Module):
         """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
 
         `bfloat16`: whether to take products in it, but for the first layer's, whose rounding would drown small noise;
-        None for what `genreplay.precision` says. The stream stays in fp32.
+        None for what `genreplay.common.precision` says. The stream stays in fp32.
         """
         stream = self.data(x) + context
         with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x) if bfloat16 is None else bfloat16):

@@ -10,12 +10,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from genreplay.common.precision import multiplies_bfloat16
 from genreplay.generators import sampler
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
 from genreplay.generators.normalizer import Normalizer
-from genreplay.precision import multiplies_bfloat16
 from genreplay.transition import REWARD, Codec
 
 
@@ -42,7 +42,7 @@ class EdmGenerator(Generator):
         self.condition_normalizer = Normalizer(1, kind)
         self._loss = _loss
         if config.compile:
-            from genreplay.compilation import compiled  # torch's compiler takes long to import
+            from genreplay.common.compilation import compiled
 
             self._loss = compiled(_loss, "generator.compile", "the generator's loss")
         self.set_network()

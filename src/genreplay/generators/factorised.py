@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genreplay.common.precision import matmul_precision
+from genreplay.common.seeding import derive_seed
 from genreplay.generators.base import Sampled
 from genreplay.generators.categorical import Categories
 from genreplay.generators.config import FactorisedConfig
@@ -26,8 +28,6 @@ from genreplay.generators.one_step import (
     outcome,
 )
 from genreplay.generators.trees import Forests, Habits
-from genreplay.precision import matmul_precision
-from genreplay.seeding import derive_seed
 from genreplay.transition import Codec
 
 

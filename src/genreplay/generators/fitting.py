@@ -18,10 +18,10 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
+from genreplay.common.precision import matmul_precision
+from genreplay.common.seeding import derive_seed
 from genreplay.generators.base import Generator
-from genreplay.precision import matmul_precision
-from genreplay.seeding import derive_seed
 
 OnProgress = Callable[[int, int, float], None]
 """`(steps done, steps in all, mean loss since the last call)`, about 50 times a fit."""

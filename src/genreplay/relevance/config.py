@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from genreplay.errors import require
+from genreplay.common.errors import require
 
 
 @dataclass

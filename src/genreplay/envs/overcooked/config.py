@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Literal, NamedTuple
 
-from genreplay.errors import FieldError, require
+from genreplay.common.errors import FieldError, require
 
 DYNAMICS = ("old", "new")
 OBSERVATIONS = ("code", "grid")

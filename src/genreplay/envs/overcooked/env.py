@@ -14,13 +14,13 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 from torchrl.data import Binary, Bounded, Categorical, Composite, OneHot, Unbounded
 
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.overcooked.cast import Cast
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
 from genreplay.envs.overcooked.partners import Partner, choose
-from genreplay.seeding import derive_seed
 from genreplay.transition import ACTION, AGENTS_ACTION, Key
 
 ACTED: Key = ("next", "acted")

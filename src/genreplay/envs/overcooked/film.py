@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import Shot
 from genreplay.envs.overcooked.artist import (
     ACTIONS,
@@ -32,7 +33,6 @@ from genreplay.envs.overcooked.check import REASONS, impossible, reasons
 from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS, StateCode
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.layouts import Cell
-from genreplay.errors import UserError
 from genreplay.transition import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 if TYPE_CHECKING:

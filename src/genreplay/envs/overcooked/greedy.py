@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, PLAYER_COLUMNS
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.package import gridworld, overcooked
 from genreplay.envs.overcooked.partners import Partner, Scene, choose
-from genreplay.errors import UserError
 
 CACHE_SIZE = 100_000
 """States remembered, about 0.5 kB each."""

@@ -18,10 +18,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.package import data_folder, overcooked
-from genreplay.errors import UserError
 
 Split = Literal["train", "test"]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.codes import (
     CELL,
     DIRECTION,
@@ -20,7 +21,6 @@ from genreplay.envs.overcooked.codes import (
     StateCode,
 )
 from genreplay.envs.overcooked.layouts import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
-from genreplay.errors import UserError
 
 NUM_ACTIONS = 6
 """North, south, east, west, stay, interact: `Action.INDEX_TO_ACTION` of overcooked-ai."""

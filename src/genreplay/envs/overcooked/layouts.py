@@ -11,8 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.package import data_folder
-from genreplay.errors import UserError
 
 Cell = tuple[int, int]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 PACKAGE = "overcooked_ai_py"
 

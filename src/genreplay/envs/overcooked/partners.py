@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY
-from genreplay.seeding import derive_seed
 
 NUM_UNIFORMS = 2
 """U."""

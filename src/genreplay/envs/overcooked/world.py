@@ -13,6 +13,7 @@ from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 from torch import Tensor
 
+from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.base import EpisodeSeeds, NamedDemand, Shot, World
 from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.cast import named_seating
@@ -25,7 +26,6 @@ from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.partners import Partner, RandomPartner, StayPartner
-from genreplay.errors import FieldError, UserError
 from genreplay.transition import EVENT
 
 METRIC_UNITS = MappingProxyType(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from genreplay.errors import require
+from genreplay.common.errors import require
 
 ACTION_MODES = ("phase_duration", "duration", "cycle")
 BACKENDS = ("libsumo", "traci", "gui")

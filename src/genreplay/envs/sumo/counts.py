@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.intersection import Intersection, Movement
-from genreplay.errors import UserError
 
 TIMES = ["begin", "end"]
 """The first two columns."""

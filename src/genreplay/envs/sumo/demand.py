@@ -11,6 +11,8 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from genreplay.common.errors import UserError
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.counts import clock, read_counts
@@ -18,8 +20,6 @@ from genreplay.envs.sumo.intersection import Intersection, Movement
 from genreplay.envs.sumo.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
 from genreplay.envs.sumo.routes import read_routes, scale_routes
 from genreplay.envs.sumo.scenarios import Scenario
-from genreplay.errors import UserError
-from genreplay.seeding import derive_seed
 
 TIDAL_SHARE = 0.55
 """Share of the total flow that the heavy approach of tidal traffic brings."""

@@ -10,8 +10,8 @@ import torch
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import Shot
-from genreplay.errors import UserError
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.world import SumoEnv, SumoWorld

@@ -11,7 +11,7 @@ from xml.sax import SAXException
 
 import sumolib
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 MAX_NAMED = 8
 """Lights named in a message."""

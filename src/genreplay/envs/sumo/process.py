@@ -13,8 +13,8 @@ from typing import Any
 
 import sumo
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.errors import UserError
 
 CLOSE_SECONDS = 5.0
 """How long a worker may take to end by itself."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig
-from genreplay.errors import UserError
 
 STEADY, TIDAL, SURGE, OTHER_DAY = "steady", "tidal", "surge", "other_day"
 SHAPES = (TIDAL, SURGE, OTHER_DAY)

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from sumolib.miscutils import parseTime
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 COPY_JITTER = 30.0
 """A vehicle added by scaling departs up to this much before or after the one it copies, s."""

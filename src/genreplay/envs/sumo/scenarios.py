@@ -6,9 +6,9 @@ import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.counts import clock, read_counts
-from genreplay.errors import UserError
 
 
 @dataclass(frozen=True)

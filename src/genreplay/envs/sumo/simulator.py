@@ -24,6 +24,7 @@ from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
 from sumo_rl.environment.traffic_signal import TrafficSignal
 
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, plan, timing_of
 from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.baselines.programmes import Changes, Programme
@@ -37,7 +38,6 @@ from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts, 
 from genreplay.envs.sumo.routes import count_vehicles
 from genreplay.envs.sumo.scenarios import resolve
 from genreplay.envs.sumo.tripinfo import read_trips, summary
-from genreplay.seeding import derive_seed
 
 CHECK_SECONDS = 60
 """How often an episode with a limit is looked at."""

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.errors import UserError
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator import Simulator

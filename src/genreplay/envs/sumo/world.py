@@ -18,6 +18,7 @@ import torch
 from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded
 
+from genreplay.common.errors import UserError
 from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Shot, Step, Try, World
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
@@ -32,7 +33,6 @@ from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.process import SimulatorError, SimulatorProcess
 from genreplay.envs.sumo.profiles import default_demands, is_in_range, parse_profile
 from genreplay.envs.sumo.scenarios import resolve
-from genreplay.errors import UserError
 
 logger = logging.getLogger("genreplay")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.baselines import programmes, rules
 from genreplay.envs.sumo.baselines.programmes import Changes, Programme
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import webster_greens
 from genreplay.envs.sumo.intersection import Intersection
-from genreplay.seeding import derive_seed
 
 FIXED_PLAN, CONSTANT_PLAN = "fixed_plan", "constant_plan"
 

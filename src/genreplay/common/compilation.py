@@ -10,7 +10,7 @@ import torch
 from torch._dynamo import config as dynamo_config
 from torch._dynamo.exc import BackendCompilerFailed
 
-from genreplay.errors import UserError
+from genreplay.common.errors import UserError
 
 MAX_VARIANTS = 256
 """Of one function, for networks of many sizes in one process: torch counts them together, and gives up after 8."""
