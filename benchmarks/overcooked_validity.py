@@ -22,7 +22,7 @@ from tensordict import TensorDict
 
 from genreplay.build import build_generator, build_world
 from genreplay.common.seeding import derive_seed
-from genreplay.config import load
+from genreplay.config.reader import load
 from genreplay.distances import coverage
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld

@@ -29,10 +29,10 @@ from tensordict import TensorDict
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.collect import Collection
 from genreplay.common.seeding import derive_seed
-from genreplay.config import load
+from genreplay.config.reader import load
+from genreplay.config.schema import ExperimentConfig
 from genreplay.diagnostics import diagnose
 from genreplay.generators.fitting import fit
-from genreplay.schema import ExperimentConfig
 from genreplay.synthesis import draw_prompts, most_relevant
 from genreplay.team import make_fabric
 from genreplay.transition import REWARD, Codec

@@ -118,7 +118,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
 
 def run_timed(file: Path, options: list[str], settings: Settings) -> tuple[dict[str, float], int]:
     """Seconds of every part in a run of the config, and its env steps."""
-    from genreplay.config import load
+    from genreplay.config.reader import load
     from genreplay.run import fit
 
     accelerator = settings.device.split(":")[0]

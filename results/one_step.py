@@ -22,7 +22,7 @@ from tensordict import TensorDictBase
 
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_generator, build_synthesis, build_world
-from genreplay.config import load
+from genreplay.config.reader import load
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team, make_fabric
 from genreplay.transition import NEXT_OBSERVATION, REWARD, SHAPED_REWARD, Codec

@@ -7,7 +7,7 @@ from tensordict import TensorDict
 
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_world
-from genreplay.config import from_yaml, to_yaml
+from genreplay.config.reader import from_yaml, to_yaml
 
 
 def save_untrained(folder: Path, config_yaml: str) -> Path:

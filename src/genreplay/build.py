@@ -9,6 +9,7 @@ from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
+from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.base import World
 from genreplay.evaluate import Evaluator
 from genreplay.generators.base import Generator
@@ -16,7 +17,6 @@ from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.loop import Parts
 from genreplay.registry import entry
 from genreplay.replay import MixedReplay
-from genreplay.schema import ExperimentConfig
 from genreplay.synthesis import Synthesis
 from genreplay.team import Team
 from genreplay.transition import ACTION, OBSERVATION, Codec

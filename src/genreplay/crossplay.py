@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from tensordict.nn import TensorDictModule
 
+    from genreplay.config.schema import ExperimentConfig
     from genreplay.envs.base import World
-    from genreplay.schema import ExperimentConfig
 
 SELF_PLAY = "self"
 """The demand under which the policy plays both seats, whatever partners the run was trained with."""

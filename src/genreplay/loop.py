@@ -19,13 +19,13 @@ from torch import Tensor
 from genreplay.agents.base import EnsembleAgent
 from genreplay.collect import Collection
 from genreplay.common.seeding import derive_seed
+from genreplay.config.schema import LoopConfig
 from genreplay.diagnostics import MIN_ROWS, diagnose
 from genreplay.evaluate import Evaluator
 from genreplay.relevance.base import Relevance
 from genreplay.replay import MixedReplay
 from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
-from genreplay.schema import LoopConfig
 from genreplay.synthesis import Synthesis, Synthetic, most_relevant
 from genreplay.team import Team
 from genreplay.transition import Codec

@@ -16,7 +16,8 @@ from genreplay.agents.actor import CategoricalActor
 from genreplay.build import build_agent, build_generator
 from genreplay.cloning import read_clone
 from genreplay.common.errors import UserError
-from genreplay.config import from_yaml
+from genreplay.config.reader import from_yaml
+from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig, PartnerName
 from genreplay.envs.overcooked.human import LAYOUTS
@@ -25,7 +26,6 @@ from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.partners import Partner, Scene, choose
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.masked import MaskedGenerator
-from genreplay.schema import ExperimentConfig
 from genreplay.transition import Codec
 from genreplay.virtual import virtual_action_probabilities
 

@@ -12,9 +12,9 @@ from tensordict.nn import TensorDictModule
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
-from genreplay.config import load
+from genreplay.config.reader import load
+from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.base import World
-from genreplay.schema import ExperimentConfig
 
 
 class LoadedPolicy(NamedTuple):

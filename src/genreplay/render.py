@@ -16,7 +16,7 @@ from genreplay import checkpoint
 from genreplay.build import build_world
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
-from genreplay.config import load
+from genreplay.config.reader import load
 from genreplay.envs.base import Shot
 from genreplay.policy import LoadedPolicy, load_policy
 

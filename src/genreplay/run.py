@@ -14,10 +14,10 @@ from genreplay import checkpoint, snapshot
 from genreplay.build import build_generator, build_parts, build_world
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
-from genreplay.config import to_yaml
+from genreplay.config.reader import to_yaml
+from genreplay.config.schema import ExperimentConfig
 from genreplay.loop import Loop
 from genreplay.report import BASELINE_NAME, Report
-from genreplay.schema import ExperimentConfig
 from genreplay.team import Team, make_fabric
 from genreplay.tracking import Tracker
 from genreplay.transition import Codec

@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from genreplay import checkpoint
-from genreplay.config import to_yaml
+from genreplay.config.reader import to_yaml
+from genreplay.config.schema import ExperimentConfig
 from genreplay.loop import Loop
-from genreplay.schema import ExperimentConfig
 
 
 def save(folder: Path, loop: Loop, config: ExperimentConfig, run_id: str) -> None:

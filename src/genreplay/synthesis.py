@@ -24,10 +24,10 @@ from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.seats import swap_seats
 from genreplay.common.seeding import derive_seed
+from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.base import World
 from genreplay.generators.base import Sampled
 from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.schema import SynthesisConfig
 from genreplay.team import Team
 from genreplay.transition import (
     ACTION,

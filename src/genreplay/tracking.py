@@ -27,7 +27,7 @@ import yaml
 from filelock import FileLock
 
 from genreplay.common.errors import UserError
-from genreplay.schema import TrackingConfig
+from genreplay.config.schema import TrackingConfig
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

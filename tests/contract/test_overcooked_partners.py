@@ -10,7 +10,7 @@ from tensordict import TensorDict
 from genreplay import checkpoint
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.common.errors import UserError
-from genreplay.config import from_yaml, to_yaml
+from genreplay.config.reader import from_yaml, to_yaml
 from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.greedy import GreedyPartner

@@ -9,7 +9,7 @@ from torchrl.data import Bounded, Unbounded
 from genreplay.build import build_world
 from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
-from genreplay.config import from_yaml
+from genreplay.config.reader import from_yaml
 from genreplay.envs.base import BatchedEnv, Step
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld

@@ -34,11 +34,11 @@ ALL_FILES = sorted(ROOT.rglob("*.py"))
 LIGHT_MODULES = [
     "genreplay",
     "genreplay.cli",
-    "genreplay.config",
+    "genreplay.config.reader",
     "genreplay.common.errors",
     "genreplay.registry",
     "genreplay.runs",
-    "genreplay.schema",
+    "genreplay.config.schema",
     "genreplay.tracking",
 ]
 LIGHT_MODULES += [".".join(("genreplay", *path.parent.relative_to(ROOT).parts)) for path in ROOT.rglob("*/__init__.py")]

@@ -12,14 +12,14 @@ from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
 from genreplay.build import build_generator, build_synthesis, build_world
 from genreplay.collect import Collection
 from genreplay.common.errors import UserError
-from genreplay.config import load
+from genreplay.config.reader import load
+from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.schema import SynthesisConfig
 from genreplay.synthesis import Synthesis, draw_prompts
 from genreplay.team import Team, make_fabric
 from genreplay.transition import (

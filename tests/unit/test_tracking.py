@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from genreplay import runs, tracking
 from genreplay.common.errors import UserError
-from genreplay.schema import TrackingConfig
+from genreplay.config.schema import TrackingConfig
 from genreplay.tracking import Tracker, connect, flatten, store_uri
 
 URI = "sqlite:///mlruns/mlflow.db"
@@ -199,7 +199,7 @@ def test_a_deleted_experiment_says_so() -> None:
 def test_a_new_store_is_made_quietly_and_reports_to_nobody(tmp_path: Path) -> None:
     program = (
         "import threading\n"
-        "from genreplay.schema import TrackingConfig\nfrom genreplay.tracking import Tracker\n"
+        "from genreplay.config.schema import TrackingConfig\nfrom genreplay.tracking import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0'): pass\n"
         "print([thread.name for thread in threading.enumerate() if 'elemetry' in thread.name])\n"
     )
@@ -306,7 +306,7 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
 @pytest.mark.slow
 def test_runs_that_start_side_by_side_share_a_new_store(tmp_path: Path) -> None:
     script = (
-        "from genreplay.schema import TrackingConfig\n"
+        "from genreplay.config.schema import TrackingConfig\n"
         "from genreplay.tracking import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0') as tracker:\n"
         "    print(tracker.run_id)\n"

@@ -27,7 +27,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genreplay import registry
 from genreplay.common.errors import FieldError, UserError
-from genreplay.schema import DEFAULT_PARTS, NO_EFFECT, ExperimentConfig
+from genreplay.config.no_effect import NO_EFFECT
+from genreplay.config.schema import DEFAULT_PARTS, ExperimentConfig
 
 logger = logging.getLogger("genreplay")
 
