@@ -20,8 +20,10 @@ from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm import EdmGenerator
 from genreplay.generators.fitting import fit
 from genreplay.team import make_fabric
-from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD, Codec, TransitionLayout
-from genreplay.transition import continuous_columns as columns
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import TransitionLayout
+from genreplay.transitions.columns import continuous_columns as columns
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD
 
 WIDTHS = {OBSERVATION: 21, ACTION: 4, NEXT_OBSERVATION: 21, REWARD: 1}
 PLAIN, NUM_BLOCKS, NUM_ROWS = "plain loop", 2, 5000

@@ -27,7 +27,8 @@ from genreplay.distances import coverage
 from genreplay.envs.overcooked.human import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.team import Team, make_fabric
-from genreplay.transition import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, REWARD, TERMINATED, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, REWARD, TERMINATED
 
 ROOT = Path(__file__).resolve().parents[1]
 NUM_COVERED = 2_000

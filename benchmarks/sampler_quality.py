@@ -35,7 +35,8 @@ from genreplay.diagnostics import diagnose
 from genreplay.generators.fitting import fit
 from genreplay.synthesis import draw_prompts, most_relevant
 from genreplay.team import make_fabric
-from genreplay.transition import REWARD, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import REWARD
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = {"Pendulum": "pendulum_pgr.yaml", "SUMO 2way": "sumo_pgr.yaml"}

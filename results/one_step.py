@@ -25,7 +25,8 @@ from genreplay.build import build_agent, build_generator, build_synthesis, build
 from genreplay.config.reader import load
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team, make_fabric
-from genreplay.transition import NEXT_OBSERVATION, REWARD, SHAPED_REWARD, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import NEXT_OBSERVATION, REWARD, SHAPED_REWARD
 
 EVERY, NUM_ASKED = 1_000, 8_000
 HEADS = ("config", "transitions", "kept", "right of kept", "events", "events kept and right", "events kept and wrong")

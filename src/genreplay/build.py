@@ -19,7 +19,8 @@ from genreplay.registry import entry
 from genreplay.replay import MixedReplay
 from genreplay.synthesis import Synthesis
 from genreplay.team import Team
-from genreplay.transition import ACTION, OBSERVATION, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, OBSERVATION
 
 
 def build_world(config: ExperimentConfig) -> World:

@@ -15,7 +15,7 @@ from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType, set_exploration_type
 
 from genreplay.envs.base import BatchedEnv
-from genreplay.transition import ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
+from genreplay.transitions.keys import ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 
 class Collection:

@@ -29,7 +29,7 @@ from genreplay.distances import (
     one_step_errors,
 )
 from genreplay.envs.base import POSSIBLE
-from genreplay.transition import Codec
+from genreplay.transitions.codec import Codec
 
 MIN_ROWS = 20
 """Rows of either kind below which a comparison says nothing."""

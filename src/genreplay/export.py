@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from genreplay import __version__, checkpoint
 from genreplay.common.errors import UserError
 from genreplay.policy import LoadedPolicy, load_policy
-from genreplay.transition import OBSERVATION, TransitionLayout
+from genreplay.transitions.columns import TransitionLayout
+from genreplay.transitions.keys import OBSERVATION
 
 FORMAT = 1
 MODEL, CARD = "policy.onnx", "policy.json"

@@ -28,7 +28,7 @@ from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
 from genreplay.synthesis import Synthesis, Synthetic, most_relevant
 from genreplay.team import Team
-from genreplay.transition import Codec
+from genreplay.transitions.codec import Codec
 
 
 @dataclass

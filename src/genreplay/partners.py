@@ -26,7 +26,7 @@ from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.partners import Partner, Scene, choose
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.masked import MaskedGenerator
-from genreplay.transition import Codec
+from genreplay.transitions.codec import Codec
 from genreplay.virtual import virtual_action_probabilities
 
 

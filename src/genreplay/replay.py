@@ -18,7 +18,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
 
-from genreplay.transition import IS_SYNTHETIC, STORED_KEYS, Key
+from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS, Key
 
 
 class MixedReplay:

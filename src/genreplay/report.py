@@ -25,7 +25,7 @@ from genreplay.envs.base import World
 from genreplay.evaluate import Evaluation
 from genreplay.schedule import Counters
 from genreplay.tracking import Tracker
-from genreplay.transition import DURATION, REWARD
+from genreplay.transitions.keys import DURATION, REWARD
 
 BASELINE_NAME = "fixed plan"
 

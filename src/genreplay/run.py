@@ -20,7 +20,7 @@ from genreplay.loop import Loop
 from genreplay.report import BASELINE_NAME, Report
 from genreplay.team import Team, make_fabric
 from genreplay.tracking import Tracker
-from genreplay.transition import Codec
+from genreplay.transitions.codec import Codec
 
 log = logging.getLogger("genreplay")
 

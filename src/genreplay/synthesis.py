@@ -22,23 +22,15 @@ from torch.nn.functional import one_hot
 
 from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
-from genreplay.agents.seats import swap_seats
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.base import World
 from genreplay.generators.base import Sampled
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team
-from genreplay.transition import (
-    ACTION,
-    IS_SYNTHETIC,
-    LEARNER,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    PARTNER,
-    TERMINATED,
-    Codec,
-)
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, IS_SYNTHETIC, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER, TERMINATED
+from genreplay.transitions.seats import swap_seats
 from genreplay.virtual import virtual_action_probabilities
 
 

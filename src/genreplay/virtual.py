@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genreplay.generators.masked import MaskedGenerator
-from genreplay.transition import LEARNER, OBSERVATION, PARTNER, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import LEARNER, OBSERVATION, PARTNER
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ from genreplay.common.errors import FieldError, UserError
 from genreplay.diagnostics import diagnose
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld
-from genreplay.transition import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
 
 
 class Plain(gymnasium.Env):

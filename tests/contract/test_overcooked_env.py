@@ -11,7 +11,8 @@ from genreplay.envs.base import POSSIBLE
 from genreplay.envs.overcooked.check import REASONS
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.transition import (
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import (
     ACTION,
     AGENTS_ACTION,
     AGENTS_OBSERVATION,
@@ -22,7 +23,6 @@ from genreplay.transition import (
     PARTNER,
     REWARD,
     SHAPED_REWARD,
-    Codec,
 )
 
 

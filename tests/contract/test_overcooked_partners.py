@@ -20,7 +20,8 @@ from genreplay.envs.overcooked.package import overcooked
 from genreplay.envs.overcooked.partners import Scene
 from genreplay.generators.fitting import fit
 from genreplay.partners import PartneredWorld
-from genreplay.transition import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
 from genreplay.virtual import virtual_action_probabilities
 
 KITCHEN = Kitchen(read_layout("cramped_room"))

@@ -10,7 +10,8 @@ from torchrl.envs.utils import check_env_specs
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
-from genreplay.transition import NEXT_OBSERVATION, OBSERVATION, REWARD, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import NEXT_OBSERVATION, OBSERVATION, REWARD
 
 MODES = ["phase_duration", "duration", "cycle"]
 

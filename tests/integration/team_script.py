@@ -14,15 +14,9 @@ from genreplay.generators.config import EdmConfig, FactorisedConfig
 from genreplay.generators.edm import EdmGenerator
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team, make_fabric
-from genreplay.transition import (
-    ACTION,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    Codec,
-    Column,
-    TransitionLayout,
-    continuous_columns,
-)
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
 DISCRETE_CODEC = Codec(

@@ -14,7 +14,7 @@ from genreplay.common.errors import UserError
 from genreplay.judge import NUM_SEARCH_EPISODES
 from genreplay.policy import load_policy
 from genreplay.tracking import Tracker
-from genreplay.transition import ACTION, OBSERVATION
+from genreplay.transitions.keys import ACTION, OBSERVATION
 
 FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "summary.csv", "tables.txt"]
 

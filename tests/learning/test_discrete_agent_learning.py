@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
-from genreplay.transition import Seats
+from genreplay.transitions.columns import Seats
 
 CELLS, A, GAMMA, COST = 4, 3, 0.9, 0.1
 LEFT, RIGHT, PRESS = range(A)

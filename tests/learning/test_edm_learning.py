@@ -7,7 +7,9 @@ from lightning.fabric import Fabric
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm import EdmGenerator
 from genreplay.generators.fitting import fit
-from genreplay.transition import OBSERVATION, Codec, TransitionLayout, continuous_columns
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import TransitionLayout, continuous_columns
+from genreplay.transitions.keys import OBSERVATION
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["x", "y", "x + y"], -99.0, 99.0))))
 NUM_ROWS = 2000

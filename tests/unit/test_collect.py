@@ -13,7 +13,7 @@ from genreplay.config.reader import from_yaml
 from genreplay.envs.base import BatchedEnv, Step
 from genreplay.envs.config import GymnasiumConfig
 from genreplay.envs.gymnasium import GymnasiumWorld
-from genreplay.transition import IS_SYNTHETIC, STORED_KEYS
+from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS
 
 EPISODE_STEPS = 7
 BOTH = pytest.mark.parametrize("kind", [Collection, OverlappedCollection])

@@ -12,18 +12,9 @@ from tensordict import TensorDict
 from genreplay import diagnostics, figures
 from genreplay.diagnostics import diagnose
 from genreplay.distances import correlation_gap, coverage, marginal_distances, novelty, one_step_errors
-from genreplay.transition import (
-    ACTION,
-    DURATION,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    REWARD,
-    TERMINATED,
-    Codec,
-    Column,
-    TransitionLayout,
-    continuous_columns,
-)
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
 
 # Pure functions ------------------------------------------------------------------------------------------------------
 

@@ -21,7 +21,9 @@ from genreplay.generators.one_step import (
     member_share,
     outcome,
 )
-from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER, Codec, Column, TransitionLayout
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER
 
 CELLS, COLOURS, MOVES, PARTNERS = 6, 3, 3, 2
 CODEC = Codec(

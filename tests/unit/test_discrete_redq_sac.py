@@ -15,7 +15,7 @@ from genreplay.agents.config import DiscreteRedqSacConfig, RedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.common.errors import FieldError, UserError
-from genreplay.transition import Column, Seats, TransitionLayout
+from genreplay.transitions.columns import Column, Seats, TransitionLayout
 
 O, A, B, K = 6, 3, 16, 2  # noqa: E741 (the shapes' letters)
 PERMUTATION = torch.tensor([2, 3, 0, 1, 4, 5])

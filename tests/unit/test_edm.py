@@ -13,7 +13,9 @@ from genreplay.generators.denoiser import Denoiser, denoise, edm_loss, precondit
 from genreplay.generators.edm import EdmGenerator
 from genreplay.generators.fitting import Batches, fit
 from genreplay.generators.normalizer import Normalizer
-from genreplay.transition import OBSERVATION, REWARD, Codec, Column, TransitionLayout, continuous_columns
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.transitions.keys import OBSERVATION, REWARD
 
 SIGMA = torch.tensor([[0.002], [0.1], [1.0], [7.0], [80.0]], dtype=torch.float64)
 CODEC = Codec(

@@ -9,7 +9,9 @@ import torch
 from genreplay.common.errors import UserError
 from genreplay.generators.categorical import Categories, Embedding, split_columns
 from genreplay.generators.masked_diffusion import ColumnLogits, MaskedNetwork, draw_mask, masked_loss, unmask
-from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD, Codec, Column, TransitionLayout
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD
 
 SIZES = (2, 3, 2)
 MASK_CODES = torch.tensor(SIZES)

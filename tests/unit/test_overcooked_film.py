@@ -21,7 +21,7 @@ from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.policy import load_policy
-from genreplay.transition import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
+from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 CONFIG = """
 env: {name: overcooked, horizon: 30}

@@ -3,7 +3,7 @@ import torch
 from tensordict import TensorDict
 
 from genreplay.replay import MixedReplay
-from genreplay.transition import IS_SYNTHETIC, OBSERVATION, REWARD, STORED_KEYS
+from genreplay.transitions.keys import IS_SYNTHETIC, OBSERVATION, REWARD, STORED_KEYS
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_GPU)])

@@ -4,8 +4,9 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.agents.seats import seat_rows, swap_seats
-from genreplay.transition import Seats
+from genreplay.agents.seats import seat_rows
+from genreplay.transitions.columns import Seats
+from genreplay.transitions.seats import swap_seats
 
 PERMUTATION = torch.tensor([2, 3, 0, 1, 4])
 A = 3

@@ -22,7 +22,8 @@ from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.synthesis import Synthesis, draw_prompts
 from genreplay.team import Team, make_fabric
-from genreplay.transition import (
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import (
     ACTION,
     DURATION,
     EVENT,
@@ -34,7 +35,6 @@ from genreplay.transition import (
     REWARD,
     SHAPED_REWARD,
     TERMINATED,
-    Codec,
 )
 
 NUM_REAL = 400

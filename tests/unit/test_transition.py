@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from tensordict import TensorDict
 
 from genreplay.common.errors import UserError
-from genreplay.transition import (
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.transitions.keys import (
     ACTION,
     DONE,
     IS_SYNTHETIC,
@@ -16,10 +18,6 @@ from genreplay.transition import (
     REWARD,
     TERMINATED,
     TRUNCATED,
-    Codec,
-    Column,
-    TransitionLayout,
-    continuous_columns,
 )
 
 GRIDS = (0.1, 0.25, 1.0, 5.0)

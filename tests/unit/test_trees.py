@@ -9,7 +9,9 @@ from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.generators.trees import Forests, _one_hots
 from genreplay.team import Team, make_fabric
-from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION, Codec, Column, TransitionLayout
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, TransitionLayout
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
 
 CELLS, MOVES, NUM_NOISE = 5, 3, 6
 """A ring of cells, and six columns that have nothing to do with anything."""

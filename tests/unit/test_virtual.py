@@ -10,17 +10,9 @@ from genreplay.generators.config import FactorisedConfig, MaskedConfig
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.generators.fitting import fit
 from genreplay.generators.masked import MaskedGenerator
-from genreplay.transition import (
-    ACTION,
-    LEARNER,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    PARTNER,
-    Codec,
-    Column,
-    Seats,
-    TransitionLayout,
-)
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column, Seats, TransitionLayout
+from genreplay.transitions.keys import ACTION, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER
 from genreplay.virtual import fidelity, frequencies, virtual_action_probabilities
 
 PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000

@@ -21,7 +21,7 @@ from genreplay.agents.config import EnsembleConfig
 from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
 from genreplay.agents.critics import StackedCritics, move_targets
 from genreplay.common.precision import matmul_precision
-from genreplay.transition import TransitionLayout
+from genreplay.transitions.columns import TransitionLayout
 
 if TYPE_CHECKING:
     from genreplay.agents.compiled import CompiledUpdates

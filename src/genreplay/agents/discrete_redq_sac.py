@@ -26,15 +26,14 @@ from genreplay.agents.critic_update import CriticBatch, chosen
 from genreplay.agents.critics import StackedCritics
 from genreplay.agents.seats import SeatRows, seat_rows
 from genreplay.common.errors import UserError
-from genreplay.transition import (
+from genreplay.transitions.columns import Seats, TransitionLayout
+from genreplay.transitions.keys import (
     ACTION,
     AGENTS_ACTION,
     AGENTS_OBSERVATION,
     AGENTS_PROBABILITY,
     LEARNER,
     OBSERVATION,
-    Seats,
-    TransitionLayout,
 )
 
 

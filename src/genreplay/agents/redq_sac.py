@@ -19,16 +19,8 @@ from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.critic_update import CriticBatch
 from genreplay.agents.critics import StackedCritics
 from genreplay.common.errors import UserError
-from genreplay.transition import (
-    ACTION,
-    DURATION,
-    IS_SYNTHETIC,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    REWARD,
-    TERMINATED,
-    TransitionLayout,
-)
+from genreplay.transitions.columns import TransitionLayout
+from genreplay.transitions.keys import ACTION, DURATION, IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
 
 
 class Draws(NamedTuple):

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from tensordict import TensorDict, TensorDictBase
+from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.transition import (
+from genreplay.transitions.columns import Seats
+from genreplay.transitions.keys import (
     ACTION,
     DURATION,
-    EVENT,
     IS_SYNTHETIC,
     LEARNER,
     NEXT_OBSERVATION,
@@ -22,7 +22,6 @@ from genreplay.transition import (
     REWARD,
     SHAPED_REWARD,
     TERMINATED,
-    Seats,
 )
 
 
@@ -84,17 +83,3 @@ def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, sh
         is_synthetic=same(transitions[IS_SYNTHETIC]),
         learns=join(learner[..., :1], learner[..., 1:]),
     )
-
-
-def swap_seats(transitions: TensorDictBase, seats: Seats) -> TensorDict:
-    """Joint transitions `[B]` as they would be if the players had each other's numbers.
-
-    That is another possible transition wherever the rules treat both players alike; in a kitchen they do but for who is
-    served first, where both reach for the same thing in the same step.
-    """
-    swapped = transitions.clone()
-    for key in (OBSERVATION, NEXT_OBSERVATION):
-        swapped[key] = swapped[key][..., seats.permutation]
-    for key in (ACTION, EVENT, SHAPED_REWARD, LEARNER):
-        swapped[key] = swapped[key].unflatten(-1, (2, -1)).flip(-2).flatten(-2)
-    return swapped

@@ -22,7 +22,8 @@ from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
 from genreplay.common.errors import UserError
-from genreplay.transition import ACTION, OBSERVATION, Column, Key, TransitionLayout
+from genreplay.transitions.columns import Column, TransitionLayout
+from genreplay.transitions.keys import ACTION, OBSERVATION, Key
 
 EpisodeSeeds = Callable[[int, int], int]
 """`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""

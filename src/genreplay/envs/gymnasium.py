@@ -17,18 +17,8 @@ from torchrl.data import Bounded, Unbounded
 from genreplay.common.errors import UserError
 from genreplay.envs.base import POSSIBLE, BatchedEnv, EpisodeSeeds, Step, World
 from genreplay.envs.config import GymnasiumConfig
-from genreplay.transition import (
-    ACTION,
-    DURATION,
-    NEXT_OBSERVATION,
-    OBSERVATION,
-    REWARD,
-    TERMINATED,
-    Column,
-    Key,
-    TransitionLayout,
-    continuous_columns,
-)
+from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
 
 
 class GymnasiumWorld(World):

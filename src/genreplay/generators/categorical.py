@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genreplay.common.errors import UserError
-from genreplay.transition import Codec, Column, Key
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import Column
+from genreplay.transitions.keys import Key
 
 
 class Categories(nn.Module):

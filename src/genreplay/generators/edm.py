@@ -16,7 +16,8 @@ from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
 from genreplay.generators.normalizer import Normalizer
-from genreplay.transition import REWARD, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import REWARD
 
 
 class EdmGenerator(Generator):

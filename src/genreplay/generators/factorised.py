@@ -28,7 +28,7 @@ from genreplay.generators.one_step import (
     outcome,
 )
 from genreplay.generators.trees import Forests, Habits
-from genreplay.transition import Codec
+from genreplay.transitions.codec import Codec
 
 
 class FactorisedNetwork(nn.Module):

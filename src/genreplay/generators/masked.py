@@ -12,7 +12,8 @@ from genreplay.generators.categorical import Categories, split_columns
 from genreplay.generators.config import MaskedConfig
 from genreplay.generators.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
 from genreplay.generators.normalizer import Normalizer
-from genreplay.transition import ACTION, PARTNER, Codec
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, PARTNER
 
 
 class MaskedGenerator(Generator):

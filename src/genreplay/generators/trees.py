@@ -27,7 +27,7 @@ from torch.nn.functional import one_hot
 
 from genreplay.generators.categorical import Categories
 from genreplay.generators.one_step import counterparts
-from genreplay.transition import ACTION, LEARNER, PARTNER
+from genreplay.transitions.keys import ACTION, LEARNER, PARTNER
 
 MAX_FEATURES = 0.5
 """Share of the entries that a split chooses from: fewer make the trees differ more, and doubt more."""

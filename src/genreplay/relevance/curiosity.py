@@ -20,7 +20,7 @@ from torch.nn.functional import mse_loss, silu
 
 from genreplay.relevance.base import Relevance
 from genreplay.relevance.config import CuriosityConfig
-from genreplay.transition import ACTION, NEXT_OBSERVATION, OBSERVATION
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
 
 
 class Curiosity(Relevance):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from genreplay.relevance.base import Relevance
 from genreplay.relevance.config import NoveltyConfig
-from genreplay.transition import NEXT_OBSERVATION
+from genreplay.transitions.keys import NEXT_OBSERVATION
 
 
 class Novelty(Relevance):

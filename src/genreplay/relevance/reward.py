@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genreplay.relevance.base import Relevance
 from genreplay.relevance.config import RewardConfig
-from genreplay.transition import REWARD
+from genreplay.transitions.keys import REWARD
 
 
 class Reward(Relevance):

@@ -12,7 +12,7 @@ from tensordict import TensorDict, TensorDictBase
 from genreplay.envs.base import POSSIBLE
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
-from genreplay.transition import (
+from genreplay.transitions.keys import (
     ACTION,
     DURATION,
     EVENT,

@@ -21,7 +21,7 @@ from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
 from genreplay.envs.overcooked.partners import Partner, choose
-from genreplay.transition import ACTION, AGENTS_ACTION, Key
+from genreplay.transitions.keys import ACTION, AGENTS_ACTION, Key
 
 ACTED: Key = ("next", "acted")
 """What both cooks did in the step, `[W, 2]`: where a partner plays, its action stands in the place of the agent's."""

@@ -33,7 +33,7 @@ from genreplay.envs.overcooked.check import REASONS, impossible, reasons
 from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS, StateCode
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.layouts import Cell
-from genreplay.transition import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
+from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 if TYPE_CHECKING:
     from genreplay.envs.overcooked.world import OvercookedWorld

@@ -11,7 +11,8 @@ from tensordict import TensorDictBase
 from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig
 from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
-from genreplay.transition import (
+from genreplay.transitions.columns import Column, Seats, TransitionLayout
+from genreplay.transitions.keys import (
     ACTION,
     DURATION,
     EVENT,
@@ -22,10 +23,7 @@ from genreplay.transition import (
     REWARD,
     SHAPED_REWARD,
     TERMINATED,
-    Column,
     Key,
-    Seats,
-    TransitionLayout,
 )
 
 

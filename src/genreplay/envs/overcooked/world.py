@@ -26,7 +26,7 @@ from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.partners import Partner, RandomPartner, StayPartner
-from genreplay.transition import EVENT
+from genreplay.transitions.keys import EVENT
 
 METRIC_UNITS = MappingProxyType(
     {"sparse_return": "", "deliveries": "soups", "potted_onions": "onions", "shaped_return": ""}

@@ -1,0 +1,91 @@
+"""What the entries of a transition mean: columns, the layout that holds them, and the view of each of two seats.
+
+Shapes: N rows, O observation, A action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from tensordict import TensorDictBase
+from torch import Tensor
+
+from genreplay.transitions.keys import DONE, IS_SYNTHETIC, TRUNCATED, Key
+
+
+@dataclass(frozen=True)
+class Column:
+    """`width` adjacent entries of one transition tensor that mean one thing."""
+
+    key: Key
+    """The tensor the entries live in."""
+    start: int
+    """Index of the first entry."""
+    kind: Literal["continuous", "binary", "categorical"]
+    """`categorical` entries are a one-hot of `width` choices."""
+    name: str
+    """What a person calls it, for diagnostics and figures."""
+    width: int = 1
+    low: float = float("-inf")
+    """Smallest value the environment can give."""
+    high: float = float("inf")
+    """Largest value the environment can give."""
+    resolution: float = 0.0
+    """Values are multiples of this; 0 where every value between `low` and `high` is possible."""
+    derived: bool = False
+    """True where `TransitionLayout.derive` computes the entries from the other columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seats:
+    """How the two players of a joint transition see it.
+
+    A joint transition holds `observation` `[O]` as player 0 sees it, `action` `[2 * num_actions]` (the one-hot of
+    player 0, then of player 1), one sparse team reward, `("next", "shaped_reward")` `[2]` and `learner` `[2]`.
+    """
+
+    permutation: Tensor
+    """`[O]`, int64: `observation[:, permutation]` is the same state as player 1 sees it, itself first."""
+    num_actions: int
+    """Choices of each player."""
+    learners: Literal["both", "one", "any"] = "any"
+    """Which seats learn from a transition: always both (self-play), always exactly one (a learner beside a partner),
+    or whatever its `learner` says."""
+
+    def __post_init__(self) -> None:
+        if not torch.equal(self.permutation.sort().values, torch.arange(len(self.permutation))):
+            raise ValueError("Seats: permutation must hold every index of an observation once")
+
+
+@dataclass(frozen=True)
+class TransitionLayout:
+    """The columns of an environment's transitions.
+
+    `derive` fills, in place, every derived column of a decoded batch of transitions `[N]`; it must compute
+    exactly what the environment would have given.
+    """
+
+    columns: tuple[Column, ...]
+    derive: Callable[[TensorDictBase], None] | None = None
+    seats: Seats | None = None
+    """Where two players act together with categorical actions; None where one acts."""
+
+    @property
+    def stored_keys(self) -> tuple[Key, ...]:
+        """What a replay buffer keeps of a transition of this environment, real or synthetic."""
+        return (*self.widths(), TRUNCATED, DONE, IS_SYNTHETIC)
+
+    def widths(self) -> dict[Key, int]:
+        """How many entries each transition tensor has."""
+        widths: dict[Key, int] = {}
+        for column in self.columns:
+            widths[column.key] = max(widths.get(column.key, 0), column.start + column.width)
+        return widths
+
+
+def continuous_columns(key: Key, names: list[str], low: float, high: float) -> list[Column]:
+    """One continuous column for each name, all in `[low, high]`."""
+    return [Column(key, i, "continuous", name, low=low, high=high) for i, name in enumerate(names)]

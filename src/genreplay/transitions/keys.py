@@ -1,0 +1,39 @@
+"""The keys of a transition in a TensorDict."""
+
+from __future__ import annotations
+
+Key = str | tuple[str, str]
+
+OBSERVATION: Key = "observation"
+ACTION: Key = "action"
+NEXT_OBSERVATION: Key = ("next", "observation")
+REWARD: Key = ("next", "reward")
+DURATION: Key = ("next", "duration")
+TERMINATED: Key = ("next", "terminated")
+TRUNCATED: Key = ("next", "truncated")
+DONE: Key = ("next", "done")
+FAILED: Key = ("next", "failed")
+IS_SYNTHETIC: Key = "is_synthetic"
+
+# Where two seats act together (see `Seats`).
+SHAPED_REWARD: Key = ("next", "shaped_reward")
+LEARNER: Key = "learner"
+PARTNER: Key = "partner"
+"""One-hot code of the partner that acted, where an environment has partners."""
+EVENT: Key = ("next", "event")
+AGENTS_OBSERVATION: Key = ("agents", "observation")
+AGENTS_ACTION: Key = ("agents", "action")
+AGENTS_PROBABILITY: Key = ("agents", "action_probability")
+
+STORED_KEYS: tuple[Key, ...] = (
+    OBSERVATION,
+    ACTION,
+    NEXT_OBSERVATION,
+    REWARD,
+    DURATION,
+    TERMINATED,
+    TRUNCATED,
+    DONE,
+    IS_SYNTHETIC,
+)
+"""What a replay buffer keeps of a transition where one acts alone, real or synthetic."""
