@@ -16,8 +16,8 @@ import kitchen
 import torch
 from measuring import MIN_ROUNDS, Record, Settings, command, rates, take_turns
 
-from genreplay.envs.config import GymnasiumConfig
-from genreplay.envs.gymnasium import GymnasiumWorld
+from genreplay.envs.gymnasium.config import GymnasiumConfig
+from genreplay.envs.gymnasium.world import GymnasiumWorld
 
 SUMO = {
     "bare": "bare libsumo loop",

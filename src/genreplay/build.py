@@ -10,7 +10,7 @@ from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
-from genreplay.envs.base import World
+from genreplay.envs.world import World
 from genreplay.evaluate import Evaluator
 from genreplay.generators.base import Generator
 from genreplay.generators.factorised import FactorisedGenerator

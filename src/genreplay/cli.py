@@ -120,7 +120,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _render(arguments: argparse.Namespace) -> int:
     folder = policy_folder(arguments)
-    from genreplay.envs.base import Shot
+    from genreplay.envs.world import Shot
     from genreplay.render import render, render_synthetic
 
     given = {name: getattr(arguments, name) for name in Shot._fields}

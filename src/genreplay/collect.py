@@ -14,7 +14,7 @@ from tensordict.nn import TensorDictModule
 from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType, set_exploration_type
 
-from genreplay.envs.base import BatchedEnv
+from genreplay.envs.batched import BatchedEnv
 from genreplay.transitions.keys import ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 

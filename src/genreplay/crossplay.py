@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tensordict.nn import TensorDictModule
 
     from genreplay.config.schema import ExperimentConfig
-    from genreplay.envs.base import World
+    from genreplay.envs.world import World
 
 SELF_PLAY = "self"
 """The demand under which the policy plays both seats, whatever partners the run was trained with."""

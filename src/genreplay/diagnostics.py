@@ -28,7 +28,7 @@ from genreplay.distances import (
     novelty,
     one_step_errors,
 )
-from genreplay.envs.base import POSSIBLE
+from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.codec import Codec
 
 MIN_ROWS = 20

@@ -15,7 +15,8 @@ from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import BatchedEnv, World
+from genreplay.envs.batched import BatchedEnv
+from genreplay.envs.world import World
 
 Episode = dict[str, float]
 """One episode's figures: `seed`, `return`, `num_decisions` and the environment's own metrics."""

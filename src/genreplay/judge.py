@@ -20,7 +20,7 @@ from genreplay import figures, tracking
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.base import NO_SETTINGS, Found, NamedDemand, Try, World
+from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Try, World
 from genreplay.trials import POLICY, Crew, Trial
 from genreplay.verdict import Verdict, with_unit
 

@@ -20,7 +20,7 @@ from genreplay import __version__, charts, checkpoint, figures, record, tracking
 from genreplay.charts import Picture
 from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
-from genreplay.envs.base import Shot
+from genreplay.envs.world import Shot
 from genreplay.judge import FOLDER as EVALUATION
 from genreplay.policy import LoadedPolicy, load_policy
 from genreplay.record import Record

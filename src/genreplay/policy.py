@@ -14,7 +14,7 @@ from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
-from genreplay.envs.base import World
+from genreplay.envs.world import World
 
 
 class LoadedPolicy(NamedTuple):

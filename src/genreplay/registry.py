@@ -80,7 +80,12 @@ def _load_plugins() -> None:
 
 
 register("env", "sumo", "genreplay.envs.sumo.config:SumoConfig", "genreplay.envs.sumo.world:SumoWorld")
-register("env", "gymnasium", "genreplay.envs.config:GymnasiumConfig", "genreplay.envs.gymnasium:GymnasiumWorld")
+register(
+    "env",
+    "gymnasium",
+    "genreplay.envs.gymnasium.config:GymnasiumConfig",
+    "genreplay.envs.gymnasium.world:GymnasiumWorld",
+)
 register(
     "env",
     "overcooked",

@@ -17,7 +17,7 @@ from genreplay.build import build_world
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.config.reader import load
-from genreplay.envs.base import Shot
+from genreplay.envs.world import Shot
 from genreplay.policy import LoadedPolicy, load_policy
 
 FRAME_MILLISECONDS = 100

@@ -21,7 +21,7 @@ from genreplay import figures
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.diagnostics import Diagnosis
-from genreplay.envs.base import World
+from genreplay.envs.world import World
 from genreplay.evaluate import Evaluation
 from genreplay.schedule import Counters
 from genreplay.tracking import Tracker

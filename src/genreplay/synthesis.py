@@ -24,7 +24,7 @@ from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import SynthesisConfig
-from genreplay.envs.base import World
+from genreplay.envs.world import World
 from genreplay.generators.base import Sampled
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.team import Team

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import NO_SETTINGS, BatchedEnv, World
+from genreplay.envs.batched import BatchedEnv
+from genreplay.envs.world import NO_SETTINGS, World
 from genreplay.evaluate import MAX_ATTEMPTS, Episode, act
 
 POLICY = "policy"

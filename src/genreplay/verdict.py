@@ -12,7 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import NamedDemand, World
+from genreplay.envs.world import NamedDemand, World
 from genreplay.evaluate import Episode
 from genreplay.trials import POLICY, Trial
 

@@ -7,8 +7,8 @@ from torchrl.envs.utils import check_env_specs
 
 from genreplay.common.errors import FieldError, UserError
 from genreplay.diagnostics import diagnose
-from genreplay.envs.config import GymnasiumConfig
-from genreplay.envs.gymnasium import GymnasiumWorld
+from genreplay.envs.gymnasium.config import GymnasiumConfig
+from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
 

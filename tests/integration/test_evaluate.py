@@ -7,9 +7,9 @@ from tensordict.nn import TensorDictModule
 from torch import nn
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import Step
-from genreplay.envs.config import GymnasiumConfig
-from genreplay.envs.gymnasium import GymnasiumWorld
+from genreplay.envs.batched import Step
+from genreplay.envs.gymnasium.config import GymnasiumConfig
+from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.evaluate import MAX_ATTEMPTS, Evaluator
 
 

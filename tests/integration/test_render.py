@@ -12,9 +12,9 @@ from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.errors import UserError
-from genreplay.envs.base import Shot
 from genreplay.envs.sumo.film import play
 from genreplay.envs.sumo.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
+from genreplay.envs.world import Shot
 from genreplay.policy import load_policy
 
 CONFIG = "env: {name: sumo, scenario: 2way, episode_seconds: 300}\nagent: {hidden_width: 16}\n"

@@ -16,8 +16,8 @@ from PIL import Image
 
 from genreplay import cli, page, runs
 from genreplay.checkpoint import exists
-from genreplay.envs.base import Shot
 from genreplay.envs.sumo.world import SumoWorld
+from genreplay.envs.world import Shot
 
 CONF = Path(__file__).parents[2] / "conf"
 TINY = [

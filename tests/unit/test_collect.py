@@ -10,9 +10,9 @@ from genreplay.build import build_world
 from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml
-from genreplay.envs.base import BatchedEnv, Step
-from genreplay.envs.config import GymnasiumConfig
-from genreplay.envs.gymnasium import GymnasiumWorld
+from genreplay.envs.batched import BatchedEnv, Step
+from genreplay.envs.gymnasium.config import GymnasiumConfig
+from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS
 
 EPISODE_STEPS = 7

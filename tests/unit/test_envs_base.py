@@ -6,7 +6,7 @@ import torch
 from torchrl.data import Bounded, Unbounded
 from torchrl.envs.utils import check_env_specs
 
-from genreplay.envs.base import BatchedEnv, Step
+from genreplay.envs.batched import BatchedEnv, Step
 
 
 class SumEnv(BatchedEnv):

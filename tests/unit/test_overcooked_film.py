@@ -12,7 +12,6 @@ from torch.nn.functional import one_hot
 
 from genreplay import checkpoint, cli
 from genreplay.common.errors import UserError
-from genreplay.envs.base import Shot
 from genreplay.envs.overcooked.artist import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.codes import CELL, DIRECTION, HELD, ONION, PLAYER_COLUMNS
 from genreplay.envs.overcooked.config import OvercookedConfig
@@ -20,6 +19,7 @@ from genreplay.envs.overcooked.film import Poster, Story, picture_transitions
 from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.world import OvercookedWorld
+from genreplay.envs.world import Shot
 from genreplay.policy import load_policy
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
@@ -235,8 +235,8 @@ def test_mistakes_are_one_line(saved, tmp_path, capsys):
 
 
 def test_a_world_without_pictures_of_transitions_says_so():
-    from genreplay.envs.config import GymnasiumConfig
-    from genreplay.envs.gymnasium import GymnasiumWorld
+    from genreplay.envs.gymnasium.config import GymnasiumConfig
+    from genreplay.envs.gymnasium.world import GymnasiumWorld
 
     with pytest.raises(UserError, match="--synthetic: this environment draws no transitions"):
         GymnasiumWorld(GymnasiumConfig(id="Pendulum-v1")).picture_transitions(TensorDict({}, [0]))

@@ -9,7 +9,7 @@ from rich.console import Console
 from scipy import stats
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import NamedDemand, World
+from genreplay.envs.world import NamedDemand, World
 from genreplay.trials import POLICY, Trial
 from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean, interval
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchrl.data import Binary, Bounded, Categorical, Composite, OneHot, Unbounded
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.base import BatchedEnv, EpisodeSeeds, Step
+from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.overcooked.cast import Cast
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.grid import LosslessGrid

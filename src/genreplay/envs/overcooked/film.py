@@ -15,7 +15,6 @@ from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import Shot
 from genreplay.envs.overcooked.artist import (
     ACTIONS,
     BAD,
@@ -33,6 +32,7 @@ from genreplay.envs.overcooked.check import REASONS, impossible, reasons
 from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS, StateCode
 from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.layouts import Cell
+from genreplay.envs.world import Shot
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tensordict.nn import TensorDictModule
 from torch import Tensor
 
 from genreplay.common.errors import FieldError, UserError
-from genreplay.envs.base import EpisodeSeeds, NamedDemand, Shot, World
+from genreplay.envs.batched import EpisodeSeeds
 from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.cast import named_seating
 from genreplay.envs.overcooked.check import REASONS, reasons, simulate
@@ -26,6 +26,7 @@ from genreplay.envs.overcooked.kitchen import Kitchen
 from genreplay.envs.overcooked.layout import build_layout
 from genreplay.envs.overcooked.layouts import read_layout
 from genreplay.envs.overcooked.partners import Partner, RandomPartner, StayPartner
+from genreplay.envs.world import NamedDemand, Shot, World
 from genreplay.transitions.keys import EVENT
 
 METRIC_UNITS = MappingProxyType(

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import Shot
+from genreplay.envs.world import Shot
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.world import SumoEnv, SumoWorld

@@ -19,7 +19,7 @@ from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import NO_SETTINGS, BatchedEnv, EpisodeSeeds, Found, NamedDemand, Shot, Step, Try, World
+from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
@@ -33,6 +33,7 @@ from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.process import SimulatorError, SimulatorProcess
 from genreplay.envs.sumo.profiles import default_demands, is_in_range, parse_profile
 from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Shot, Try, World
 
 logger = logging.getLogger("genreplay")
 

@@ -15,8 +15,9 @@ from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Bounded, Unbounded
 
 from genreplay.common.errors import UserError
-from genreplay.envs.base import POSSIBLE, BatchedEnv, EpisodeSeeds, Step, World
-from genreplay.envs.config import GymnasiumConfig
+from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
+from genreplay.envs.gymnasium.config import GymnasiumConfig
+from genreplay.envs.world import POSSIBLE, World
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
 
