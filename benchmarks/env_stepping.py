@@ -54,9 +54,9 @@ def actions(seed: int = 0):
 
 def write_traffic(folder: Path, seconds: int):
     """The episode's route file and intersection, as our simulator has them."""
-    from genreplay.envs.sumo.demand import Demand
-    from genreplay.envs.sumo.intersection import read_intersection
-    from genreplay.envs.sumo.scenarios import resolve
+    from genreplay.envs.sumo.network.intersection import read_intersection
+    from genreplay.envs.sumo.traffic.demand import Demand
+    from genreplay.envs.sumo.traffic.scenarios import resolve
 
     config = scenario_config(seconds)
     scenario = resolve(config)
@@ -71,7 +71,7 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
 
     from genreplay.common.seeding import derive_seed
     from genreplay.envs.sumo.actions import Signal, plan, timing_of
-    from genreplay.envs.sumo.intersection import yellow_state
+    from genreplay.envs.sumo.network.intersection import yellow_state
 
     net_file, route_file, intersection = write_traffic(folder, seconds)
     timing = timing_of(scenario_config(seconds), len(intersection.greens), intersection.yellow_time)
@@ -127,7 +127,7 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
 
 
 def simulator(seconds: int, folder: Path) -> tuple[float, int]:
-    from genreplay.envs.sumo.simulator import Simulator
+    from genreplay.envs.sumo.simulator.simulator import Simulator
 
     simulated = Simulator(scenario_config(seconds), folder)
     simulated.start(SEED, evaluation=False)

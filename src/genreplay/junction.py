@@ -17,8 +17,8 @@ from genreplay.options import add_command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from genreplay.envs.sumo.demand import Segment
-    from genreplay.envs.sumo.intersection import Intersection
+    from genreplay.envs.sumo.network.intersection import Intersection
+    from genreplay.envs.sumo.traffic.demand import Segment
 
 SCREEN_WIDTH = 160
 """Columns where the output is no terminal."""
@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     from rich.console import Console
 
-    from genreplay.envs.sumo.checks import check_traffic
-    from genreplay.envs.sumo.counts import write_template
-    from genreplay.envs.sumo.intersection import read_intersection
-    from genreplay.envs.sumo.scenarios import resolve
+    from genreplay.envs.sumo.network.intersection import read_intersection
+    from genreplay.envs.sumo.traffic.checks import check_traffic
+    from genreplay.envs.sumo.traffic.counts import write_template
+    from genreplay.envs.sumo.traffic.scenarios import resolve
 
     scenario = resolve(config)
     intersection = read_intersection(scenario.net_file, config.upstream_metres)
@@ -86,7 +86,7 @@ def _config(arguments: argparse.Namespace) -> SumoConfig:
 def _show_light(intersection: Intersection, net_file: Path, console: Console) -> None:
     from rich.table import Table
 
-    from genreplay.envs.sumo.maps import read_net
+    from genreplay.envs.sumo.network.net_file import read_net
 
     console.print(
         f"{net_file.name}: the light {intersection.light!r} has {len(intersection.greens)} green phases of "
@@ -111,8 +111,8 @@ def _show_movements(intersection: Intersection, segments: list[Segment] | None, 
     from rich.table import Table
 
     from genreplay.envs.sumo.baselines.webster import capacities
-    from genreplay.envs.sumo.counts import heading
-    from genreplay.envs.sumo.demand import mean_flows
+    from genreplay.envs.sumo.traffic.counts import heading
+    from genreplay.envs.sumo.traffic.demand import mean_flows
 
     table = Table(box=None)
     table.add_column("movement", no_wrap=True)
@@ -143,7 +143,7 @@ def _show_movements(intersection: Intersection, segments: list[Segment] | None, 
 
 def _show_load(intersection: Intersection, segments: list[Segment], console: Console) -> None:
     from genreplay.envs.sumo.baselines.webster import flow_ratios
-    from genreplay.envs.sumo.counts import clock
+    from genreplay.envs.sumo.traffic.counts import clock
 
     worst = max(segments, key=lambda segment: sum(flow_ratios(intersection, segment.flows)))
     total = sum(flow_ratios(intersection, worst.flows))

@@ -9,7 +9,7 @@ import pytest
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.baselines.table import BASELINES
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
 
 SECONDS = 600
@@ -22,7 +22,7 @@ ROUTES = '<routes><route id="we" edges="w_t t_e"/><flow id="f" route="we" begin=
 def play(tmp_path_factory):
     """Plays an episode under a baseline; its figures, and the states shown as [phase, or its yellow], seconds."""
     os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator import Simulator
+    from genreplay.envs.sumo.simulator.simulator import Simulator
 
     class Recording(Simulator):
         def _sumo_step(self):
@@ -111,7 +111,7 @@ def test_random_phases_are_drawn_by_the_episodes_seed(play):
 
 def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
     os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator import Simulator
+    from genreplay.envs.sumo.simulator.simulator import Simulator
 
     simulator = Simulator(SumoConfig(episode_seconds=200), tmp_path)
     seconds = {}

@@ -19,8 +19,8 @@ from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import plan
-from genreplay.envs.sumo.demand import Demand
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.traffic.demand import Demand
+from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.export import CARD, MODEL, export, observations
 from genreplay.policy import load_policy
 

@@ -12,8 +12,8 @@ from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.film import play
-from genreplay.envs.sumo.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
+from genreplay.envs.sumo.pictures.film import play
+from genreplay.envs.sumo.pictures.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
 from genreplay.envs.world import Shot
 from genreplay.policy import load_policy
 

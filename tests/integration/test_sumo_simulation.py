@@ -12,9 +12,9 @@ import torch
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.intersection import cleared_state, yellow_state
-from genreplay.envs.sumo.scenarios import resolve
-from genreplay.envs.sumo.tripinfo import read_trips
+from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
+from genreplay.envs.sumo.simulator.tripinfo import read_trips
+from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
 
 
@@ -22,7 +22,7 @@ from genreplay.envs.sumo.world import SumoWorld
 def recording_simulator():
     """The simulator class, in this process, noting the signal's state after each second."""
     os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator import Simulator
+    from genreplay.envs.sumo.simulator.simulator import Simulator
 
     class Recording(Simulator):
         def _sumo_step(self):

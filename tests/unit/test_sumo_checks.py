@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.checks import check_traffic
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.checks import check_traffic
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 NET = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"
 GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'

@@ -2,8 +2,8 @@ import pytest
 
 from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.intersection import cleared_state, read_intersection, yellow_state
-from genreplay.envs.sumo.scenarios import SCENARIOS, resolve
+from genreplay.envs.sumo.network.intersection import cleared_state, read_intersection, yellow_state
+from genreplay.envs.sumo.traffic.scenarios import SCENARIOS, resolve
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import pytest
 from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.sumo.baselines.webster import SATURATION_FLOW, capacities, flow_ratios
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.counts import heading, read_counts, write_template
-from genreplay.envs.sumo.demand import Demand, mean_flows
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.counts import heading, read_counts, write_template
+from genreplay.envs.sumo.traffic.demand import Demand, mean_flows
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 EXAMPLE = Path(__file__).parents[2] / "examples/my_junction"
 NET = EXAMPLE / "my_junction.net.xml"

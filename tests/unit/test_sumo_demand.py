@@ -6,18 +6,11 @@ import pytest
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.demand import (
-    TIDAL_SHARE,
-    Demand,
-    Segment,
-    draw_segments,
-    draw_shares,
-    draw_vehicles,
-)
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.profiles import parse_profile
-from genreplay.envs.sumo.routes import count_vehicles, scale_routes
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.demand import TIDAL_SHARE, Demand, Segment, draw_segments, draw_shares, draw_vehicles
+from genreplay.envs.sumo.traffic.profiles import parse_profile
+from genreplay.envs.sumo.traffic.routes import count_vehicles, scale_routes
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 
 def demand(config: DemandConfig, scenario="2way", **settings):

@@ -3,10 +3,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.route_flows import route_flows
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 ROUTES = """<routes>
 <route id="we" edges="w_t t_e"/>

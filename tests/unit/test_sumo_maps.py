@@ -10,8 +10,8 @@ import sumo
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 NETS = resolve(SumoConfig()).net_file.parents[1]
 EXAMPLE = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"

@@ -4,7 +4,7 @@ import pytest
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig
-from genreplay.envs.sumo.profiles import Profile, default_demands, is_in_range, parse_profile
+from genreplay.envs.sumo.traffic.profiles import Profile, default_demands, is_in_range, parse_profile
 
 CONFIG = DemandConfig(flow_range=[1000.0, 2000.0], scale_range=[0.75, 1.1])
 

@@ -12,8 +12,8 @@ from genreplay.envs.sumo.baselines.rules import (
     random_phase,
 )
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 NS, NS_LEFT, WE, WE_LEFT = range(4)
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genreplay.envs.sumo.tripinfo import delays, read_trips, summary
+from genreplay.envs.sumo.simulator.tripinfo import delays, read_trips, summary
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<tripinfos xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
 ARRIVED = (

@@ -9,8 +9,8 @@ from genreplay.envs.sumo.baselines.webster import (
     webster_greens,
 )
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 
 def test_a_textbook_example():

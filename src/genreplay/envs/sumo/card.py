@@ -11,7 +11,7 @@ from typing import Any
 
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, BACKLOG_SCALE, COUNT_LIMIT, View
 
 HOW_TO_READ = (

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Array, Signal, Timing
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 
 COUNT_LIMIT = 2.0
 """Vehicles on a section are counted up to this many times its capacity (short vehicles stand closer)."""

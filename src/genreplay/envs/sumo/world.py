@@ -24,15 +24,15 @@ from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, FIXED_PLAN
 from genreplay.envs.sumo.card import describe
-from genreplay.envs.sumo.checks import check_traffic
+from genreplay.envs.sumo.columns import build_layout
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.film import film
-from genreplay.envs.sumo.intersection import read_intersection
-from genreplay.envs.sumo.layout import build_layout
+from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
-from genreplay.envs.sumo.process import SimulatorError, SimulatorProcess
-from genreplay.envs.sumo.profiles import default_demands, is_in_range, parse_profile
-from genreplay.envs.sumo.scenarios import resolve
+from genreplay.envs.sumo.pictures.film import film
+from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProcess
+from genreplay.envs.sumo.traffic.checks import check_traffic
+from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, parse_profile
+from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Shot, Try, World
 
 logger = logging.getLogger("genreplay")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from genreplay.envs.sumo.intersection import Intersection, cleared_state, yellow_state
+from genreplay.envs.sumo.network.intersection import Intersection, cleared_state, yellow_state
 
 PROGRAMME_ID = "baseline"
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genreplay.envs.sumo.intersection import Intersection, Link
+from genreplay.envs.sumo.network.intersection import Intersection, Link
 
 RULE_SECONDS = 10
 """From one question to the next, s. With 5 s, yellow eats the capacity of heavy traffic: on the two-way intersection

@@ -13,7 +13,7 @@ from genreplay.envs.sumo.baselines import programmes, rules
 from genreplay.envs.sumo.baselines.programmes import Changes, Programme
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import webster_greens
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 
 FIXED_PLAN, CONSTANT_PLAN = "fixed_plan", "constant_plan"
 

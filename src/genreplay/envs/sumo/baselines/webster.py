@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 
 SATURATION_FLOW = 1800.0
 """Vehicles/h over the stop line of one lane while it is green and has a queue."""

@@ -59,7 +59,7 @@ class SimulatorProcess:
         self._stderr_file.unlink(missing_ok=True)
         with open(self._stderr_file, "ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "genreplay.envs.sumo.worker"],
+                [sys.executable, "-m", "genreplay.envs.sumo.simulator.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

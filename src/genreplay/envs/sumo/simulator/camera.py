@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 
 
 class Camera:

@@ -13,13 +13,13 @@ import numpy as np
 
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.config import DemandConfig
-from genreplay.envs.sumo.counts import clock, read_counts
-from genreplay.envs.sumo.intersection import Intersection, Movement
-from genreplay.envs.sumo.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
-from genreplay.envs.sumo.routes import read_routes, scale_routes
-from genreplay.envs.sumo.scenarios import Scenario
+from genreplay.envs.sumo.network.intersection import Intersection, Movement
+from genreplay.envs.sumo.traffic.counts import clock, read_counts
+from genreplay.envs.sumo.traffic.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
+from genreplay.envs.sumo.traffic.route_flows import route_flows
+from genreplay.envs.sumo.traffic.routes import read_routes, scale_routes
+from genreplay.envs.sumo.traffic.scenarios import Scenario
 
 TIDAL_SHARE = 0.55
 """Share of the total flow that the heavy approach of tidal traffic brings."""

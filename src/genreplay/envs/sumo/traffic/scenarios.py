@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.counts import clock, read_counts
+from genreplay.envs.sumo.traffic.counts import clock, read_counts
 
 
 @dataclass(frozen=True)

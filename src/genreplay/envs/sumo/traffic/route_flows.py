@@ -16,7 +16,7 @@ import numpy as np
 import sumolib
 from sumolib.miscutils import parseTime
 
-from genreplay.envs.sumo.intersection import Movement
+from genreplay.envs.sumo.network.intersection import Movement
 
 
 def route_flows(root: Element, movements: Sequence[Movement], net_file: Path, begin: float, end: float) -> np.ndarray:

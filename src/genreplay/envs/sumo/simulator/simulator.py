@@ -26,18 +26,18 @@ from sumo_rl.environment.traffic_signal import TrafficSignal
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, plan, timing_of
-from genreplay.envs.sumo.baselines.flows import route_flows
 from genreplay.envs.sumo.baselines.programmes import Changes, Programme
 from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
 from genreplay.envs.sumo.baselines.table import BASELINES, Site
-from genreplay.envs.sumo.camera import Camera
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.demand import Demand, Traffic
-from genreplay.envs.sumo.intersection import cleared_state, read_intersection, yellow_state
+from genreplay.envs.sumo.network.intersection import cleared_state, read_intersection, yellow_state
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts, View
-from genreplay.envs.sumo.routes import count_vehicles
-from genreplay.envs.sumo.scenarios import resolve
-from genreplay.envs.sumo.tripinfo import read_trips, summary
+from genreplay.envs.sumo.simulator.camera import Camera
+from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
+from genreplay.envs.sumo.traffic.demand import Demand, Traffic
+from genreplay.envs.sumo.traffic.route_flows import route_flows
+from genreplay.envs.sumo.traffic.routes import count_vehicles
+from genreplay.envs.sumo.traffic.scenarios import resolve
 
 CHECK_SECONDS = 60
 """How often an episode with a limit is looked at."""

@@ -29,7 +29,7 @@ class Take(NamedTuple):
 
 def film(world: SumoWorld, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
     """Pictures `[height, width, 3]` (uint8) of the policy's episode, beside the baseline's where asked for."""
-    from genreplay.envs.sumo.scene import Scene
+    from genreplay.envs.sumo.pictures.scene import Scene
 
     window = (shot.begin, min(shot.begin + shot.seconds, world.episode_seconds))
     if window[0] >= window[1]:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.intersection import Intersection, Movement
+from genreplay.envs.sumo.network.intersection import Intersection, Movement
 
 TIMES = ["begin", "end"]
 """The first two columns."""

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 
 if TYPE_CHECKING:
-    from genreplay.envs.sumo.film import Take
+    from genreplay.envs.sumo.pictures.film import Take
 
 RADIUS = 62.0
 """Half of the width of what is shown around the intersection, m."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.maps import only_light, read_net
+from genreplay.envs.sumo.network.net_file import only_light, read_net
 
 VEHICLE_SPACE = 7.5
 """Road that a standing car takes up with its gap, m."""

@@ -10,7 +10,7 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, plan
-from genreplay.envs.sumo.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import COUNT_LIMIT, View
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key

@@ -28,7 +28,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 
 if TYPE_CHECKING:
-    from genreplay.envs.sumo.simulator import Simulator
+    from genreplay.envs.sumo.simulator.simulator import Simulator
 
 WITHIN_EPISODE = ("decide", "frames")
 """Commands about the episode that runs, or that just ended; any other one begins the next."""
@@ -72,7 +72,7 @@ class Server:
 
     def _set_up(self, message: dict[str, Any]) -> None:
         # Here, so that a simulator that cannot be imported is told like any other failure.
-        from genreplay.envs.sumo.simulator import Simulator
+        from genreplay.envs.sumo.simulator.simulator import Simulator
 
         self._simulator = Simulator(config_from_tree(message["config"]), Path(message["folder"]))
         if stat.S_ISREG(os.fstat(2).st_mode):

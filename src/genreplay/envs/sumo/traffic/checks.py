@@ -13,11 +13,11 @@ from sumolib.miscutils import parseTime
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.demand import Demand
-from genreplay.envs.sumo.intersection import Intersection
-from genreplay.envs.sumo.maps import read_net
-from genreplay.envs.sumo.routes import RATE_ATTRIBUTES, read_routes
-from genreplay.envs.sumo.scenarios import Scenario
+from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.network.net_file import read_net
+from genreplay.envs.sumo.traffic.demand import Demand
+from genreplay.envs.sumo.traffic.routes import RATE_ATTRIBUTES, read_routes
+from genreplay.envs.sumo.traffic.scenarios import Scenario
 
 TRAFFIC = ("trip", "vehicle", "flow")
 DEPART_WORDS = ("triggered", "containerTriggered", "split")

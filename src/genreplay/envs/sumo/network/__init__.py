@@ -1,0 +1,1 @@
+"""The road network and the signals of its intersection."""

@@ -1,0 +1,1 @@
+"""SUMO itself, in a process of its own."""

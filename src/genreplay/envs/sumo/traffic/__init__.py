@@ -1,0 +1,1 @@
+"""Demand: what an episode lets into the network."""
