@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.package import gridworld, overcooked
+from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
 from genreplay.envs.overcooked.world import OvercookedWorld
 
 Round = Callable[[], int]

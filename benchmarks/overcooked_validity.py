@@ -24,7 +24,7 @@ from genreplay.build import build_generator, build_world
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
 from genreplay.distances import coverage
-from genreplay.envs.overcooked.human import LAYOUTS, human_play
+from genreplay.envs.overcooked.partners.human_play import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.team import Team, make_fabric
 from genreplay.transitions.codec import Codec

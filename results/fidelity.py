@@ -29,8 +29,8 @@ from tensordict.nn import TensorDictModule
 from genreplay import checkpoint, runs
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import SELF
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
-from genreplay.envs.overcooked.partners import NUM_UNIFORMS, Scene
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
+from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
 from genreplay.evaluate import act
 from genreplay.options import seeds
 from genreplay.partners import PartneredWorld

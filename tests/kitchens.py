@@ -3,9 +3,9 @@
 import numpy as np
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layouts import read_layout, shipped_layouts
-from genreplay.envs.overcooked.package import gridworld, overcooked
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout, shipped_layouts
+from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
 
 HUMAN_LAYOUTS = (
     "cramped_room",

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.cache import clone_file, human_folder
 from genreplay.envs.overcooked.config import SPLITS
+from genreplay.envs.overcooked.partners.cache import clone_file, human_folder
 from genreplay.options import add_command
 
 
@@ -35,9 +35,9 @@ def run(arguments: argparse.Namespace) -> int:
     path = clone_file(layout, split) if arguments.output is None else Path(arguments.output)
     from genreplay.cloning import NUM_STEPS, fit_clone, write_clone
     from genreplay.common.progress import Bars
-    from genreplay.envs.overcooked.human import human_play
-    from genreplay.envs.overcooked.kitchen import Kitchen
-    from genreplay.envs.overcooked.layouts import read_layout
+    from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+    from genreplay.envs.overcooked.kitchen.rules import Kitchen
+    from genreplay.envs.overcooked.partners.human_play import human_play
 
     with Bars(NUM_STEPS, what="steps") as bars:
         bars.line(f"reading the play of {layout}, {split}")

@@ -20,9 +20,9 @@ from torch.nn.functional import nll_loss
 
 from genreplay.agents.actor import CategoricalActor
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.codes import StateCode
-from genreplay.envs.overcooked.human import HumanPlay
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY, Kitchen
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import StateCode
+from genreplay.envs.overcooked.partners.human_play import HumanPlay
 
 HIDDEN_WIDTH, NUM_HIDDEN_LAYERS = 64, 2
 NUM_STEPS = 4000

@@ -18,12 +18,12 @@ from genreplay.cloning import read_clone
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml
 from genreplay.config.schema import ExperimentConfig
-from genreplay.envs.overcooked.cache import clone_file
+from genreplay.envs.overcooked.columns import build_layout
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig, PartnerName
-from genreplay.envs.overcooked.human import LAYOUTS
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layout import build_layout
-from genreplay.envs.overcooked.partners import Partner, Scene, choose
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
+from genreplay.envs.overcooked.partners.base import Partner, Scene, choose
+from genreplay.envs.overcooked.partners.cache import clone_file
+from genreplay.envs.overcooked.partners.human_play import LAYOUTS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.masked import MaskedGenerator
 from genreplay.transitions.codec import Codec

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchrl.envs.utils import check_env_specs
 
-from genreplay.envs.overcooked.check import REASONS
 from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.kitchen.validity import REASONS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.codec import Codec

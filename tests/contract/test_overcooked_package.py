@@ -8,11 +8,11 @@ import pytest
 from kitchens import HUMAN_LAYOUTS, Package, assert_same_step, supported
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.grid import LosslessGrid
-from genreplay.envs.overcooked.human import LAYOUTS, SHA256, human_play
-from genreplay.envs.overcooked.kitchen import INTERACT, Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
-from genreplay.envs.overcooked.package import overcooked
+from genreplay.envs.overcooked.kitchen.grid import LosslessGrid
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.package import overcooked
+from genreplay.envs.overcooked.kitchen.rules import INTERACT, Kitchen
+from genreplay.envs.overcooked.partners.human_play import LAYOUTS, SHA256, human_play
 
 BOTH = [(name, dynamics) for name in HUMAN_LAYOUTS for dynamics in ("old", "new")]
 
@@ -126,6 +126,6 @@ def test_the_grid_is_the_package_s_lossless_encoding(name):
 
 
 def test_importing_the_package_prints_nothing():
-    program = "from genreplay.envs.overcooked.package import overcooked; overcooked('mdp.overcooked_env')"
+    program = "from genreplay.envs.overcooked.kitchen.package import overcooked; overcooked('mdp.overcooked_env')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

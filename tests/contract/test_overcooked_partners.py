@@ -11,13 +11,13 @@ from genreplay import checkpoint
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml, to_yaml
-from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.greedy import GreedyPartner
-from genreplay.envs.overcooked.kitchen import STAY, Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
-from genreplay.envs.overcooked.package import overcooked
-from genreplay.envs.overcooked.partners import Scene
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.package import overcooked
+from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS
+from genreplay.envs.overcooked.partners.base import Scene
+from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.generators.fitting import fit
 from genreplay.partners import PartneredWorld
 from genreplay.transitions.codec import Codec

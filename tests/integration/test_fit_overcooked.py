@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 from genreplay import checkpoint, cli
 from genreplay.agents.actor import CategoricalActor
 from genreplay.cloning import Clone, write_clone
-from genreplay.envs.overcooked.cache import clone_file
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.synthesis import Synthesis
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -6,7 +6,7 @@ import pytest
 from genreplay import cli
 from genreplay.cloning import read_clone
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.partners import Scene
+from genreplay.envs.overcooked.partners.base import Scene
 from genreplay.partners import PartneredWorld
 
 

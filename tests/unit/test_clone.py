@@ -10,10 +10,10 @@ from genreplay import cli
 from genreplay.agents.actor import CategoricalActor
 from genreplay.cloning import HIDDEN_WIDTH, NUM_HIDDEN_LAYERS, Clone, read_clone, write_clone
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.cache import clone_file
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
+from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.partners import PartneredWorld
 
 KITCHEN = Kitchen(read_layout("cramped_room"))

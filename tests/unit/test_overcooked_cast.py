@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genreplay.envs.overcooked.cache import cache_folder, clone_file
-from genreplay.envs.overcooked.cast import Cast, Seating, cycle_seating, draw_seating, named_seating
 from genreplay.envs.overcooked.config import OvercookedConfig, PartnerName, parse_partner
-from genreplay.envs.overcooked.kitchen import STAY, Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
-from genreplay.envs.overcooked.partners import Partner, RandomPartner, Scene, StayPartner, choose, uniforms_of
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
+from genreplay.envs.overcooked.partners.base import Partner, RandomPartner, Scene, StayPartner, choose, uniforms_of
+from genreplay.envs.overcooked.partners.cache import cache_folder, clone_file
+from genreplay.envs.overcooked.partners.seating import Cast, Seating, cycle_seating, draw_seating, named_seating
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 

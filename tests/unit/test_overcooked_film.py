@@ -12,12 +12,12 @@ from torch.nn.functional import one_hot
 
 from genreplay import checkpoint, cli
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.artist import BAD, GOOD, HATS, Artist, sprites
-from genreplay.envs.overcooked.codes import CELL, DIRECTION, HELD, ONION, PLAYER_COLUMNS
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.film import Poster, Story, picture_transitions
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layouts import read_layout
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, HELD, ONION, PLAYER_COLUMNS
+from genreplay.envs.overcooked.pictures.film import Poster, Story, picture_transitions
+from genreplay.envs.overcooked.pictures.kitchen import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.envs.world import Shot
 from genreplay.policy import load_policy

@@ -4,8 +4,8 @@ import pytest
 
 from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layouts import read_layout, shipped_layouts
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout, shipped_layouts
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
 
 GOOD = ["XXPXX", "O  2O", "X1  X", "XDXSX"]
 

@@ -15,7 +15,7 @@ from genreplay.common.errors import UserError
 from genreplay.config.reader import load
 from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig

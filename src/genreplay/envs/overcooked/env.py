@@ -16,11 +16,11 @@ from torchrl.data import Binary, Bounded, Categorical, Composite, OneHot, Unboun
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
-from genreplay.envs.overcooked.cast import Cast
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.grid import LosslessGrid
-from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
-from genreplay.envs.overcooked.partners import Partner, choose
+from genreplay.envs.overcooked.kitchen.grid import LosslessGrid
+from genreplay.envs.overcooked.kitchen.rules import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
+from genreplay.envs.overcooked.partners.base import Partner, choose
+from genreplay.envs.overcooked.partners.seating import Cast
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, Key
 
 ACTED: Key = ("next", "acted")

@@ -15,17 +15,17 @@ from torch import Tensor
 
 from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.batched import EpisodeSeeds
-from genreplay.envs.overcooked.cache import clone_file
-from genreplay.envs.overcooked.cast import named_seating
-from genreplay.envs.overcooked.check import REASONS, reasons, simulate
+from genreplay.envs.overcooked.columns import build_layout
 from genreplay.envs.overcooked.config import SELF, SPLITS, OvercookedConfig, PartnerName, parse_partner
 from genreplay.envs.overcooked.env import OvercookedEnv
-from genreplay.envs.overcooked.film import film, picture_transitions
-from genreplay.envs.overcooked.greedy import GreedyPartner
-from genreplay.envs.overcooked.kitchen import Kitchen
-from genreplay.envs.overcooked.layout import build_layout
-from genreplay.envs.overcooked.layouts import read_layout
-from genreplay.envs.overcooked.partners import Partner, RandomPartner, StayPartner
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.rules import Kitchen
+from genreplay.envs.overcooked.kitchen.validity import REASONS, reasons, simulate
+from genreplay.envs.overcooked.partners.base import Partner, RandomPartner, StayPartner
+from genreplay.envs.overcooked.partners.cache import clone_file
+from genreplay.envs.overcooked.partners.greedy import GreedyPartner
+from genreplay.envs.overcooked.partners.seating import named_seating
+from genreplay.envs.overcooked.pictures.film import film, picture_transitions
 from genreplay.envs.world import NamedDemand, Shot, World
 from genreplay.transitions.keys import EVENT
 

@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.envs.overcooked.codes import CELL, DIRECTION, DISH, FIRST_SOUP, HELD, ONION, PLAYER_COLUMNS, StateCode
+from genreplay.envs.overcooked.kitchen.state_code import (
+    CELL,
+    DIRECTION,
+    DISH,
+    FIRST_SOUP,
+    HELD,
+    ONION,
+    PLAYER_COLUMNS,
+    StateCode,
+)
 
 NUM_LAYERS = 26
 URGENT = 40

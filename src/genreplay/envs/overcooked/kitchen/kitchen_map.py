@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.package import data_folder
+from genreplay.envs.overcooked.kitchen.package import data_folder
 
 Cell = tuple[int, int]
 

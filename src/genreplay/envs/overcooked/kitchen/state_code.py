@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.envs.overcooked.layouts import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
-from genreplay.envs.overcooked.package import overcooked
+from genreplay.envs.overcooked.kitchen.kitchen_map import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
+from genreplay.envs.overcooked.kitchen.package import overcooked
 
 OBJECTS = ("nothing", "onion", "dish", "soup of 1", "soup of 2", "soup of 3")
 NOTHING, ONION, DISH, FIRST_SOUP = 0, 1, 2, 3
@@ -111,7 +111,7 @@ class StateCode:
         """The code `[C]` of the state that the layout starts in."""
         given = self.kitchen.options.get("start_state")
         if given is not None:
-            from genreplay.envs.overcooked.package import gridworld
+            from genreplay.envs.overcooked.kitchen.package import gridworld
 
             return self.encode(gridworld(self.kitchen).get_standard_start_state())
         row = np.zeros(len(self.sizes), dtype=np.int64)

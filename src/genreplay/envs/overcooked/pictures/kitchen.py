@@ -13,10 +13,19 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from genreplay.envs.overcooked.codes import CELL, DIRECTION, DISH, FIRST_SOUP, HELD, ONION, PLAYER_COLUMNS, StateCode
-from genreplay.envs.overcooked.kitchen import INTERACT, STAY
-from genreplay.envs.overcooked.layouts import DIRECTIONS, Cell
-from genreplay.envs.overcooked.package import data_folder
+from genreplay.envs.overcooked.kitchen.kitchen_map import DIRECTIONS, Cell
+from genreplay.envs.overcooked.kitchen.package import data_folder
+from genreplay.envs.overcooked.kitchen.rules import INTERACT, STAY
+from genreplay.envs.overcooked.kitchen.state_code import (
+    CELL,
+    DIRECTION,
+    DISH,
+    FIRST_SOUP,
+    HELD,
+    ONION,
+    PLAYER_COLUMNS,
+    StateCode,
+)
 
 SPRITE = 15
 """Pixels of a sprite as it is stored."""

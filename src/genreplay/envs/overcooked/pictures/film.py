@@ -15,7 +15,11 @@ from tensordict import TensorDict, TensorDictBase
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.artist import (
+from genreplay.envs.overcooked.kitchen.kitchen_map import Cell
+from genreplay.envs.overcooked.kitchen.rules import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS, StateCode
+from genreplay.envs.overcooked.kitchen.validity import REASONS, impossible, reasons
+from genreplay.envs.overcooked.pictures.kitchen import (
     ACTIONS,
     BAD,
     FAINT,
@@ -28,10 +32,6 @@ from genreplay.envs.overcooked.artist import (
     wrapped,
     write,
 )
-from genreplay.envs.overcooked.check import REASONS, impossible, reasons
-from genreplay.envs.overcooked.codes import CELL, PLAYER_COLUMNS, StateCode
-from genreplay.envs.overcooked.kitchen import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
-from genreplay.envs.overcooked.layouts import Cell
 from genreplay.envs.world import Shot
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from tensordict import TensorDictBase
 
-from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import StateCode
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from genreplay.transitions.keys import (
     ACTION,

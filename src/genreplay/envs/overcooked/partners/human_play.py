@@ -19,9 +19,9 @@ from typing import Any, Literal
 import numpy as np
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.codes import StateCode
-from genreplay.envs.overcooked.layouts import read_layout
-from genreplay.envs.overcooked.package import data_folder, overcooked
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
+from genreplay.envs.overcooked.kitchen.package import data_folder, overcooked
+from genreplay.envs.overcooked.kitchen.state_code import StateCode
 
 Split = Literal["train", "test"]
 

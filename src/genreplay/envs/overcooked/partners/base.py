@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.overcooked.codes import StateCode
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY
+from genreplay.envs.overcooked.kitchen.state_code import StateCode
 
 NUM_UNIFORMS = 2
 """U."""

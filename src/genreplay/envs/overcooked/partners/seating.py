@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.overcooked.codes import StateCode
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig
-from genreplay.envs.overcooked.kitchen import STAY
-from genreplay.envs.overcooked.partners import NUM_UNIFORMS, Partner, Scene, uniforms_of
+from genreplay.envs.overcooked.kitchen.rules import STAY
+from genreplay.envs.overcooked.kitchen.state_code import StateCode
+from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Partner, Scene, uniforms_of
 
 
 class Seating(NamedTuple):

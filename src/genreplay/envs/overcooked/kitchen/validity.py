@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from tensordict import TensorDict, TensorDictBase
 
-from genreplay.envs.overcooked.codes import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
 from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.keys import (
     ACTION,

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.codes import (
+from genreplay.envs.overcooked.kitchen.kitchen_map import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
+from genreplay.envs.overcooked.kitchen.state_code import (
     CELL,
     DIRECTION,
     DISH,
@@ -20,7 +21,6 @@ from genreplay.envs.overcooked.codes import (
     PLAYER_COLUMNS,
     StateCode,
 )
-from genreplay.envs.overcooked.layouts import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
 
 NUM_ACTIONS = 6
 """North, south, east, west, stay, interact: `Action.INDEX_TO_ACTION` of overcooked-ai."""

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.codes import CELL, DIRECTION, PLAYER_COLUMNS
-from genreplay.envs.overcooked.kitchen import NUM_ACTIONS, STAY, Kitchen
-from genreplay.envs.overcooked.package import gridworld, overcooked
-from genreplay.envs.overcooked.partners import Partner, Scene, choose
+from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, PLAYER_COLUMNS
+from genreplay.envs.overcooked.partners.base import Partner, Scene, choose
 
 CACHE_SIZE = 100_000
 """States remembered, about 0.5 kB each."""

@@ -1,0 +1,1 @@
+"""The kitchen: its map, its states and its rules."""

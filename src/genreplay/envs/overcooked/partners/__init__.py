@@ -1,0 +1,1 @@
+"""Partners that need no learning, and who sits where."""
