@@ -19,7 +19,7 @@ from measuring import Record, Settings, command, rates, take_turns
 from tensordict import TensorDict
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 
-from genreplay.replay import MixedReplay
+from genreplay.replay.buffers import MixedReplay
 
 NUM_UPDATES, BATCH_SIZE, NUM_SYNTHETIC, PIECE = 20, 256, 10_000, 100_000
 TORCHRL, OURS, MIXED = "TorchRL TensorDictReplayBuffer", "genreplay", "genreplay, half synthetic"

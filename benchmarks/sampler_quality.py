@@ -27,13 +27,13 @@ import torch
 from tensordict import TensorDict
 
 from genreplay.build import build_agent, build_generator, build_world
-from genreplay.collect import Collection
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
 from genreplay.diagnostics import diagnose
 from genreplay.generators.fitting import fit
-from genreplay.synthesis import draw_prompts, most_relevant
+from genreplay.replay.collection import Collection
+from genreplay.replay.synthesis import draw_prompts, most_relevant
 from genreplay.team import make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import REWARD

@@ -30,7 +30,7 @@ from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.charts import INK, theme
 from genreplay.generators.fitting import fit
-from genreplay.replay import MixedReplay
+from genreplay.replay.buffers import MixedReplay
 from genreplay.team import make_fabric
 
 OBSERVATION_WIDTH, ACTION_WIDTH = 21, 4

@@ -91,11 +91,11 @@ def timed(clock: Clock, owner: Any, attribute: str, name: str) -> Iterator[None]
 def parts(config: Any) -> list[tuple[Any, str, str]]:
     """Whose calls are timed, and as what."""
     from genreplay import loop, snapshot
-    from genreplay.collect import Collection
     from genreplay.registry import entry
-    from genreplay.replay import MixedReplay
+    from genreplay.replay.buffers import MixedReplay
+    from genreplay.replay.collection import Collection
+    from genreplay.replay.synthesis import Synthesis
     from genreplay.report import Report
-    from genreplay.synthesis import Synthesis
     from genreplay.team import Team
 
     found: list[tuple[Any, str, str]] = [

@@ -6,7 +6,6 @@ import torch
 from lightning import Fabric
 
 from genreplay.agents.base import EnsembleAgent
-from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
@@ -16,8 +15,10 @@ from genreplay.generators.base import Generator
 from genreplay.generators.factorised import FactorisedGenerator
 from genreplay.loop import Parts
 from genreplay.registry import entry
-from genreplay.replay import MixedReplay
-from genreplay.synthesis import Synthesis
+from genreplay.replay.buffers import MixedReplay
+from genreplay.replay.collection import Collection
+from genreplay.replay.overlapped import OverlappedCollection
+from genreplay.replay.synthesis import Synthesis
 from genreplay.team import Team
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, OBSERVATION

@@ -14,7 +14,7 @@ from genreplay.cloning import Clone, write_clone
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
-from genreplay.synthesis import Synthesis
+from genreplay.replay.synthesis import Synthesis
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))

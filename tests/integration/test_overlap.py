@@ -14,10 +14,11 @@ from tensordict.nn import TensorDictModule
 from test_fit import REPOSITORY, assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 
 from genreplay.agents.actor import Actor, ActorPolicy
-from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
+from genreplay.replay.collection import Collection
+from genreplay.replay.overlapped import OverlappedCollection
 
 NUM_WORKERS, WARMUP, NUM_DECISIONS = 2, 4, 12
 SMOKE = [

@@ -7,12 +7,13 @@ from tensordict.nn import TensorDictModule
 from torchrl.data import Bounded, Unbounded
 
 from genreplay.build import build_world
-from genreplay.collect import Collection, OverlappedCollection
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml
 from genreplay.envs.batched import BatchedEnv, Step
 from genreplay.envs.gymnasium.config import GymnasiumConfig
 from genreplay.envs.gymnasium.world import GymnasiumWorld
+from genreplay.replay.collection import Collection
+from genreplay.replay.overlapped import OverlappedCollection
 from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS
 
 EPISODE_STEPS = 7

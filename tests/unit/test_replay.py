@@ -2,7 +2,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.replay import MixedReplay
+from genreplay.replay.buffers import MixedReplay
 from genreplay.transitions.keys import IS_SYNTHETIC, OBSERVATION, REWARD, STORED_KEYS
 
 NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")

@@ -10,7 +10,6 @@ from torch.nn.functional import one_hot
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
 from genreplay.build import build_generator, build_synthesis, build_world
-from genreplay.collect import Collection
 from genreplay.common.errors import UserError
 from genreplay.config.reader import load
 from genreplay.config.schema import SynthesisConfig
@@ -20,7 +19,8 @@ from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.synthesis import Synthesis, draw_prompts
+from genreplay.replay.collection import Collection
+from genreplay.replay.synthesis import Synthesis, draw_prompts
 from genreplay.team import Team, make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import (
@@ -173,7 +173,7 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
         asked.append((observation, seats, code))
         return one_hot(torch.zeros_like(seats), NUM_ACTIONS).float()
 
-    monkeypatch.setattr("genreplay.synthesis.virtual_action_probabilities", north)
+    monkeypatch.setattr("genreplay.replay.synthesis.virtual_action_probabilities", north)
     config = FactorisedConfig(width=16, num_blocks=1, head_width=16, head_num_blocks=1)
     with Team(make_fabric("cpu"), FactorisedGenerator(config, Codec(world.layout), conditional=False)) as team:
         rollouts = synthesis(world, agent, source="oracle", rollout_length=2)

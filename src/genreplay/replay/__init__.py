@@ -1,0 +1,1 @@
+"""Where transitions are collected, stored and mixed, and where synthetic ones come from."""
