@@ -17,9 +17,9 @@ from measuring import Record, Settings, command, rates, take_turns
 from plain_edm import PlainEdm
 
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.distributed.team import make_fabric
+from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import fit
-from genreplay.team import make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.columns import continuous_columns as columns

@@ -26,7 +26,7 @@ from genreplay.config.reader import load
 from genreplay.distances import coverage
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.team import Team, make_fabric
+from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, IS_SYNTHETIC, LEARNER, OBSERVATION, PARTNER, REWARD, TERMINATED
 

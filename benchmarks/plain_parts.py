@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.generators.base import Sampled
-from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.registry import names, register
 
 OPTIONS = ("agent.name=plain_redq", "generator.name=plain_edm", "env.backend=traci")
@@ -116,5 +116,5 @@ def plain_parts() -> Iterator[None]:
     if "plain_redq" not in names("agent"):
         register("agent", "plain_redq", "genreplay.agents.config:RedqSacConfig", "plain_parts:PlainAgent")
         register("generator", "plain_edm", "genreplay.generators.config:EdmConfig", "plain_parts:PlainGenerator")
-    with patch("genreplay.team.fit", fit_plain):
+    with patch("genreplay.generators.distributed.team.fit", fit_plain):
         yield

@@ -31,10 +31,10 @@ from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
 from genreplay.diagnostics import diagnose
+from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import draw_prompts, most_relevant
-from genreplay.team import make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import REWARD
 

@@ -29,9 +29,9 @@ from replay_speed import NUM_SYNTHETIC, PIECE, random_rows
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.redq_sac import RedqSac
 from genreplay.charts import INK, theme
+from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.buffers import MixedReplay
-from genreplay.team import make_fabric
 
 OBSERVATION_WIDTH, ACTION_WIDTH = 21, 4
 ENSEMBLE_SIZES = (2, 5, 10, 20)

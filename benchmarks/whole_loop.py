@@ -91,12 +91,12 @@ def timed(clock: Clock, owner: Any, attribute: str, name: str) -> Iterator[None]
 def parts(config: Any) -> list[tuple[Any, str, str]]:
     """Whose calls are timed, and as what."""
     from genreplay import loop, snapshot
+    from genreplay.generators.distributed.team import Team
     from genreplay.registry import entry
     from genreplay.replay.buffers import MixedReplay
     from genreplay.replay.collection import Collection
     from genreplay.replay.synthesis import Synthesis
     from genreplay.report import Report
-    from genreplay.team import Team
 
     found: list[tuple[Any, str, str]] = [
         (loop.Loop, "run", REST),

@@ -12,14 +12,14 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
 from genreplay.evaluate import Evaluator
 from genreplay.generators.base import Generator
-from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.distributed.team import Team
 from genreplay.loop import Parts
 from genreplay.registry import entry
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
 from genreplay.replay.synthesis import Synthesis
-from genreplay.team import Team
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, OBSERVATION
 

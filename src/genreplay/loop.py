@@ -21,13 +21,13 @@ from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import LoopConfig
 from genreplay.diagnostics import MIN_ROWS, diagnose
 from genreplay.evaluate import Evaluator
+from genreplay.generators.distributed.team import Team
 from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Synthesis, Synthetic, most_relevant
 from genreplay.report import Report
 from genreplay.schedule import Counters, Every, Ratio
-from genreplay.team import Team
 from genreplay.transitions.codec import Codec
 
 

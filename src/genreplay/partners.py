@@ -25,9 +25,9 @@ from genreplay.envs.overcooked.partners.base import Partner, Scene, choose
 from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.generators.masked import MaskedGenerator
+from genreplay.generators.discrete.masked import MaskedGenerator
+from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.transitions.codec import Codec
-from genreplay.virtual import virtual_action_probabilities
 
 
 class ActorPartner(Partner):

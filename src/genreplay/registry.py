@@ -100,15 +100,18 @@ register(
     "genreplay.agents.discrete_redq_sac:DiscreteRedqSac",
 )
 register("generator", "none", "genreplay.generators.config:NoneConfig", None)
-register("generator", "edm", "genreplay.generators.config:EdmConfig", "genreplay.generators.edm:EdmGenerator")
+register("generator", "edm", "genreplay.generators.config:EdmConfig", "genreplay.generators.edm.generator:EdmGenerator")
 register(
-    "generator", "masked", "genreplay.generators.config:MaskedConfig", "genreplay.generators.masked:MaskedGenerator"
+    "generator",
+    "masked",
+    "genreplay.generators.config:MaskedConfig",
+    "genreplay.generators.discrete.masked:MaskedGenerator",
 )
 register(
     "generator",
     "factorised",
     "genreplay.generators.config:FactorisedConfig",
-    "genreplay.generators.factorised:FactorisedGenerator",
+    "genreplay.generators.discrete.factorised:FactorisedGenerator",
 )
 register("relevance", "none", "genreplay.relevance.config:NoneConfig", None)
 register(

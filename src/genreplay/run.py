@@ -16,9 +16,9 @@ from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
+from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.loop import Loop
 from genreplay.report import BASELINE_NAME, Report
-from genreplay.team import Team, make_fabric
 from genreplay.tracking import Tracker
 from genreplay.transitions.codec import Codec
 

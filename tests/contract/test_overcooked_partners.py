@@ -18,11 +18,11 @@ from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS
 from genreplay.envs.overcooked.partners.base import Scene
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
+from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
 from genreplay.partners import PartneredWorld
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
-from genreplay.virtual import virtual_action_probabilities
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 

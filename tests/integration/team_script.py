@@ -11,9 +11,9 @@ import torch
 
 from genreplay.generators.base import Generator
 from genreplay.generators.config import EdmConfig, FactorisedConfig
-from genreplay.generators.edm import EdmGenerator
-from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.team import Team, make_fabric
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.distributed.team import Team, make_fabric
+from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION

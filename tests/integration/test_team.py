@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from genreplay.common.errors import UserError
-from genreplay.team import make_fabric
+from genreplay.generators.distributed.team import make_fabric
 
 SCRIPT = Path(__file__).with_name("team_script.py")
 TIME_LIMIT = 300  # seconds; a lost rank that is only noticed by the process group would take 1,800

@@ -5,7 +5,7 @@ import torch
 from lightning.fabric import Fabric
 
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout, continuous_columns

@@ -10,17 +10,17 @@ from lightning.fabric import Fabric
 from genreplay.common.errors import FieldError
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import EdmConfig, FactorisedConfig, MaskedConfig
-from genreplay.generators.edm import EdmGenerator
-from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.generators.fitting import fit
-from genreplay.generators.masked import MaskedGenerator
-from genreplay.generators.one_step import (
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.discrete.masked import MaskedGenerator
+from genreplay.generators.discrete.one_step import (
     copy_gate_log_prob,
     copy_gate_probabilities,
     counterparts,
     member_share,
     outcome,
 )
+from genreplay.generators.edm.generator import EdmGenerator
+from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER

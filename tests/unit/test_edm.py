@@ -9,10 +9,10 @@ from torch.utils.data import DataLoader
 from genreplay.common import precision
 from genreplay.common.errors import FieldError, UserError
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.denoiser import Denoiser, denoise, edm_loss, preconditioning
-from genreplay.generators.edm import EdmGenerator
+from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss, preconditioning
+from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import Batches, fit
-from genreplay.generators.normalizer import Normalizer
+from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import OBSERVATION, REWARD

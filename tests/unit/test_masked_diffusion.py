@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from genreplay.common.errors import UserError
-from genreplay.generators.categorical import Categories, Embedding, split_columns
-from genreplay.generators.masked_diffusion import ColumnLogits, MaskedNetwork, draw_mask, masked_loss, unmask
+from genreplay.generators.discrete.categories import Categories, Embedding, split_columns
+from genreplay.generators.discrete.masked_diffusion import ColumnLogits, MaskedNetwork, draw_mask, masked_loss, unmask
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD

@@ -18,10 +18,10 @@ from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.base import Sampled
 from genreplay.generators.config import FactorisedConfig
-from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Synthesis, draw_prompts
-from genreplay.team import Team, make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import (
     ACTION,

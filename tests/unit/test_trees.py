@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from genreplay.common.errors import FieldError
-from genreplay.generators.categorical import Categories
 from genreplay.generators.config import FactorisedConfig
-from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.generators.trees import Forests, _one_hots
-from genreplay.team import Team, make_fabric
+from genreplay.generators.discrete.categories import Categories
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.discrete.forests import Forests, _one_hots
+from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION

@@ -7,13 +7,14 @@ from lightning.fabric import Fabric
 from torch.nn.functional import one_hot
 
 from genreplay.generators.config import FactorisedConfig, MaskedConfig
-from genreplay.generators.factorised import FactorisedGenerator
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.discrete.masked import MaskedGenerator
+from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
-from genreplay.generators.masked import MaskedGenerator
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from genreplay.transitions.keys import ACTION, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER
-from genreplay.virtual import fidelity, frequencies, virtual_action_probabilities
+from genreplay.virtual import fidelity, frequencies
 
 PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
 LAYOUT = TransitionLayout(

@@ -26,12 +26,12 @@ from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.world import World
 from genreplay.generators.base import Sampled
-from genreplay.generators.factorised import FactorisedGenerator
-from genreplay.team import Team
+from genreplay.generators.discrete.factorised import FactorisedGenerator
+from genreplay.generators.discrete.partner_model import virtual_action_probabilities
+from genreplay.generators.distributed.team import Team
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, IS_SYNTHETIC, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER, TERMINATED
 from genreplay.transitions.seats import swap_seats
-from genreplay.virtual import virtual_action_probabilities
 
 
 class Synthetic(NamedTuple):

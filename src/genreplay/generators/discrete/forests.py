@@ -25,9 +25,8 @@ from sklearn.ensemble import ExtraTreesClassifier
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from genreplay.generators.categorical import Categories
-from genreplay.generators.one_step import counterparts
-from genreplay.transitions.keys import ACTION, LEARNER, PARTNER
+from genreplay.generators.discrete.categories import Categories
+from genreplay.generators.discrete.one_step import counterparts
 
 MAX_FEATURES = 0.5
 """Share of the entries that a split chooses from: fewer make the trees differ more, and doubt more."""
@@ -152,50 +151,6 @@ class Forests(Trees):
         # Where there is nothing to copy no tree votes for it, so it does not matter what stands here.
         current = codes[:, self._sources[columns].clamp_min(0)].clamp_max(self.max_size - 1)
         return votes[..., :-1] + votes[..., -1:] * one_hot(current, self.max_size)
-
-
-class Habits(Trees):
-    """p(action of the seat that does not learn | all else that holds): one forest that knows the partner's code, and
-    one that does not.
-
-    Args:
-        inputs: the columns of a state, both actions, `learner`, and `partner` where there are several.
-    """
-
-    def __init__(self, inputs: Categories):
-        actions = [column for column, key in enumerate(inputs.keys) if key == ACTION]
-        num_actions = inputs.sizes[actions[0]]
-        super().__init__(2, HABIT_NUM_TREES, torch.full((1, num_actions), 1 / num_actions))
-        self._actions, self.num_actions = actions, num_actions
-        self._learner = inputs.keys.index(LEARNER)
-        self._partner = inputs.keys.index(PARTNER) if PARTNER in inputs.keys else None
-        self._asked = [column for column in range(len(inputs)) if column not in self._actions]
-        self._sizes = inputs.sizes
-
-    def fit(self, codes: Tensor) -> None:
-        """Learn from codes `[N, C]`; the same on every machine. Every row counts: a habit is a matter of shares."""
-        codes = codes.cpu()
-        done = codes[:, self._actions].gather(1, 1 - codes[:, self._learner, None]).view(-1).numpy()
-        unknown = codes.clone()
-        if self._partner is not None:
-            unknown[:, self._partner] = self._sizes[self._partner]
-        grown: list[Tree] = []
-        for seed, known in enumerate((codes, unknown)):
-            entries = self._entries(known).numpy().astype(np.float32)
-            grown += _grow_habit(entries, done, self.num_actions, seed)
-        self.plant(grown)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Shares `[B, A]` for codes `[B, C]`, whose actions do not matter and whose partner may be masked."""
-        unknown = torch.zeros(len(codes), dtype=torch.long, device=codes.device)
-        if self._partner is not None:
-            unknown = (codes[:, self._partner] == self._sizes[self._partner]).long()
-        return self.choice[self.leaves(self._entries(codes), self.roots[unknown])].mean(dim=1)
-
-    def _entries(self, codes: Tensor) -> Tensor:
-        """One-hots of what is asked for; a masked column has none."""
-        blocks = [one_hot(codes[:, column], self._sizes[column] + 1)[:, :-1] for column in self._asked]
-        return torch.cat(blocks, dim=1)
 
 
 def _one_hots(codes: Tensor, sizes: Sequence[int]) -> Tensor:

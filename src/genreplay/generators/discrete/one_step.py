@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genreplay.generators.categorical import Categories, Embedding
-from genreplay.generators.denoiser import ResidualBlock
-from genreplay.generators.masked_diffusion import ColumnLogits
+from genreplay.generators.discrete.categories import Categories, Embedding
+from genreplay.generators.discrete.masked_diffusion import ColumnLogits
+from genreplay.generators.networks.residual import ResidualBlock
 
 INITIAL_GATE = 2.0
 """Logit of copying in fresh weights: most columns stay as they are in most steps."""

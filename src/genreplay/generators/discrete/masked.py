@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from genreplay.generators.base import Generator, Sampled
-from genreplay.generators.categorical import Categories, split_columns
 from genreplay.generators.config import MaskedConfig
-from genreplay.generators.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
-from genreplay.generators.normalizer import Normalizer
+from genreplay.generators.discrete.categories import Categories, split_columns
+from genreplay.generators.discrete.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
+from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, PARTNER
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from genreplay.common.precision import multiplies_bfloat16
-from genreplay.generators import sampler
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.denoiser import Denoiser, denoise, edm_loss
-from genreplay.generators.normalizer import Normalizer
+from genreplay.generators.edm import sampler
+from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss
+from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import REWARD
 

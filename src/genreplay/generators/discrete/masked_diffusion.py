@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genreplay.generators.categorical import Categories, Embedding
-from genreplay.generators.denoiser import EMBEDDING_WIDTH, ResidualBlock
+from genreplay.generators.discrete.categories import Categories, Embedding
+from genreplay.generators.edm.denoiser import EMBEDDING_WIDTH
+from genreplay.generators.networks.residual import ResidualBlock
 
 Predict = Callable[[Tensor], Tensor]
 """`codes [n, C] (some masked) -> logits [n, C, K]`, -inf where a column has no such choice."""

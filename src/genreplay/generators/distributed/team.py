@@ -28,9 +28,9 @@ from lightning.fabric.strategies import DDPStrategy
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from genreplay.channel import Hub, Link, Message, RankError, failure_message, open_channel
 from genreplay.common.errors import UserError
 from genreplay.generators.base import Generator, Sampled
+from genreplay.generators.distributed.channel import Hub, Link, Message, RankError, failure_message, open_channel
 from genreplay.generators.fitting import OnProgress, fit
 
 BLAME_SECONDS = 2.0

@@ -14,11 +14,12 @@ from torch.nn import functional as F
 from genreplay.common.precision import matmul_precision
 from genreplay.common.seeding import derive_seed
 from genreplay.generators.base import Sampled
-from genreplay.generators.categorical import Categories
 from genreplay.generators.config import FactorisedConfig
-from genreplay.generators.masked import MaskedGenerator
-from genreplay.generators.masked_diffusion import MaskedNetwork
-from genreplay.generators.one_step import (
+from genreplay.generators.discrete.categories import Categories
+from genreplay.generators.discrete.forests import Forests
+from genreplay.generators.discrete.masked import MaskedGenerator
+from genreplay.generators.discrete.masked_diffusion import MaskedNetwork
+from genreplay.generators.discrete.one_step import (
     OneStepHead,
     Outcome,
     copy_gate_log_prob,
@@ -27,7 +28,7 @@ from genreplay.generators.one_step import (
     member_share,
     outcome,
 )
-from genreplay.generators.trees import Forests, Habits
+from genreplay.generators.discrete.partner_forest import Habits
 from genreplay.transitions.codec import Codec
 
 

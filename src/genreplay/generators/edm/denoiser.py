@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genreplay.common.precision import multiplies_bfloat16
+from genreplay.generators.networks.residual import ResidualBlock
 
 NUM_FREQUENCIES = 8
 EMBEDDING_WIDTH = 64
@@ -116,23 +117,6 @@ class Denoiser(nn.Module):
             for block in self.blocks:
                 stream = block(stream)
             return self.out(F.silu(stream)).to(x.dtype)
-
-
-class ResidualBlock(nn.Module):
-    """x + linear(silu(linear(norm(x)))).
-
-    SynthER's block is x + linear(relu(x)). For equal cost (half as many blocks) this one fits short runs better.
-    """
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.inner = nn.Linear(width, width)
-        self.outer = nn.Linear(width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[B, W]` to `[B, W]`."""
-        return x + self.outer(F.silu(self.inner(self.norm(x))))
 
 
 class FourierFeatures(nn.Module):

@@ -1,0 +1,1 @@
+"""One generator on several ranks."""

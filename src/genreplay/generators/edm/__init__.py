@@ -1,0 +1,1 @@
+"""Gaussian diffusion of whole transitions (Karras et al., 2022)."""

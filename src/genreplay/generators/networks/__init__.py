@@ -1,0 +1,1 @@
+"""Layers and scales that the generators share."""
