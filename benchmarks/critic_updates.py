@@ -24,7 +24,7 @@ from torchrl.modules import NormalParamExtractor, ProbabilisticActor, TanhNormal
 from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 
 BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES, SUBSET_SIZE = 256, 256, 20, 2
 SHAPES = {"SUMO-like 21/4": (21, 4), "quadruped-like 78/12": (78, 12)}

@@ -21,7 +21,7 @@ from tensordict.nn import TensorDictModule
 from torch import Tensor, nn
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 from genreplay.generators.base import Sampled
 from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.registry import names, register

@@ -27,7 +27,7 @@ from measuring import Record, Settings, command, record, take_turns
 from replay_speed import NUM_SYNTHETIC, PIECE, random_rows
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 from genreplay.charts import INK, theme
 from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit

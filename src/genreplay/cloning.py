@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import nll_loss
 
-from genreplay.agents.actor import CategoricalActor
+from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import StateCode

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from genreplay import checkpoint
-from genreplay.agents.actor import CategoricalActor
+from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.build import build_agent, build_generator
 from genreplay.cloning import read_clone
 from genreplay.common.errors import UserError

@@ -79,44 +79,27 @@ def _load_plugins() -> None:
         point.load()()
 
 
-register("env", "sumo", "genreplay.envs.sumo.config:SumoConfig", "genreplay.envs.sumo.world:SumoWorld")
-register(
-    "env",
-    "gymnasium",
-    "genreplay.envs.gymnasium.config:GymnasiumConfig",
-    "genreplay.envs.gymnasium.world:GymnasiumWorld",
+# The parts that genreplay brings: kind, name, config dataclass and class.
+_OURS = (
+    ("env", "sumo", "envs.sumo.config:SumoConfig", "envs.sumo.world:SumoWorld"),
+    ("env", "gymnasium", "envs.gymnasium.config:GymnasiumConfig", "envs.gymnasium.world:GymnasiumWorld"),
+    ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners:PartneredWorld"),
+    ("agent", "redq_sac", "agents.config:RedqSacConfig", "agents.continuous.redq_sac:RedqSac"),
+    ("agent", "discrete_redq_sac", "agents.config:DiscreteRedqSacConfig", "agents.discrete.redq_sac:DiscreteRedqSac"),
+    ("generator", "none", "generators.config:NoneConfig", None),
+    ("generator", "edm", "generators.config:EdmConfig", "generators.edm.generator:EdmGenerator"),
+    ("generator", "masked", "generators.config:MaskedConfig", "generators.discrete.masked:MaskedGenerator"),
+    (
+        "generator",
+        "factorised",
+        "generators.config:FactorisedConfig",
+        "generators.discrete.factorised:FactorisedGenerator",
+    ),
+    ("relevance", "none", "relevance.config:NoneConfig", None),
+    ("relevance", "curiosity", "relevance.config:CuriosityConfig", "relevance.curiosity:Curiosity"),
+    ("relevance", "td_error", "relevance.config:TdErrorConfig", "relevance.td_error:TdError"),
+    ("relevance", "reward", "relevance.config:RewardConfig", "relevance.reward:Reward"),
+    ("relevance", "novelty", "relevance.config:NoveltyConfig", "relevance.novelty:Novelty"),
 )
-register(
-    "env",
-    "overcooked",
-    "genreplay.envs.overcooked.config:OvercookedConfig",
-    "genreplay.partners:PartneredWorld",
-)
-register("agent", "redq_sac", "genreplay.agents.config:RedqSacConfig", "genreplay.agents.redq_sac:RedqSac")
-register(
-    "agent",
-    "discrete_redq_sac",
-    "genreplay.agents.config:DiscreteRedqSacConfig",
-    "genreplay.agents.discrete_redq_sac:DiscreteRedqSac",
-)
-register("generator", "none", "genreplay.generators.config:NoneConfig", None)
-register("generator", "edm", "genreplay.generators.config:EdmConfig", "genreplay.generators.edm.generator:EdmGenerator")
-register(
-    "generator",
-    "masked",
-    "genreplay.generators.config:MaskedConfig",
-    "genreplay.generators.discrete.masked:MaskedGenerator",
-)
-register(
-    "generator",
-    "factorised",
-    "genreplay.generators.config:FactorisedConfig",
-    "genreplay.generators.discrete.factorised:FactorisedGenerator",
-)
-register("relevance", "none", "genreplay.relevance.config:NoneConfig", None)
-register(
-    "relevance", "curiosity", "genreplay.relevance.config:CuriosityConfig", "genreplay.relevance.curiosity:Curiosity"
-)
-register("relevance", "td_error", "genreplay.relevance.config:TdErrorConfig", "genreplay.relevance.td_error:TdError")
-register("relevance", "reward", "genreplay.relevance.config:RewardConfig", "genreplay.relevance.reward:Reward")
-register("relevance", "novelty", "genreplay.relevance.config:NoveltyConfig", "genreplay.relevance.novelty:Novelty")
+for _kind, _name, _config, _part in _OURS:
+    register(_kind, _name, f"genreplay.{_config}", None if _part is None else f"genreplay.{_part}")

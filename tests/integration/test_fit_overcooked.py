@@ -9,7 +9,7 @@ import torch
 from mlflow import MlflowClient
 
 from genreplay import checkpoint, cli
-from genreplay.agents.actor import CategoricalActor
+from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.cloning import Clone, write_clone
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen

@@ -13,7 +13,7 @@ import torch
 from tensordict.nn import TensorDictModule
 from test_fit import REPOSITORY, assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 
-from genreplay.agents.actor import Actor, ActorPolicy
+from genreplay.agents.continuous.actor import Actor, ActorPolicy
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld

@@ -11,7 +11,7 @@ import torch
 from tensordict import TensorDict
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 from genreplay.common import precision
 
 GAIN, ACTION_COST, GAMMA, PERIOD = 0.5, 0.5, 0.9, 30.0

@@ -10,7 +10,7 @@ from tensordict import TensorDict
 from torch.nn.functional import one_hot
 
 from genreplay.agents.config import DiscreteRedqSacConfig
-from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
+from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.transitions.columns import Seats
 
 CELLS, A, GAMMA, COST = 4, 3, 0.9, 0.1

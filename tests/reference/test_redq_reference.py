@@ -15,7 +15,7 @@ from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 
 from genreplay.agents import losses
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 
 PLAIN_PATH = Path(__file__).parents[2] / "benchmarks" / "plain_redq.py"
 OBS, ACT, B, N, K, H = 5, 2, 32, 4, 6, 16

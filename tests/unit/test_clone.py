@@ -7,7 +7,7 @@ import torch
 from safetensors import safe_open
 
 from genreplay import cli
-from genreplay.agents.actor import CategoricalActor
+from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.cloning import HIDDEN_WIDTH, NUM_HIDDEN_LAYERS, Clone, read_clone, write_clone
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig

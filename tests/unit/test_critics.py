@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from genreplay.agents import fused_mlp
-from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.agents.critics import fused_mlp
+from genreplay.agents.critics.stacked import StackedCritics, move_targets
 from genreplay.common import precision
 
 

@@ -10,10 +10,10 @@ import torch
 from omegaconf import OmegaConf
 from tensordict import TensorDict
 
-from genreplay.agents.actor import sample_categorical
 from genreplay.agents.config import DiscreteRedqSacConfig, RedqSacConfig
-from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
+from genreplay.agents.discrete.actor import sample_categorical
+from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.common.errors import FieldError, UserError
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 

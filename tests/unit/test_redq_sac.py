@@ -12,7 +12,7 @@ from tensordict import TensorDict
 from torch.utils.data import DataLoader
 
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.redq_sac import RedqSac
+from genreplay.agents.continuous.redq_sac import RedqSac
 from genreplay.common.errors import FieldError
 
 OBS, ACT, B = 5, 2, 16

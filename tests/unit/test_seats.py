@@ -4,7 +4,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.agents.seats import seat_rows
+from genreplay.agents.discrete.seat_rows import seat_rows
 from genreplay.transitions.columns import Seats
 from genreplay.transitions.seats import swap_seats
 

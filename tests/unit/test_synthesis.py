@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import one_hot
 
 from genreplay.agents.config import DiscreteRedqSacConfig
-from genreplay.agents.discrete_redq_sac import DiscreteRedqSac
+from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.build import build_generator, build_synthesis, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import load

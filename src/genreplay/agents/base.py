@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from genreplay.agents import losses
 from genreplay.agents.config import EnsembleConfig
-from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
-from genreplay.agents.critics import StackedCritics, move_targets
+from genreplay.agents.critics.stacked import StackedCritics, move_targets
+from genreplay.agents.critics.update import CriticBatch, loss_and_values, target_values
 from genreplay.common.precision import matmul_precision
 from genreplay.transitions.columns import TransitionLayout
 
 if TYPE_CHECKING:
-    from genreplay.agents.compiled import CompiledUpdates
+    from genreplay.agents.critics.compiled import CompiledUpdates
 
 OPTIMIZERS = ("critics", "actor", "temperature")
 """In the order of `configure_optimizers`; the last is absent where the temperature is fixed."""
@@ -62,7 +62,7 @@ class EnsembleAgent(LightningModule, ABC):
         self._adams = self._new_optimizers()
         self._compiled_updates: CompiledUpdates | None = None
         if config.compile:
-            from genreplay.agents.compiled import CompiledUpdates  # torch's compiler takes long to import
+            from genreplay.agents.critics.compiled import CompiledUpdates
 
             self._compiled_updates = CompiledUpdates(
                 critics, self.target_critics, self._adams[0], config.target_mode, config.target_update_rate

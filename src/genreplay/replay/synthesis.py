@@ -20,8 +20,8 @@ from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from genreplay.agents.actor import sample_categorical
 from genreplay.agents.base import EnsembleAgent
+from genreplay.agents.discrete.actor import sample_categorical
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.world import World

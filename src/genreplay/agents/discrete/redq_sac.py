@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from genreplay.agents import losses
-from genreplay.agents.actor import CategoricalActor, CategoricalPolicy, sample_categorical
 from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.config import DiscreteRedqSacConfig
-from genreplay.agents.critic_update import CriticBatch, chosen
-from genreplay.agents.critics import StackedCritics
-from genreplay.agents.seats import SeatRows, seat_rows
+from genreplay.agents.critics.stacked import StackedCritics
+from genreplay.agents.critics.update import CriticBatch, chosen
+from genreplay.agents.discrete.actor import CategoricalActor, CategoricalPolicy, sample_categorical
+from genreplay.agents.discrete.seat_rows import SeatRows, seat_rows
 from genreplay.common.errors import UserError
 from genreplay.transitions.columns import Seats, TransitionLayout
 from genreplay.transitions.keys import (

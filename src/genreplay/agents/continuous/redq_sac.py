@@ -13,11 +13,11 @@ from tensordict.nn import TensorDictModule
 from torch import Tensor
 
 from genreplay.agents import losses
-from genreplay.agents.actor import Actor, ActorPolicy
 from genreplay.agents.base import EnsembleAgent
 from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.critic_update import CriticBatch
-from genreplay.agents.critics import StackedCritics
+from genreplay.agents.continuous.actor import Actor, ActorPolicy
+from genreplay.agents.critics.stacked import StackedCritics
+from genreplay.agents.critics.update import CriticBatch
 from genreplay.common.errors import UserError
 from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import ACTION, DURATION, IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, grad
 
-from genreplay.agents.critic_update import CriticBatch, loss_and_values, target_values
-from genreplay.agents.critics import StackedCritics
+from genreplay.agents.critics.stacked import StackedCritics
+from genreplay.agents.critics.update import CriticBatch, loss_and_values, target_values
 from genreplay.common.compilation import compiled
 from genreplay.common.errors import UserError
 from genreplay.common.precision import multiplies_bfloat16

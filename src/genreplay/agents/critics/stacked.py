@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import layer_norm
 
-from genreplay.agents.fused_mlp import fused_mlps, supports
+from genreplay.agents.critics.fused_mlp import fused_mlps, supports
 from genreplay.common.precision import multiplies_bfloat16
 
 

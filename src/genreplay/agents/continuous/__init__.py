@@ -1,0 +1,1 @@
+"""REDQ-SAC with a Gaussian actor."""

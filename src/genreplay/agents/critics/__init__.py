@@ -1,0 +1,1 @@
+"""An ensemble of critics as one stacked module, and its update."""

@@ -1,0 +1,1 @@
+"""REDQ-SAC with a categorical actor, for one player or two."""
