@@ -23,7 +23,7 @@ from tensordict import TensorDict
 from genreplay.build import build_generator, build_world
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
-from genreplay.distances import coverage
+from genreplay.diagnostics.distances import coverage
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS, human_play
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.distributed.team import Team, make_fabric

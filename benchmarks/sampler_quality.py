@@ -30,7 +30,7 @@ from genreplay.build import build_agent, build_generator, build_world
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
-from genreplay.diagnostics import diagnose
+from genreplay.diagnostics.diagnose import diagnose
 from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.collection import Collection

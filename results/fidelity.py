@@ -26,18 +26,18 @@ from typing import NamedTuple
 import numpy as np
 from tensordict.nn import TensorDictModule
 
-from genreplay import checkpoint, runs
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
-from genreplay.evaluate import act
+from genreplay.evaluation.evaluator import act
+from genreplay.evaluation.verdict import interval
 from genreplay.options import seeds
-from genreplay.partners import PartneredWorld
-from genreplay.policy import load_policy
-from genreplay.tracking import store_uri
-from genreplay.verdict import interval
-from genreplay.virtual import Fidelity, fidelity, frequencies
+from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
+from genreplay.partners.learned import PartneredWorld
+from genreplay.runs import checkpoint, find
+from genreplay.runs.policy import load_policy
+from genreplay.runs.store import store_uri
 
 VIRTUAL, UNCODED, FREQUENCIES, OWN = "virtual", "virtual, no code", "frequencies", "the partner itself"
 
@@ -168,7 +168,7 @@ def main() -> None:
         if arguments.runs:
             found, drawn = store_uri(arguments.uri), seeds(arguments.seeds)
             folders = [
-                checkpoint.newest(runs.resolve_run(name, found, checkpoint.exists, "RUN")) for name in arguments.runs
+                checkpoint.newest(find.resolve_run(name, found, checkpoint.exists, "RUN")) for name in arguments.runs
             ]
             judged = [judge(number, folder, drawn) for number, folder in enumerate(folders)]
             arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genreplay.verdict import interval
+from genreplay.evaluation.verdict import interval
 
 FIELDS = ("training_seed", "demand", "seed", "sparse_return")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from tensordict import TensorDict
 
-from genreplay import checkpoint
 from genreplay.build import build_agent, build_world
 from genreplay.config.reader import from_yaml, to_yaml
+from genreplay.runs import checkpoint
 
 
 def save_untrained(folder: Path, config_yaml: str) -> Path:

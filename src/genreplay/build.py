@@ -10,7 +10,7 @@ from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
-from genreplay.evaluate import Evaluator
+from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.base import Generator
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team

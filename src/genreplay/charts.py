@@ -14,7 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from genreplay.record import Series
+from genreplay.runs.record import Series
 
 INK = "#010101"
 """Stands for the page's text colour while Matplotlib draws."""

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__, clone, crossplay, junction
+from genreplay import __version__, clone, junction
 from genreplay.common.errors import UserError
 from genreplay.options import add_command, add_policy, named_uri, number, policy_folder, seeds, words
+from genreplay.partners import crossplay
 
 EPILOG = """examples:
   genreplay fit --config conf/sumo_pgr.yaml                     train a traffic-signal controller
@@ -56,10 +57,10 @@ def _fit(arguments: argparse.Namespace) -> int:
     experiment = None if arguments.config is None else config.load(arguments.config, arguments.overrides)
     resume = None
     if arguments.resume is not None:
-        from genreplay import checkpoint, runs, tracking
+        from genreplay.runs import checkpoint, find, store
 
         uri = named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
-        folder = runs.resolve_run(arguments.resume, tracking.store_uri(uri), checkpoint.exists)
+        folder = find.resolve_run(arguments.resume, store.store_uri(uri), checkpoint.exists)
         resume = checkpoint.newest(folder)
         if experiment is None:
             experiment = config.load(resume / checkpoint.CONFIG, arguments.overrides)
@@ -77,7 +78,9 @@ def _config(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from genreplay import checkpoint, config, judge, runs, tracking
+    from genreplay import config
+    from genreplay.evaluation.plan import Plan, Target, evaluate, select_baselines
+    from genreplay.runs import checkpoint, find, store
 
     overrides = [*_scenario(arguments.scenario), *arguments.overrides]
     run_id, about = None, {}
@@ -87,27 +90,27 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         experiment = config.load(arguments.config, overrides)
         world, policy = build_world(experiment), None
     else:
-        from genreplay.policy import load_policy
+        from genreplay.runs.policy import load_policy
 
         if arguments.checkpoint is not None:
             folder = Path(arguments.checkpoint)
         else:
-            uri = tracking.store_uri(named_uri(arguments.overrides))
-            folder = runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
+            uri = store.store_uri(named_uri(arguments.overrides))
+            folder = find.resolve_run(arguments.run, uri, checkpoint.exists, "--run")
         loaded = load_policy(folder, overrides)
         experiment, world, policy, run_id = loaded.config, loaded.world, loaded.policy, loaded.run_id
         about = {"run_id": run_id, "env_step": loaded.env_step}
-    plan = judge.Plan(
+    plan = Plan(
         world,
         policy,
         world.demands(words(arguments.demand)),
         seeds(arguments.seeds),
-        judge.select_baselines(world, [] if arguments.baselines == "none" else words(arguments.baselines)),
+        select_baselines(world, [] if arguments.baselines == "none" else words(arguments.baselines)),
         arguments.workers or os.cpu_count() or 1,
     )
     output = None if arguments.output is None else Path(arguments.output)
-    target = judge.Target(output, run_id, tracking.store_uri(experiment.tracking.uri))
-    judge.evaluate(plan, target, {**about, "config": config.to_yaml(experiment)})
+    target = Target(output, run_id, store.store_uri(experiment.tracking.uri))
+    evaluate(plan, target, {**about, "config": config.to_yaml(experiment)})
     return 0
 
 
@@ -143,10 +146,11 @@ def _scenario(name: str | None) -> list[str]:
 
 
 def _ui(arguments: argparse.Namespace) -> NoReturn:
-    from genreplay import config, tracking, ui
+    from genreplay import config, ui
+    from genreplay.runs import store
 
     uri = None if arguments.config is None else config.load(arguments.config, arguments.overrides).tracking.uri
-    ui.serve(tracking.store_uri(uri or named_uri(arguments.overrides)), arguments.port)
+    ui.serve(store.store_uri(uri or named_uri(arguments.overrides)), arguments.port)
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------

@@ -33,11 +33,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"{arguments.overrides[0]}: has no effect on clone; leave it out")
     layout, split = arguments.layout, arguments.split
     path = clone_file(layout, split) if arguments.output is None else Path(arguments.output)
-    from genreplay.cloning import NUM_STEPS, fit_clone, write_clone
     from genreplay.common.progress import Bars
     from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
     from genreplay.envs.overcooked.kitchen.rules import Kitchen
     from genreplay.envs.overcooked.partners.human_play import human_play
+    from genreplay.partners.cloning import NUM_STEPS, fit_clone, write_clone
 
     with Bars(NUM_STEPS, what="steps") as bars:
         bars.line(f"reading the play of {layout}, {split}")

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from genreplay import __version__, checkpoint
+from genreplay import __version__
 from genreplay.common.errors import UserError
-from genreplay.policy import LoadedPolicy, load_policy
+from genreplay.runs import checkpoint
+from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import OBSERVATION
 

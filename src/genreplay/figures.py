@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
-from genreplay.diagnostics import Diagnosis
+from genreplay.diagnostics.diagnose import Diagnosis
 
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times the smallest."""

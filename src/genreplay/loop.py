@@ -19,8 +19,8 @@ from torch import Tensor
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import LoopConfig
-from genreplay.diagnostics import MIN_ROWS, diagnose
-from genreplay.evaluate import Evaluator
+from genreplay.diagnostics.diagnose import MIN_ROWS, diagnose
+from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.distributed.team import Team
 from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay

@@ -27,15 +27,15 @@ def add_policy(command: argparse.ArgumentParser) -> None:
 
 def policy_folder(arguments: argparse.Namespace) -> Path:
     """The checkpoint that `--run` or `--checkpoint` means."""
-    from genreplay import checkpoint, runs, tracking
+    from genreplay.runs import checkpoint, find, store
 
     for text in arguments.overrides:
         if not text.startswith("tracking.uri="):
             raise UserError(f"{text}: has no effect here, where the checkpoint's own config counts; leave it out")
     if arguments.checkpoint is not None:
         return checkpoint.newest(Path(arguments.checkpoint))
-    uri = tracking.store_uri(named_uri(arguments.overrides))
-    return checkpoint.newest(runs.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
+    uri = store.store_uri(named_uri(arguments.overrides))
+    return checkpoint.newest(find.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
 
 
 def named_uri(overrides: Sequence[str]) -> str | None:

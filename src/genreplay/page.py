@@ -16,17 +16,18 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from genreplay import __version__, charts, checkpoint, figures, record, tracking
+from genreplay import __version__, charts, figures
 from genreplay.charts import Picture
 from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
 from genreplay.envs.world import Shot
-from genreplay.judge import FOLDER as EVALUATION
-from genreplay.policy import LoadedPolicy, load_policy
-from genreplay.record import Record
+from genreplay.evaluation.plan import FOLDER as EVALUATION
+from genreplay.evaluation.trials import POLICY
+from genreplay.evaluation.verdict import GROUPS, STATISTICS, Rival, Verdict, saved
 from genreplay.render import film, write_gif
-from genreplay.trials import POLICY
-from genreplay.verdict import GROUPS, STATISTICS, Rival, Verdict, saved
+from genreplay.runs import checkpoint, record, store, tracker
+from genreplay.runs.policy import LoadedPolicy, load_policy
+from genreplay.runs.record import Record
 
 TEMPLATE = "page.html"
 FOLDER, DIAGNOSTICS = "report", "diagnostics"
@@ -96,7 +97,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
     """
     _check(output)
     loaded = load_policy(folder)
-    uri = tracking.store_uri(named_uri or loaded.config.tracking.uri)
+    uri = store.store_uri(named_uri or loaded.config.tracking.uri)
     with tempfile.TemporaryDirectory(prefix="genreplay-report-") as scratch:
         run = record.read(uri, loaded.run_id, (EVALUATION, DIAGNOSTICS, FOLDER), Path(scratch) / "artifacts")
         kept = Path(scratch) / "kept"
@@ -107,7 +108,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
         page = render_page(run, loaded, evaluated, filmed, curve)
         (kept / output.name).write_text(page, encoding="utf-8")
         output.write_text(page, encoding="utf-8")
-        tracking.keep(uri, run.run_id, kept, FOLDER)
+        store.keep(uri, run.run_id, kept, FOLDER)
     return f"{output}: run {run.name} ({run.run_id}) on one page, {output.stat().st_size / 1e6:.1f} MB"
 
 
@@ -130,7 +131,7 @@ def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
     if not (folder / "episodes.csv").is_file():
         return None
     about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    own, theirs = (tracking.flatten(yaml.safe_load(text)) for text in (to_yaml(loaded.config), about["config"]))
+    own, theirs = (tracker.flatten(yaml.safe_load(text)) for text in (to_yaml(loaded.config), about["config"]))
     changes = {
         key: (own.get(key, "null"), theirs.get(key, "null"))
         for key in own | theirs
@@ -196,7 +197,7 @@ def render_page(
     """The page's HTML. `curve` has the evaluations during training: `env_step`, `mean`, `low`, `high` of each."""
     world = loaded.world
     config_yaml = to_yaml(loaded.config)
-    flat = tracking.flatten(yaml.safe_load(config_yaml))
+    flat = tracker.flatten(yaml.safe_load(config_yaml))
     today = world.baselines[0] if world.baselines else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"plain": _plain, "number": _number, "moment": _moment}

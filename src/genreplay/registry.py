@@ -83,7 +83,7 @@ def _load_plugins() -> None:
 _OURS = (
     ("env", "sumo", "envs.sumo.config:SumoConfig", "envs.sumo.world:SumoWorld"),
     ("env", "gymnasium", "envs.gymnasium.config:GymnasiumConfig", "envs.gymnasium.world:GymnasiumWorld"),
-    ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners:PartneredWorld"),
+    ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners.learned:PartneredWorld"),
     ("agent", "redq_sac", "agents.config:RedqSacConfig", "agents.continuous.redq_sac:RedqSac"),
     ("agent", "discrete_redq_sac", "agents.config:DiscreteRedqSacConfig", "agents.discrete.redq_sac:DiscreteRedqSac"),
     ("generator", "none", "generators.config:NoneConfig", None),

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from genreplay import checkpoint
 from genreplay.build import build_world
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.config.reader import load
 from genreplay.envs.world import Shot
-from genreplay.policy import LoadedPolicy, load_policy
+from genreplay.runs import checkpoint
+from genreplay.runs.policy import LoadedPolicy, load_policy
 
 FRAME_MILLISECONDS = 100
 """How long a picture of a film is shown."""

@@ -20,11 +20,11 @@ from torch import Tensor
 from genreplay import figures
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
-from genreplay.diagnostics import Diagnosis
+from genreplay.diagnostics.diagnose import Diagnosis
 from genreplay.envs.world import World
-from genreplay.evaluate import Evaluation
+from genreplay.evaluation.evaluator import Evaluation
+from genreplay.runs.tracker import Tracker
 from genreplay.schedule import Counters
-from genreplay.tracking import Tracker
 from genreplay.transitions.keys import DURATION, REWARD
 
 BASELINE_NAME = "fixed plan"

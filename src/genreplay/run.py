@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from genreplay import checkpoint, snapshot
+from genreplay import snapshot
 from genreplay.build import build_generator, build_parts, build_world
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
@@ -19,7 +19,8 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.loop import Loop
 from genreplay.report import BASELINE_NAME, Report
-from genreplay.tracking import Tracker
+from genreplay.runs import checkpoint
+from genreplay.runs.tracker import Tracker
 from genreplay.transitions.codec import Codec
 
 log = logging.getLogger("genreplay")

@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import nn
 
-from genreplay import checkpoint
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
 from genreplay.loop import Loop
+from genreplay.runs import checkpoint
 
 
 def save(folder: Path, loop: Loop, config: ExperimentConfig, run_id: str) -> None:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import tracking
 from genreplay.common.errors import UserError
+from genreplay.runs import store
 
 
 def serve(uri: str, port: int) -> NoReturn:
@@ -17,10 +17,10 @@ def serve(uri: str, port: int) -> NoReturn:
     Raises:
         UserError: the store is a server itself, or has no run yet.
     """
-    root = tracking.local_root(uri)
+    root = store.local_root(uri)
     if root is None and uri.startswith("http"):
         raise UserError(f"ui: {uri} is an MLflow server with a UI of its own; open it in the browser")
-    if root is not None and not Path(uri.removeprefix(tracking.SQLITE)).is_file():
+    if root is not None and not Path(uri.removeprefix(store.SQLITE)).is_file():
         raise UserError(f"ui: there is no run in {uri} yet; begin one with: genreplay fit --config FILE")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

@@ -6,7 +6,7 @@ from gymnasium.spaces import Box
 from torchrl.envs.utils import check_env_specs
 
 from genreplay.common.errors import FieldError, UserError
-from genreplay.diagnostics import diagnose
+from genreplay.diagnostics.diagnose import diagnose
 from genreplay.envs.gymnasium.config import GymnasiumConfig
 from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.transitions.codec import Codec

@@ -7,7 +7,6 @@ from lightning.fabric import Fabric
 from saved import save_untrained
 from tensordict import TensorDict
 
-from genreplay import checkpoint
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml, to_yaml
@@ -20,7 +19,8 @@ from genreplay.envs.overcooked.partners.base import Scene
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
-from genreplay.partners import PartneredWorld
+from genreplay.partners.learned import PartneredWorld
+from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
 

@@ -10,7 +10,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.batched import Step
 from genreplay.envs.gymnasium.config import GymnasiumConfig
 from genreplay.envs.gymnasium.world import GymnasiumWorld
-from genreplay.evaluate import MAX_ATTEMPTS, Evaluator
+from genreplay.evaluation.evaluator import MAX_ATTEMPTS, Evaluator
 
 
 class Constant(nn.Module):

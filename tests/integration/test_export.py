@@ -22,7 +22,7 @@ from genreplay.envs.sumo.actions import plan
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.export import CARD, MODEL, export, observations
-from genreplay.policy import load_policy
+from genreplay.runs.policy import load_policy
 
 pytest.importorskip("onnxscript", reason="needs genreplay[export]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genreplay import checkpoint
+from genreplay.runs import checkpoint
 
 REPOSITORY = Path(__file__).parents[2]
 PENDULUM = REPOSITORY / "conf/pendulum_pgr.yaml"

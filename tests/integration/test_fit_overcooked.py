@@ -8,13 +8,14 @@ import pytest
 import torch
 from mlflow import MlflowClient
 
-from genreplay import checkpoint, cli
+from genreplay import cli
 from genreplay.agents.discrete.actor import CategoricalActor
-from genreplay.cloning import Clone, write_clone
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
+from genreplay.partners.cloning import Clone, write_clone
 from genreplay.replay.synthesis import Synthesis
+from genreplay.runs import checkpoint
 
 CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))

@@ -8,12 +8,13 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay import checkpoint, cli, config
+from genreplay import cli, config
 from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
-from genreplay.judge import NUM_SEARCH_EPISODES
-from genreplay.policy import load_policy
-from genreplay.tracking import Tracker
+from genreplay.evaluation.plan import NUM_SEARCH_EPISODES
+from genreplay.runs import checkpoint
+from genreplay.runs.policy import load_policy
+from genreplay.runs.tracker import Tracker
 from genreplay.transitions.keys import ACTION, OBSERVATION
 
 FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "summary.csv", "tables.txt"]

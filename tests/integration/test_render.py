@@ -15,7 +15,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.pictures.film import play
 from genreplay.envs.sumo.pictures.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
 from genreplay.envs.world import Shot
-from genreplay.policy import load_policy
+from genreplay.runs.policy import load_policy
 
 CONFIG = "env: {name: sumo, scenario: 2way, episode_seconds: 300}\nagent: {hidden_width: 16}\n"
 

@@ -14,10 +14,11 @@ import pytest
 from browser import opened, requests
 from PIL import Image
 
-from genreplay import cli, page, runs
-from genreplay.checkpoint import exists
+from genreplay import cli, page
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.envs.world import Shot
+from genreplay.runs import find
+from genreplay.runs.checkpoint import exists
 
 CONF = Path(__file__).parents[2] / "conf"
 TINY = [
@@ -83,7 +84,7 @@ def fit(config: str, *overrides: str) -> None:
 
 
 def artifacts() -> Path:
-    return runs.resolve_run("last", os.environ["MLFLOW_TRACKING_URI"], exists).parent
+    return find.resolve_run("last", os.environ["MLFLOW_TRACKING_URI"], exists).parent
 
 
 def check(page_file: Path, folder: Path) -> list[dict]:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from genreplay import cli
-from genreplay.cloning import read_clone
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.partners.base import Scene
-from genreplay.partners import PartneredWorld
+from genreplay.partners.cloning import read_clone
+from genreplay.partners.learned import PartneredWorld
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ import pytest
 import torch
 from tensordict import NonTensorData, TensorDict
 
-from genreplay import checkpoint
 from genreplay.common.errors import UserError
+from genreplay.runs import checkpoint
 
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
 

@@ -9,8 +9,9 @@ from types import ModuleType
 import pytest
 import yaml
 
-from genreplay import __version__, checkpoint, cli, config
+from genreplay import __version__, cli, config
 from genreplay.common.errors import UserError
+from genreplay.runs import checkpoint
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -8,13 +8,13 @@ from safetensors import safe_open
 
 from genreplay import cli
 from genreplay.agents.discrete.actor import CategoricalActor
-from genreplay.cloning import HIDDEN_WIDTH, NUM_HIDDEN_LAYERS, Clone, read_clone, write_clone
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
-from genreplay.partners import PartneredWorld
+from genreplay.partners.cloning import HIDDEN_WIDTH, NUM_HIDDEN_LAYERS, Clone, read_clone, write_clone
+from genreplay.partners.learned import PartneredWorld
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 

@@ -11,8 +11,8 @@ from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.seeding import derive_seed
-from genreplay.crossplay import play, play_all, summaries
-from genreplay.policy import load_policy
+from genreplay.partners.crossplay import play, play_all, summaries
+from genreplay.runs.policy import load_policy
 
 CONFIG = """
 seed: {seed}

@@ -10,7 +10,7 @@ from saved import save_untrained
 from tensordict import TensorDict
 from torch.nn.functional import one_hot
 
-from genreplay import checkpoint, cli
+from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
@@ -20,7 +20,8 @@ from genreplay.envs.overcooked.pictures.film import Poster, Story, picture_trans
 from genreplay.envs.overcooked.pictures.kitchen import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.envs.world import Shot
-from genreplay.policy import load_policy
+from genreplay.runs import checkpoint
+from genreplay.runs.policy import load_policy
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 CONFIG = """

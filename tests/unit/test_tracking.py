@@ -10,10 +10,11 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
-from genreplay import runs, tracking
 from genreplay.common.errors import UserError
 from genreplay.config.schema import TrackingConfig
-from genreplay.tracking import Tracker, connect, flatten, store_uri
+from genreplay.runs import find, tracker
+from genreplay.runs.store import connect, store_uri
+from genreplay.runs.tracker import Tracker, flatten
 
 URI = "sqlite:///mlruns/mlflow.db"
 CONFIG = "seed: 0\nagent:\n  name: redq_sac\n  target_entropy: null\nevaluation:\n  seeds: [1, 2]\n"
@@ -91,16 +92,16 @@ def test_a_run_holds_params_tags_metrics_figures_artifacts_and_its_checkpoint(mo
 def test_the_git_commit_and_whether_files_differ_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert "mlflow.source.git.commit" not in tracking._environment_tags()
+    assert "mlflow.source.git.commit" not in tracker._environment_tags()
     git = ["git", "-c", "user.name=n", "-c", "user.email=e@e", "-c", "commit.gpgsign=false"]
     (tmp_path / "file").write_text("a")
     for arguments in (["init", "-q"], ["add", "file"], ["commit", "-q", "-m", "m"]):
         subprocess.run([*git, *arguments], check=True)
     head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    tags = tracking._environment_tags()
+    tags = tracker._environment_tags()
     assert (tags["mlflow.source.git.commit"], tags["git.dirty"]) == (head, "false")
     (tmp_path / "file").write_text("b")
-    assert tracking._environment_tags()["git.dirty"] == "true"
+    assert tracker._environment_tags()["git.dirty"] == "true"
 
 
 def test_how_a_run_ends_is_its_status() -> None:
@@ -199,7 +200,7 @@ def test_a_deleted_experiment_says_so() -> None:
 def test_a_new_store_is_made_quietly_and_reports_to_nobody(tmp_path: Path) -> None:
     program = (
         "import threading\n"
-        "from genreplay.config.schema import TrackingConfig\nfrom genreplay.tracking import Tracker\n"
+        "from genreplay.config.schema import TrackingConfig\nfrom genreplay.runs.store import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0'): pass\n"
         "print([thread.name for thread in threading.enumerate() if 'elemetry' in thread.name])\n"
     )
@@ -216,7 +217,7 @@ def test_a_new_store_is_made_quietly_and_reports_to_nobody(tmp_path: Path) -> No
 
 def _refused(reference: str, uri: str = URI) -> str:
     with pytest.raises(UserError) as error:
-        runs.resolve_run(reference, uri, _has_checkpoint)
+        find.resolve_run(reference, uri, _has_checkpoint)
     return str(error.value)
 
 
@@ -241,9 +242,9 @@ def test_runs_are_found_by_id_by_name_as_last_and_as_a_folder(module_folder: Pat
                 _save(tracker)
     early, late = trackers["early"], trackers["late"]
     for reference, expected in (("last", late), ("early", early), (early.run_id, early)):
-        assert runs.resolve_run(reference, uri, _has_checkpoint) == expected.checkpoint_dir
+        assert find.resolve_run(reference, uri, _has_checkpoint) == expected.checkpoint_dir
     for folder in (early.checkpoint_dir, early.checkpoint_dir.parent):
-        assert runs.resolve_run(str(folder), uri, _has_checkpoint) == early.checkpoint_dir
+        assert find.resolve_run(str(folder), uri, _has_checkpoint) == early.checkpoint_dir
     choices = f"the newest runs with a checkpoint are late ({late.run_id}), early ({early.run_id})"
     assert _refused("nobody", uri) == f"--resume nobody: there is no such run or folder; {choices}"
     assert _refused("empty", uri) == f"--resume empty: this run has no checkpoint; {choices}"
@@ -290,16 +291,16 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
         artifact_uri="mlflow-artifacts:/1/abc/artifacts",
     )
     run, client = Run(info, RunData()), ServerClient(tmp_path)
-    assert runs._fetch(client, run, _has_checkpoint) is None  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) is None  # type: ignore[arg-type]
     with Tracker(client, run) as tracker:  # type: ignore[arg-type]
         place = _save(tracker)
     assert place == Path("mlruns/checkpoints/abc")
     assert (tmp_path / "checkpoints" / "saved").is_file()
     assert (tmp_path / "status").read_text() == "FINISHED"
-    assert runs._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
     (place / "saved").unlink()
     place.rmdir()
-    assert runs._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
     assert (place / "saved").is_file()
 
 
@@ -307,7 +308,7 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
 def test_runs_that_start_side_by_side_share_a_new_store(tmp_path: Path) -> None:
     script = (
         "from genreplay.config.schema import TrackingConfig\n"
-        "from genreplay.tracking import Tracker\n"
+        "from genreplay.runs.store import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0') as tracker:\n"
         "    print(tracker.run_id)\n"
     )

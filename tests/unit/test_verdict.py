@@ -10,8 +10,8 @@ from scipy import stats
 
 from genreplay.common.errors import UserError
 from genreplay.envs.world import NamedDemand, World
-from genreplay.trials import POLICY, Trial
-from genreplay.verdict import Rival, Standing, Verdict, interquartile_mean, interval
+from genreplay.evaluation.trials import POLICY, Trial
+from genreplay.evaluation.verdict import Rival, Standing, Verdict, interquartile_mean, interval
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])

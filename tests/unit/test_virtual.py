@@ -11,10 +11,10 @@ from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.discrete.masked import MaskedGenerator
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
+from genreplay.partners.fidelity import fidelity, frequencies
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from genreplay.transitions.keys import ACTION, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER
-from genreplay.virtual import fidelity, frequencies
 
 PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
 LAYOUT = TransitionLayout(

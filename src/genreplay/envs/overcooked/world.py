@@ -85,7 +85,7 @@ class OvercookedWorld(World):
             return self._partners[name]
 
     def make_partner(self, name: PartnerName) -> Partner:
-        """A new partner; those that were learned need `genreplay.partners.PartneredWorld`."""
+        """A new partner; those that were learned need `genreplay.partners.learned.PartneredWorld`."""
         if name.kind == "stay":
             return StayPartner()
         if name.kind == "random":

@@ -17,7 +17,7 @@ from tensordict.nn import TensorDictModule
 from genreplay.common.errors import UserError
 from genreplay.envs.batched import BatchedEnv
 from genreplay.envs.world import NO_SETTINGS, World
-from genreplay.evaluate import MAX_ATTEMPTS, Episode, act
+from genreplay.evaluation.evaluator import MAX_ATTEMPTS, Episode, act
 
 POLICY = "policy"
 """The controller that was learned; all others are names in `World.baselines`."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.common.errors import UserError
-from genreplay.tracking import SQLITE, connect, find_run, local_path, local_root, store_errors
+from genreplay.runs.store import SQLITE, connect, find_run, local_path, local_root, store_errors
 
 if TYPE_CHECKING:
-    from genreplay.tracking import MlflowClient, Run
+    from genreplay.runs.store import MlflowClient, Run
 
 
 class Series(NamedTuple):

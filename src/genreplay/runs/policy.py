@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from tensordict.nn import TensorDictModule
 
-from genreplay import checkpoint
 from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
+from genreplay.runs import checkpoint
 
 
 class LoadedPolicy(NamedTuple):

@@ -19,7 +19,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
-from genreplay.distances import (
+from genreplay.diagnostics.distances import (
     NUM_QUERIES,
     column_scale,
     correlation_gap,

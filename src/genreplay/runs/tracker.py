@@ -1,65 +1,46 @@
-"""Experiment tracking in MLflow: the only module that imports it, and only once a run or a look-up needs it.
-
-The default store is `sqlite:///mlruns/mlflow.db`, with artifacts in `mlruns/artifacts`. A run's checkpoint is kept
-among its artifacts (`checkpoints/`, so that MLflow's UI shows it) where those lie on this machine; with artifacts on a
-server it is kept in `mlruns/checkpoints/<run id>` and uploaded when the run ends.
-"""
+"""One MLflow run, written while it trains."""
 
 from __future__ import annotations
 
-import logging
-import os
 import platform
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 import yaml
-from filelock import FileLock
 
-from genreplay.common.errors import UserError
 from genreplay.config.schema import TrackingConfig
+from genreplay.runs.store import (
+    CHECKPOINTS,
+    checkpoint_dir,
+    connect,
+    experiment_id_of,
+    find_run,
+    first_line,
+    local_path,
+    log,
+    store_errors,
+    store_uri,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Run
 
-# MLflow reads these when it is imported. It reports its use to its makers unless told otherwise, and an experiment is
-# nobody's business; its seven retries take minutes to say that a server's address is wrong.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 
-log = logging.getLogger("genreplay")
-
-DEFAULT_URI = "sqlite:///mlruns/mlflow.db"
-SQLITE = "sqlite:///"
-LOCAL_FOLDER = Path("mlruns")
-CHECKPOINTS = "checkpoints"
 FLUSH_SECONDS = 5.0
 """Longest that a metric waits; one call to MLflow costs about 5 ms whatever it carries."""
 MAX_METRICS_PER_CALL = 1000
 MAX_PARAMS_PER_CALL = 100
 PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sumo", "sumo-rl", "gymnasium")
-
-
-def store_uri(uri: str | None) -> str:
-    """`tracking.uri`, else MLFLOW_TRACKING_URI, else the default store."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
-
-
-def local_root(uri: str) -> Path | None:
-    """Folder of a SQLite store, where its artifacts lie too; None for a server."""
-    return Path(uri.removeprefix(SQLITE)).parent if uri.startswith(SQLITE) else None
 
 
 class Tracker:
@@ -98,7 +79,7 @@ class Tracker:
             tags = _environment_tags()
             run = None if resume_run_id is None else find_run(client, resume_run_id)
             if run is None:
-                experiment_id = _experiment_id(client, uri, config.experiment)
+                experiment_id = experiment_id_of(client, uri, config.experiment)
                 run = client.create_run(experiment_id, run_name=config.run_name)
                 if resume_run_id is not None:
                     tags["resumed_from"] = resume_run_id
@@ -169,7 +150,7 @@ class Tracker:
         try:
             yield
         except (MlflowException, OSError) as error:
-            log.warning("%s: could not be written to %s (%s)", what, self._client.tracking_uri, _first_line(error))
+            log.warning("%s: could not be written to %s (%s)", what, self._client.tracking_uri, first_line(error))
 
     def _describe(self, config_yaml: str, tags: Mapping[str, str], known: Mapping[str, str]) -> None:
         """Params, tags and the config. MLflow's params never change, so what a resume changes becomes a tag."""
@@ -193,98 +174,6 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{key}"] = "null" if value is None else str(value)
     return flat
-
-
-# The store -----------------------------------------------------------------------------------------------------------
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client of the store, which is made where it is a SQLite file that is not there yet."""
-    root = local_root(uri)
-    if root is not None:
-        root.mkdir(parents=True, exist_ok=True)
-    from mlflow import MlflowClient
-
-    # It tells of the tables it makes in a new store; alembic's own messages stay below the root's level.
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-    with _alone(uri):
-        return MlflowClient(uri)
-
-
-def _alone(uri: str) -> AbstractContextManager[object]:
-    """Runs that start side by side must not make the same tables or the same experiment twice."""
-    root = local_root(uri)
-    return nullcontext() if root is None else FileLock(root / ".mlflow.lock")
-
-
-def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
-    """Add the files of `folder` to a run's artifacts, in the folder `name`; False where the store knows no such run."""
-    root = local_root(uri)
-    if root is not None and not Path(uri.removeprefix(SQLITE)).is_file():
-        return False
-    with store_errors(uri):
-        client = connect(uri)
-        run = find_run(client, run_id)
-        if run is not None:
-            client.log_artifacts(run.info.run_id, str(folder), name)
-    return run is not None
-
-
-def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """The run of that id; None where the store has none, or it was deleted."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-    return run if run.info.lifecycle_stage == "active" else None
-
-
-def checkpoint_dir(run: Run) -> Path:
-    """Where the run's checkpoint is kept on this machine."""
-    artifacts = local_path(run.info.artifact_uri)
-    return LOCAL_FOLDER / CHECKPOINTS / run.info.run_id if artifacts is None else artifacts / CHECKPOINTS
-
-
-def local_path(uri: str) -> Path | None:
-    """The folder that a file URI or a plain path means; None for anything on a server."""
-    parts = urlparse(uri)
-    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
-
-
-def _experiment_id(client: MlflowClient, uri: str, name: str) -> str:
-    with _alone(uri):
-        experiment = client.get_experiment_by_name(name)
-        if experiment is None:
-            root = local_root(uri)
-            location = None if root is None else (root / "artifacts").resolve().as_uri()
-            return client.create_experiment(name, artifact_location=location)
-    if experiment.lifecycle_stage != "active":
-        raise UserError(f"tracking.experiment: {name!r} was deleted in MLflow; restore it there, or name another")
-    return experiment.experiment_id
-
-
-@contextmanager
-def store_errors(uri: str) -> Iterator[None]:
-    """Turns MLflow's own errors into one line that names the store."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise UserError(
-            f"tracking.uri: the store {uri} cannot be used ({_first_line(error)}); set tracking.uri or "
-            "MLFLOW_TRACKING_URI to one that answers"
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return first if len(first) <= 200 else f"{first[:200]}..."
 
 
 # What a result depends on --------------------------------------------------------------------------------------------

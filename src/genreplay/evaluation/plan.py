@@ -16,13 +16,14 @@ import torch
 from rich.console import Console
 from tensordict.nn import TensorDictModule
 
-from genreplay import figures, tracking
+from genreplay import figures
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Try, World
-from genreplay.trials import POLICY, Crew, Trial
-from genreplay.verdict import Verdict, with_unit
+from genreplay.evaluation.trials import POLICY, Crew, Trial
+from genreplay.evaluation.verdict import Verdict, with_unit
+from genreplay.runs import store
 
 NUM_SEARCH_EPISODES = 5
 """Validation episodes of each demand on which a search judges its settings."""
@@ -239,7 +240,7 @@ def _keep(folder: Path, target: Target) -> None:
     if target.output is not None:
         shutil.copytree(folder, target.output, dirs_exist_ok=True)
         err.print(f"results are in {target.output}")
-    if target.run_id is not None and tracking.keep(target.store_uri, target.run_id, folder, FOLDER):
+    if target.run_id is not None and store.keep(target.store_uri, target.run_id, folder, FOLDER):
         err.print(f"results are among the artifacts of run {target.run_id}, in {FOLDER}/; see: genreplay ui")
     elif target.output is None:
         log.warning("evaluate: the results are on the screen only; give --output DIR to keep them")

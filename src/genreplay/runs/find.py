@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genreplay.common.errors import UserError
-from genreplay.tracking import (
+from genreplay.runs.store import (
     CHECKPOINTS,
     SQLITE,
     checkpoint_dir,
@@ -19,7 +19,7 @@ from genreplay.tracking import (
 )
 
 if TYPE_CHECKING:
-    from genreplay.tracking import MlflowClient, Run
+    from genreplay.runs.store import MlflowClient, Run
 
 MAX_LISTED_RUNS = 5
 

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from genreplay.common.errors import UserError
 from genreplay.envs.world import NamedDemand, World
-from genreplay.evaluate import Episode
-from genreplay.trials import POLICY, Trial
+from genreplay.evaluation.evaluator import Episode
+from genreplay.evaluation.trials import POLICY, Trial
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

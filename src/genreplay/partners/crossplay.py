@@ -78,11 +78,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(names: Sequence[str], uri: str | None) -> tuple[World, list[TensorDictModule]]:
-    from genreplay import checkpoint, runs, tracking
-    from genreplay.policy import load_policy
+    from genreplay.runs import checkpoint, find
+    from genreplay.runs.policy import load_policy
+    from genreplay.runs.store import store_uri
 
-    store = tracking.store_uri(uri)
-    found = [load_policy(runs.resolve_run(name, store, checkpoint.exists, "--runs")) for name in names]
+    where = store_uri(uri)
+    found = [load_policy(find.resolve_run(name, where, checkpoint.exists, "--runs")) for name in names]
     require_same_kitchen(names, [loaded.config for loaded in found])
     return found[0].world, [loaded.policy for loaded in found]
 
@@ -116,7 +117,7 @@ def play(world: World, first: TensorDictModule, second: TensorDictModule, episod
     """Sparse return of `first` as cook 0 with `second` as cook 1, one kitchen a seed, all side by side."""
     import numpy as np
 
-    from genreplay.evaluate import act
+    from genreplay.evaluation.evaluator import act
 
     env = world.make_env(len(episode_seeds), lambda worker, index: episode_seeds[worker], evaluation=True)
     env.demand = SELF_PLAY

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genreplay import checkpoint
 from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.build import build_agent, build_generator
-from genreplay.cloning import read_clone
 from genreplay.common.errors import UserError
 from genreplay.config.reader import from_yaml
 from genreplay.config.schema import ExperimentConfig
@@ -27,6 +25,8 @@ from genreplay.envs.overcooked.partners.human_play import LAYOUTS
 from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.generators.discrete.masked import MaskedGenerator
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
+from genreplay.partners.cloning import read_clone
+from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
 
 

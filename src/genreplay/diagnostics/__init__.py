@@ -1,0 +1,1 @@
+"""How good synthetic transitions are, compared with real ones."""

@@ -1,0 +1,1 @@
+"""A run on disk and in MLflow: tracking, checkpoints, and what they are read back as."""
