@@ -28,10 +28,10 @@ from replay_speed import NUM_SYNTHETIC, PIECE, random_rows
 
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.continuous.redq_sac import RedqSac
-from genreplay.charts import INK, theme
 from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.buffers import MixedReplay
+from genreplay.reporting.charts import INK, theme
 
 OBSERVATION_WIDTH, ACTION_WIDTH = 21, 4
 ENSEMBLE_SIZES = (2, 5, 10, 20)

@@ -90,13 +90,13 @@ def timed(clock: Clock, owner: Any, attribute: str, name: str) -> Iterator[None]
 
 def parts(config: Any) -> list[tuple[Any, str, str]]:
     """Whose calls are timed, and as what."""
-    from genreplay import loop, snapshot
     from genreplay.generators.distributed.team import Team
     from genreplay.registry import entry
     from genreplay.replay.buffers import MixedReplay
     from genreplay.replay.collection import Collection
     from genreplay.replay.synthesis import Synthesis
-    from genreplay.report import Report
+    from genreplay.training import loop, snapshot
+    from genreplay.training.monitor import Report
 
     found: list[tuple[Any, str, str]] = [
         (loop.Loop, "run", REST),
@@ -119,7 +119,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
 def run_timed(file: Path, options: list[str], settings: Settings) -> tuple[dict[str, float], int]:
     """Seconds of every part in a run of the config, and its env steps."""
     from genreplay.config.reader import load
-    from genreplay.run import fit
+    from genreplay.training.run import fit
 
     accelerator = settings.device.split(":")[0]
     machine = [f"fabric.accelerator={accelerator}", f"fabric.num_threads={settings.threads}"]

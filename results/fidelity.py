@@ -26,13 +26,13 @@ from typing import NamedTuple
 import numpy as np
 from tensordict.nn import TensorDictModule
 
+from genreplay.commands.options import seeds
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
 from genreplay.evaluation.evaluator import act
 from genreplay.evaluation.verdict import interval
-from genreplay.options import seeds
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
 from genreplay.partners.learned import PartneredWorld
 from genreplay.runs import checkpoint, find

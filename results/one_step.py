@@ -20,11 +20,12 @@ from pathlib import Path
 import torch
 from tensordict import TensorDictBase
 
-from genreplay.build import build_agent, build_generator, build_synthesis, build_world
+from genreplay.build import build_agent, build_generator, build_world
 from genreplay.config.reader import load
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.runs import checkpoint
+from genreplay.training.assemble import build_synthesis
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import NEXT_OBSERVATION, REWARD, SHAPED_REWARD
 

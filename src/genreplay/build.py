@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import torch
-from lightning import Fabric
 
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
-from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.base import Generator
-from genreplay.generators.discrete.factorised import FactorisedGenerator
-from genreplay.generators.distributed.team import Team
-from genreplay.loop import Parts
 from genreplay.registry import entry
-from genreplay.replay.buffers import MixedReplay
-from genreplay.replay.collection import Collection
-from genreplay.replay.overlapped import OverlappedCollection
-from genreplay.replay.synthesis import Synthesis
 from genreplay.transitions.codec import Codec
-from genreplay.transitions.keys import ACTION, OBSERVATION
 
 
 def build_world(config: ExperimentConfig) -> World:
@@ -48,65 +38,3 @@ def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
     """The agent that `agent.name` stands for, untrained."""
     torch.manual_seed(derive_seed(config.seed, "agent"))
     return entry("agent", config.agent.name).part.for_layout(config.agent, world.layout, world.discount_period)
-
-
-def build_synthesis(
-    config: ExperimentConfig, codec: Codec, agent: EnsembleAgent, world: World, team: Team | None
-) -> Synthesis:
-    """How synthetic transitions come about; UserError where the generator or the world cannot do that."""
-    source, generator = config.synthesis.source, None if team is None else team.generator
-    if generator is not None and not generator.judges and source == "generated" and config.synthesis.filters:
-        raise UserError(
-            f"synthesis.min_confidence, synthesis.require_agreement: {config.generator.name!r} does not say how sure "
-            "it is of its rows; write 0 and false, or generator.name: factorised"
-        )
-    if source == "counterfactual" and generator is not None and not isinstance(generator, FactorisedGenerator):
-        raise UserError(
-            f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
-            f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
-        )
-    if source == "oracle" and type(world).simulate is World.simulate:
-        raise UserError(
-            f"synthesis.source: oracle asks the simulator, and env.name {config.env.name!r} cannot start it from an "
-            "observation; write generated or counterfactual"
-        )
-    seats, goes_on = world.layout.seats, config.synthesis.rollout_length > 1
-    if config.synthesis.swap_seats and seats is None:
-        raise UserError(f"synthesis.swap_seats: env.name {config.env.name!r} has no two seats to swap; write false")
-    if goes_on and seats is not None and seats.learners != "both" and not isinstance(generator, FactorisedGenerator):
-        raise UserError(
-            "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "
-            f"and {config.generator.name!r} cannot; write generator.name: factorised, or synthesis.rollout_length: 1"
-        )
-    return Synthesis(config.synthesis, codec, agent, world)
-
-
-def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:
-    """Everything rank 0 owns: simulators, buffers, agent, relevance."""
-    device = fabric.device
-    agent = build_agent(config, world).to(device)
-
-    relevance = None
-    if (part := entry("relevance", config.relevance.name).part) is not None:
-        widths = world.layout.widths()
-        relevance = part(config.relevance, widths[OBSERVATION], widths[ACTION], agent.td_error).to(device)
-
-    env = world.make_env(
-        config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
-    )
-    replay = MixedReplay(
-        config.replay.capacity,
-        config.replay.synthetic_fraction,
-        config.replay.storage,
-        device=device,
-        seed=derive_seed(config.seed, "replay"),
-        keys=world.layout.stored_keys,
-    )
-    collection = (OverlappedCollection if config.loop.overlap_collection else Collection)(
-        env, agent.policy(deterministic=False), config.loop.warmup_env_steps, world.layout.stored_keys
-    )
-    synthesis = build_synthesis(config, codec, agent, world, team)
-    evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
-    # Everything random from here on continues one stream, which checkpoints keep.
-    torch.manual_seed(derive_seed(config.seed, "loop"))
-    return Parts(collection, replay, codec, agent, team, relevance, synthesis, evaluator)

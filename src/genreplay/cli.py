@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from genreplay import __version__, clone, junction
+from genreplay import __version__
+from genreplay.commands import clone, junction
+from genreplay.commands.options import add_command, add_policy, named_uri, number, policy_folder, seeds, words
 from genreplay.common.errors import UserError
-from genreplay.options import add_command, add_policy, named_uri, number, policy_folder, seeds, words
 from genreplay.partners import crossplay
 
 EPILOG = """examples:
@@ -65,7 +66,7 @@ def _fit(arguments: argparse.Namespace) -> int:
         if experiment is None:
             experiment = config.load(resume / checkpoint.CONFIG, arguments.overrides)
     assert experiment is not None
-    from genreplay import run
+    from genreplay.training import run
 
     return run.fit(experiment, resume)
 
@@ -115,7 +116,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from genreplay.export import export
+    from genreplay.reporting.export import export
 
     print(export(policy_folder(arguments), Path(arguments.output)))
     return 0
@@ -124,7 +125,7 @@ def _export(arguments: argparse.Namespace) -> int:
 def _render(arguments: argparse.Namespace) -> int:
     folder = policy_folder(arguments)
     from genreplay.envs.world import Shot
-    from genreplay.render import render, render_synthetic
+    from genreplay.reporting.film import render, render_synthetic
 
     given = {name: getattr(arguments, name) for name in Shot._fields}
     print((render_synthetic if arguments.synthetic else render)(folder, given, Path(arguments.output)))
@@ -133,7 +134,7 @@ def _render(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     folder = policy_folder(arguments)
-    from genreplay.page import write_report
+    from genreplay.reporting.page import write_report
 
     print(write_report(folder, named_uri(arguments.overrides), Path(arguments.output), arguments.film))
     return 0
@@ -146,7 +147,8 @@ def _scenario(name: str | None) -> list[str]:
 
 
 def _ui(arguments: argparse.Namespace) -> NoReturn:
-    from genreplay import config, ui
+    from genreplay import config
+    from genreplay.commands import ui
     from genreplay.runs import store
 
     uri = None if arguments.config is None else config.load(arguments.config, arguments.overrides).tracking.uri

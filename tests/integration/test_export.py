@@ -21,7 +21,7 @@ from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import plan
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
-from genreplay.export import CARD, MODEL, export, observations
+from genreplay.reporting.export import CARD, MODEL, export, observations
 from genreplay.runs.policy import load_policy
 
 pytest.importorskip("onnxscript", reason="needs genreplay[export]")

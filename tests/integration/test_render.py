@@ -75,7 +75,7 @@ def test_an_mp4_shows_the_same_pictures(saved: Path, tmp_path: Path, capsys: pyt
 def test_mp4_without_its_package_says_what_to_do(
     saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genreplay.render.find_spec", lambda name: None)
+    monkeypatch.setattr("genreplay.reporting.film.find_spec", lambda name: None)
     assert cli.main(["render", "--checkpoint", str(saved), "--output", str(tmp_path / "film.mp4")]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

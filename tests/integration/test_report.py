@@ -14,9 +14,10 @@ import pytest
 from browser import opened, requests
 from PIL import Image
 
-from genreplay import cli, page
+from genreplay import cli
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.envs.world import Shot
+from genreplay.reporting import page
 from genreplay.runs import find
 from genreplay.runs.checkpoint import exists
 

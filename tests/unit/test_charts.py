@@ -4,7 +4,7 @@ import base64
 import re
 import xml.etree.ElementTree as ET
 
-from genreplay.charts import GREY, INK, Chart, Line
+from genreplay.reporting.charts import GREY, INK, Chart, Line
 from genreplay.runs.record import Series
 
 METRICS = {"agent/loss": Series([10, 20], [4.0, 0.5]), "agent/level": Series([10, 20], [1.0, 1.0])}

@@ -18,14 +18,12 @@ CONF = Path(__file__).parents[2] / "conf"
 
 @pytest.fixture
 def run_fit(monkeypatch: pytest.MonkeyPatch) -> list:
-    """Stands in for `genreplay.run`; what its `fit` was called with."""
+    """Stands in for `genreplay.training.run`; what its `fit` was called with."""
     calls: list = []
-    module = ModuleType("genreplay.run")
+    module = ModuleType("genreplay.training.run")
     module.fit = lambda experiment, resume=None: calls.append((experiment, resume)) or 7  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "genreplay.run", module)
-    import genreplay
-
-    monkeypatch.setattr(genreplay, "run", module, raising=False)
+    monkeypatch.setitem(sys.modules, "genreplay.training.run", module)
+    monkeypatch.setattr("genreplay.training.run", module, raising=False)
     return calls
 
 
@@ -111,7 +109,7 @@ def test_an_error_during_the_run_is_one_line_too(run_fit: list, capsys: pytest.C
     def fail(*args: object) -> int:
         raise UserError("env: SUMO said no")
 
-    sys.modules["genreplay.run"].fit = fail  # type: ignore[attr-defined]
+    sys.modules["genreplay.training.run"].fit = fail  # type: ignore[attr-defined]
     assert _error(capsys, "fit", "--config", "x.yaml") == "env: SUMO said no"
 
 

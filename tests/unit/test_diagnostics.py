@@ -9,9 +9,9 @@ import torch
 from scipy.stats import norm
 from tensordict import TensorDict
 
-from genreplay import figures
-from genreplay.diagnostics.diagnose import diagnose
+from genreplay.diagnostics.diagnose import MAX_ROWS, MIN_ROWS, diagnose
 from genreplay.diagnostics.distances import correlation_gap, coverage, marginal_distances, novelty, one_step_errors
+from genreplay.reporting import figures
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
@@ -185,7 +185,7 @@ def test_a_perfect_sampler_with_prompts_measures_as_the_prompted_yardstick(codec
 
 def test_without_prompts_or_with_too_few_rows_nothing_is_said_of_them(codec: Codec) -> None:
     real, rows = transitions(100, 0), codec.encode(transitions(100, 1))
-    for prompted in (None, real[: diagnose.MIN_ROWS - 1]):
+    for prompted in (None, real[: MIN_ROWS - 1]):
         diagnosis = diagnose(codec, real, rows, seed=0, prompted=prompted)
         assert not [name for name in diagnosis.metrics if name.startswith(("prompted", "simulator"))]
         assert np.isnan(diagnosis.columns.prompted_ks).all()
@@ -231,11 +231,11 @@ def test_diagnosing_repeats_and_moves_no_global_stream(codec: Codec) -> None:
     assert np.array_equal(np.random.get_state(legacy=True)[1], before[1])
 
 
-@pytest.mark.parametrize(("num_real", "num_synthetic"), [(diagnose.MIN_ROWS, diagnose.MIN_ROWS), (21, 30), (5000, 25)])
+@pytest.mark.parametrize(("num_real", "num_synthetic"), [(MIN_ROWS, MIN_ROWS), (21, 30), (5000, 25)])
 def test_any_number_of_rows_will_do(codec: Codec, num_real: int, num_synthetic: int) -> None:
     diagnosis = diagnose(codec, transitions(num_real, 0), codec.encode(transitions(num_synthetic, 1)), seed=0)
     assert all(np.isfinite(value) for value in diagnosis.metrics.values())
-    assert len(diagnosis.real) == min(num_real, diagnose.MAX_ROWS)
+    assert len(diagnosis.real) == min(num_real, MAX_ROWS)
 
 
 def test_the_table_has_a_line_for_each_column(codec: Codec) -> None:

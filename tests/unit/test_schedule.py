@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genreplay.schedule import Counters, Every, Ratio
+from genreplay.training.schedule import Counters, Every, Ratio
 
 ratios = st.sampled_from([0.0, 0.05, 0.1, 1 / 3, 0.25, 1.0, 5 / 3, 2.7, 20.0])
 

@@ -9,7 +9,7 @@ from torch.nn.functional import one_hot
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
-from genreplay.build import build_generator, build_synthesis, build_world
+from genreplay.build import build_generator, build_world
 from genreplay.common.errors import UserError
 from genreplay.config.reader import load
 from genreplay.config.schema import SynthesisConfig
@@ -22,6 +22,7 @@ from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Synthesis, draw_prompts
+from genreplay.training.assemble import build_synthesis
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import (
     ACTION,

@@ -16,13 +16,13 @@ import torch
 from rich.console import Console
 from tensordict.nn import TensorDictModule
 
-from genreplay import figures
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Try, World
 from genreplay.evaluation.trials import POLICY, Crew, Trial
 from genreplay.evaluation.verdict import Verdict, with_unit
+from genreplay.reporting import figures
 from genreplay.runs import store
 
 NUM_SEARCH_EPISODES = 5

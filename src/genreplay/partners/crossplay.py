@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from genreplay.commands.options import add_command, named_uri, seeds, words
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.options import add_command, named_uri, seeds, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,7 +172,7 @@ def table(names: Sequence[str], returns: np.ndarray) -> Table:
 
 def write(folder: Path, names: Sequence[str], episode_seeds: Sequence[int], returns: np.ndarray) -> None:
     """`crossplay.csv`, a line an episode, and `crossplay.png`, the heat map; UserError where they cannot be written."""
-    from genreplay.figures import cross_play
+    from genreplay.reporting.figures import cross_play
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Synthesis, Synthetic, most_relevant
-from genreplay.report import Report
-from genreplay.schedule import Counters, Every, Ratio
+from genreplay.training.monitor import Report
+from genreplay.training.schedule import Counters, Every, Ratio
 from genreplay.transitions.codec import Codec
 
 

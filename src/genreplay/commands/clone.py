@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from genreplay.commands.options import add_command
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import SPLITS
 from genreplay.envs.overcooked.partners.cache import clone_file, human_folder
-from genreplay.options import add_command
 
 
 def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:

@@ -16,15 +16,16 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from genreplay import __version__, charts, figures
-from genreplay.charts import Picture
+from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
 from genreplay.envs.world import Shot
 from genreplay.evaluation.plan import FOLDER as EVALUATION
 from genreplay.evaluation.trials import POLICY
 from genreplay.evaluation.verdict import GROUPS, STATISTICS, Rival, Verdict, saved
-from genreplay.render import film, write_gif
+from genreplay.reporting import charts, figures
+from genreplay.reporting.charts import Picture
+from genreplay.reporting.film import film, write_gif
 from genreplay.runs import checkpoint, record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
@@ -201,7 +202,7 @@ def render_page(
     today = world.baselines[0] if world.baselines else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"plain": _plain, "number": _number, "moment": _moment}
-    template = environment.from_string(files("genreplay").joinpath(TEMPLATE).read_text(encoding="utf-8"))
+    template = environment.from_string(files("genreplay.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
 
     def draw(wanted: Sequence[charts.Chart]) -> list[Picture]:
         return [picture for chart in wanted if (picture := chart.draw(run.metrics)) is not None]

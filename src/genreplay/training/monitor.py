@@ -17,14 +17,14 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay import figures
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.diagnostics.diagnose import Diagnosis
 from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluation
+from genreplay.reporting import figures
 from genreplay.runs.tracker import Tracker
-from genreplay.schedule import Counters
+from genreplay.training.schedule import Counters
 from genreplay.transitions.keys import DURATION, REWARD
 
 BASELINE_NAME = "fixed plan"

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genreplay.commands.options import add_command
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.options import add_command
 
 if TYPE_CHECKING:
     from rich.console import Console

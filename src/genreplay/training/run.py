@@ -10,17 +10,18 @@ from pathlib import Path
 
 import torch
 
-from genreplay import snapshot
-from genreplay.build import build_generator, build_parts, build_world
+from genreplay.build import build_generator, build_world
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
 from genreplay.generators.distributed.team import Team, make_fabric
-from genreplay.loop import Loop
-from genreplay.report import BASELINE_NAME, Report
 from genreplay.runs import checkpoint
 from genreplay.runs.tracker import Tracker
+from genreplay.training import snapshot
+from genreplay.training.assemble import build_parts
+from genreplay.training.loop import Loop
+from genreplay.training.monitor import BASELINE_NAME, Report
 from genreplay.transitions.codec import Codec
 
 log = logging.getLogger("genreplay")

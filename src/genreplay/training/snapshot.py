@@ -9,8 +9,8 @@ from torch import nn
 
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
-from genreplay.loop import Loop
 from genreplay.runs import checkpoint
+from genreplay.training.loop import Loop
 
 
 def save(folder: Path, loop: Loop, config: ExperimentConfig, run_id: str) -> None:

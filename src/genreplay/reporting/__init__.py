@@ -1,0 +1,1 @@
+"""Figures, films, exports and the page of a run."""

@@ -1,0 +1,1 @@
+"""The training run: the loop, its schedules, its checkpoints and its progress display."""
