@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-from kitchens import HUMAN_LAYOUTS, Package, assert_same_step, supported
 
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen.grid import LosslessGrid
@@ -13,6 +12,7 @@ from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.package import overcooked
 from genreplay.envs.overcooked.kitchen.rules import INTERACT, Kitchen
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS, SHA256, human_play
+from tests.helpers.kitchens import HUMAN_LAYOUTS, Package, assert_same_step, supported
 
 BOTH = [(name, dynamics) for name in HUMAN_LAYOUTS for dynamics in ("old", "new")]
 

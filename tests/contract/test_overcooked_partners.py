@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
-from saved import save_untrained
 from tensordict import TensorDict
 
 from genreplay.build import build_agent, build_generator, build_world
@@ -23,6 +22,7 @@ from genreplay.partners.learned import PartneredWorld
 from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
+from tests.helpers.saved import save_untrained
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 

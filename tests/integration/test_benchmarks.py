@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from scripts import ROOT, load
 from torch.utils.flop_counter import FlopCounterMode
 
-BENCHMARKS = ROOT / "benchmarks"
+from tests.helpers.paths import REPOSITORY
+from tests.helpers.scripts import load
+
+BENCHMARKS = REPOSITORY / "benchmarks"
 
 
 def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):

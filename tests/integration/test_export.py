@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import sumo
 import torch
-from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.errors import UserError
@@ -23,11 +22,12 @@ from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.reporting.export import CARD, MODEL, export, observations
 from genreplay.runs.policy import load_policy
+from tests.helpers.paths import REPOSITORY
+from tests.helpers.saved import save_untrained
 
 pytest.importorskip("onnxscript", reason="needs genreplay[export]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]")
 
-REPOSITORY = Path(__file__).parents[2]
 SEED, SECONDS = 3, 900
 CONFIG = """
 env: {{name: sumo, scenario: 2way, episode_seconds: 900, action_mode: {mode}, all_red_time: {all_red}}}

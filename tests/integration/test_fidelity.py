@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from saved import save_untrained
 
 from genreplay import cli
+from tests.helpers.paths import REPOSITORY
+from tests.helpers.saved import save_untrained
 
-ROOT = Path(__file__).parents[2]
 SEEDS = ("101", "102", "103")
 TINY = [
     "env.partners=[self,greedy,random,stay]",
@@ -34,7 +34,7 @@ TINY = [
 
 def run(monkeypatch, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["fidelity.py", *arguments])
-    runpy.run_path(str(ROOT / "results" / "fidelity.py"), run_name="__main__")
+    runpy.run_path(str(REPOSITORY / "results" / "fidelity.py"), run_name="__main__")
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -46,7 +46,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def test_virtual_partners_are_held_against_the_real_ones(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    config = str(ROOT / "conf" / "overcooked_partners.yaml")
+    config = str(REPOSITORY / "conf" / "overcooked_partners.yaml")
     assert cli.main(["fit", "--config", config, *TINY, f"tracking.uri={uri}"]) == 0
     capsys.readouterr()
     run(monkeypatch, "out", "last", "--seeds", "101-103", "--uri", uri)

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from genreplay.runs import checkpoint
+from tests.helpers.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 PENDULUM = REPOSITORY / "conf/pendulum_pgr.yaml"
 TINY = [
     "env.max_episode_steps=40",

@@ -16,8 +16,8 @@ from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.partners.cloning import Clone, write_clone
 from genreplay.replay.synthesis import Synthesis
 from genreplay.runs import checkpoint
+from tests.helpers.paths import CONF
 
-CONF = Path(__file__).parents[2] / "conf"
 EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
 REAL_ONLY = tuple(f"overcooked_{name}.yaml" for name in ("redq", "greedy", "human", "random_start"))
 TINY = [

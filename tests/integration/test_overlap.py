@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from tensordict.nn import TensorDictModule
-from test_fit import REPOSITORY, assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 
 from genreplay.agents.continuous.actor import Actor, ActorPolicy
 from genreplay.common.seeding import derive_seed
@@ -19,6 +18,8 @@ from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
+from tests.helpers.paths import REPOSITORY
+from tests.integration.test_fit import assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 
 NUM_WORKERS, WARMUP, NUM_DECISIONS = 2, 4, 12
 SMOKE = [

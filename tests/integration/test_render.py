@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
-from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.errors import UserError
@@ -16,6 +15,7 @@ from genreplay.envs.sumo.pictures.film import play
 from genreplay.envs.sumo.pictures.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
 from genreplay.envs.world import Shot
 from genreplay.runs.policy import load_policy
+from tests.helpers.saved import save_untrained
 
 CONFIG = "env: {name: sumo, scenario: 2way, episode_seconds: 300}\nagent: {hidden_width: 16}\n"
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import opened, requests
 from PIL import Image
 
 from genreplay import cli
@@ -20,8 +19,9 @@ from genreplay.envs.world import Shot
 from genreplay.reporting import page
 from genreplay.runs import find
 from genreplay.runs.checkpoint import exists
+from tests.helpers.browser import opened, requests
+from tests.helpers.paths import CONF
 
-CONF = Path(__file__).parents[2] / "conf"
 TINY = [
     "agent.hidden_width=16",
     "agent.critic_updates_per_actor_update=4",

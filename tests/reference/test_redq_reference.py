@@ -2,7 +2,6 @@
 
 import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,8 +15,9 @@ from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 from genreplay.agents import losses
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.continuous.redq_sac import RedqSac
+from tests.helpers.paths import REPOSITORY
 
-PLAIN_PATH = Path(__file__).parents[2] / "benchmarks" / "plain_redq.py"
+PLAIN_PATH = REPOSITORY / "benchmarks" / "plain_redq.py"
 OBS, ACT, B, N, K, H = 5, 2, 32, 4, 6, 16
 
 

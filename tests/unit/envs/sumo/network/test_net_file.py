@@ -12,9 +12,10 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.paths import REPOSITORY
 
 NETS = resolve(SumoConfig()).net_file.parents[1]
-EXAMPLE = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"
+EXAMPLE = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 
 
 def refusal(net_file):

@@ -12,14 +12,15 @@ import sys
 
 import pytest
 import torch
-from test_discrete_redq_sac import make_agent as make_discrete_agent
-from test_discrete_redq_sac import make_block as make_discrete_block
-from test_edm import one_process, small, some_rows, weights
-from test_redq_sac import assert_same_state, make_agent, make_block, step
 
 from genreplay.common import precision
 from genreplay.common.errors import UserError
 from genreplay.generators.fitting import fit
+from tests.helpers.paths import REPOSITORY
+from tests.unit.agents.continuous.test_redq_sac import assert_same_state, make_agent, make_block, step
+from tests.unit.agents.discrete.test_redq_sac import make_agent as make_discrete_agent
+from tests.unit.agents.discrete.test_redq_sac import make_block as make_discrete_block
+from tests.unit.generators.edm.test_generator import one_process, small, some_rows, weights
 
 NUM_BLOCKS = 14
 """Of 3 updates: 42."""
@@ -167,10 +168,13 @@ def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
     ("code", "what"),
     [
         (
-            "from test_redq_sac import make_agent, make_block, step; step(make_agent(compile=True), make_block())",
+            "from tests.unit.agents.continuous.test_redq_sac import *; step(make_agent(compile=True), make_block())",
             "agent.compile: the critic update",
         ),
-        ("from test_compiled import fitted; fitted(compile=True)", "generator.compile: the generator's loss"),
+        (
+            "from tests.unit.agents.critics.test_compiled import *; fitted(compile=True)",
+            "generator.compile: the generator's loss",
+        ),
     ],
 )
 def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
@@ -184,7 +188,7 @@ def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
 
 
 def _path():
-    return os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    return os.pathsep.join([str(REPOSITORY), *sys.path])
 
 
 def test_generated_code_makes_the_same_updates():

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from genreplay import cli
+from tests.helpers.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "examples/my_junction"
 NET, COUNTS = str(FOLDER / "my_junction.net.xml"), str(FOLDER / "counts.csv")
 

@@ -2,14 +2,13 @@
 
 import importlib
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.paths import REPOSITORY
 
 
 def load(folder: str, name: str):
     """`folder/name.py`; what it imports from its folder is forgotten again, so that no test finds another's."""
-    place, before = ROOT / folder, set(sys.modules)
+    place, before = REPOSITORY / folder, set(sys.modules)
     sys.path.insert(0, str(place))
     try:
         return importlib.import_module(name)

@@ -4,7 +4,8 @@ import sys
 
 import numpy as np
 import pytest
-from scripts import load
+
+from tests.helpers.scripts import load
 
 
 @pytest.fixture(scope="module")

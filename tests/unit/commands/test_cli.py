@@ -12,8 +12,7 @@ import yaml
 from genreplay import __version__, cli, config
 from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
-
-CONF = Path(__file__).parents[2] / "conf"
+from tests.helpers.paths import CONF
 
 
 @pytest.fixture

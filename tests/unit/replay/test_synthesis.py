@@ -1,7 +1,5 @@
 """Where synthetic transitions come from: whole generated ones, counterfactuals, the oracle, and what is kept."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -37,9 +35,9 @@ from genreplay.transitions.keys import (
     SHAPED_REWARD,
     TERMINATED,
 )
+from tests.helpers.paths import CONF
 
 NUM_REAL = 400
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,7 @@ from omegaconf import OmegaConf
 from genreplay import config, registry
 from genreplay.common.errors import UserError
 from genreplay.config.schema import DEFAULT_PARTS, ExperimentConfig
-
-CONF = Path(__file__).parents[2] / "conf"
+from tests.helpers.paths import CONF
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Count tables: broken ones are named by line and column, good ones become the expected traffic."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.counts import heading, read_counts, write_template
 from genreplay.envs.sumo.traffic.demand import Demand, mean_flows
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.paths import REPOSITORY
 
-EXAMPLE = Path(__file__).parents[2] / "examples/my_junction"
+EXAMPLE = REPOSITORY / "examples/my_junction"
 NET = EXAMPLE / "my_junction.net.xml"
 HEAD = "begin,end,west_in -> east_out,south_in -> west_out\n"
 

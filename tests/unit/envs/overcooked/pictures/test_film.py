@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from saved import save_untrained
 from tensordict import TensorDict
 from torch.nn.functional import one_hot
 
@@ -23,6 +22,7 @@ from genreplay.envs.world import Shot
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import load_policy
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
+from tests.helpers.saved import save_untrained
 
 CONFIG = """
 env: {name: overcooked, horizon: 30}

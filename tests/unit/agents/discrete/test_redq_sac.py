@@ -2,7 +2,6 @@
 
 import copy
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -16,6 +15,7 @@ from genreplay.agents.discrete.actor import sample_categorical
 from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.common.errors import FieldError, UserError
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
+from tests.helpers.paths import CONF
 
 O, A, B, K = 6, 3, 16, 2  # noqa: E741 (the shapes' letters)
 PERMUTATION = torch.tensor([2, 3, 0, 1, 4, 5])
@@ -430,7 +430,7 @@ def test_values_out_of_range_are_named(options, message):
 
 
 def test_the_fragment_is_a_whole_config():
-    file = OmegaConf.load(Path(__file__).parents[2] / "conf" / "agent" / "discrete.yaml")
+    file = OmegaConf.load(CONF / "agent" / "discrete.yaml")
     assert set(file) == {"agent"}
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiscreteRedqSacConfig), file.agent))
     assert (config.name, config.hidden_width, config.critic_layer_norm) == ("discrete_redq_sac", 128, True)

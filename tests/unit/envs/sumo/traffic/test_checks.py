@@ -1,7 +1,5 @@
 """A user's route files: what is wrong is named before training, each with a remedy."""
 
-from pathlib import Path
-
 import pytest
 
 from genreplay.common.errors import UserError
@@ -9,8 +7,9 @@ from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.paths import REPOSITORY
 
-NET = Path(__file__).parents[2] / "examples/my_junction/my_junction.net.xml"
+NET = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from saved import save_untrained
 
 from genreplay import cli
 from genreplay.common.seeding import derive_seed
 from genreplay.partners.crossplay import play, play_all, summaries
 from genreplay.runs.policy import load_policy
+from tests.helpers.saved import save_untrained
 
 CONFIG = """
 seed: {seed}
