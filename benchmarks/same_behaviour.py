@@ -59,7 +59,7 @@ def metrics(folder: Path) -> dict[str, list[list[float]]]:
     return {
         name: [[point.step, point.value] for point in client.get_metric_history(run.info.run_id, name)]
         for name in sorted(run.data.metrics)
-        if not name.startswith("speed/")
+        if not name.startswith("speed/") and name != "generator/seconds"
     }
 
 

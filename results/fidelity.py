@@ -32,7 +32,7 @@ from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
 from genreplay.evaluation.evaluator import act
-from genreplay.evaluation.verdict import interval
+from genreplay.evaluation.result import interval
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
 from genreplay.partners.learned import PartneredWorld
 from genreplay.runs import checkpoint, find

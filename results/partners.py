@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genreplay.evaluation.verdict import interval
+from genreplay.evaluation.result import interval
 
 FIELDS = ("training_seed", "demand", "seed", "sparse_return")
 

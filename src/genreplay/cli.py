@@ -124,10 +124,10 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _render(arguments: argparse.Namespace) -> int:
     folder = policy_folder(arguments)
-    from genreplay.envs.world import Shot
+    from genreplay.envs.world import FilmRequest
     from genreplay.reporting.film import render, render_synthetic
 
-    given = {name: getattr(arguments, name) for name in Shot._fields}
+    given = {name: getattr(arguments, name) for name in FilmRequest._fields}
     print((render_synthetic if arguments.synthetic else render)(folder, given, Path(arguments.output)))
     return 0
 

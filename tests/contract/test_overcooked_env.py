@@ -10,7 +10,6 @@ from torchrl.envs.utils import check_env_specs
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.validity import REASONS
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import (
     ACTION,
@@ -21,6 +20,7 @@ from genreplay.transitions.keys import (
     NEXT_OBSERVATION,
     OBSERVATION,
     PARTNER,
+    POSSIBLE,
     REWARD,
     SHAPED_REWARD,
 )

@@ -34,7 +34,7 @@ def world() -> GymnasiumWorld:
 def test_episodes_are_those_of_gymnasium(world: GymnasiumWorld) -> None:
     import gymnasium
 
-    evaluation = Evaluator(world, 2, [3, 5, 8]).policy(constant(0.5))
+    evaluation = Evaluator(world, 2, [3, 5, 8]).evaluate_policy(constant(0.5))
     for episode, seed in zip(evaluation.episodes, [3, 5, 8], strict=True):
         env = gymnasium.make("Pendulum-v1")
         env.reset(seed=seed)
@@ -49,24 +49,24 @@ def test_episodes_are_those_of_gymnasium(world: GymnasiumWorld) -> None:
 
 @pytest.mark.parametrize("num_workers", [1, 2, 8])
 def test_the_number_of_workers_changes_nothing(world: GymnasiumWorld, num_workers: int) -> None:
-    alone = Evaluator(world, 1, [1, 2, 3]).policy(constant(-0.25))
-    assert Evaluator(world, num_workers, [1, 2, 3]).policy(constant(-0.25)).episodes == alone.episodes
+    alone = Evaluator(world, 1, [1, 2, 3]).evaluate_policy(constant(-0.25))
+    assert Evaluator(world, num_workers, [1, 2, 3]).evaluate_policy(constant(-0.25)).episodes == alone.episodes
 
 
 def test_evaluating_twice_gives_the_same(world: GymnasiumWorld) -> None:
     evaluator = Evaluator(world, 2, [1, 2, 3])
-    assert evaluator.policy(constant(0.1)).episodes == evaluator.policy(constant(0.1)).episodes
+    assert evaluator.evaluate_policy(constant(0.1)).episodes == evaluator.evaluate_policy(constant(0.1)).episodes
 
 
 def test_means_leave_out_the_seed(world: GymnasiumWorld) -> None:
-    evaluation = Evaluator(world, 1, [1, 2]).policy(constant(0.0))
+    evaluation = Evaluator(world, 1, [1, 2]).evaluate_policy(constant(0.0))
     assert "seed" not in evaluation.means()
     assert evaluation.means()["return"] == pytest.approx(np.mean([e["return"] for e in evaluation.episodes]))
 
 
 def test_a_failed_episode_is_tried_again_then_given_up(world: GymnasiumWorld) -> None:
     evaluator = Evaluator(world, 1, [1, 2])
-    whole = evaluator.policy(constant(0.0)).episodes
+    whole = evaluator.evaluate_policy(constant(0.0)).episodes
     real_advance, left = evaluator.env.advance, 2
 
     def break_down(actions: dict[int, np.ndarray]) -> dict[int, Step]:
@@ -78,7 +78,7 @@ def test_a_failed_episode_is_tried_again_then_given_up(world: GymnasiumWorld) ->
         return {worker: step._replace(failed=True) for worker, step in steps.items()}
 
     evaluator.env.advance = break_down  # type: ignore[method-assign]
-    assert evaluator.policy(constant(0.0)).episodes == whole
+    assert evaluator.evaluate_policy(constant(0.0)).episodes == whole
     left = MAX_ATTEMPTS * 2
     with pytest.raises(UserError, match=f"the episode of seed [12] failed {MAX_ATTEMPTS} times in the simulator"):
-        evaluator.policy(constant(0.0))
+        evaluator.evaluate_policy(constant(0.0))

@@ -85,10 +85,10 @@ def test_the_commands_of_the_page(tmp_path):
         assert command in commands
     assert "west_in -> east_out" in genreplay(tmp_path, *check.split())
     genreplay(tmp_path, *fit.split(), *SMALL)
-    few = ["--baselines", "fixed_plan,webster", "--seeds", "101", "--output", str(tmp_path / "verdict")]
+    few = ["--baselines", "fixed_plan,webster", "--seeds", "101", "--output", str(tmp_path / "result")]
     shown = genreplay(tmp_path, *evaluate.split(), *few)
     assert "webster" in shown
-    episodes = list(csv.DictReader((tmp_path / "verdict/episodes.csv").open()))
+    episodes = list(csv.DictReader((tmp_path / "result/episodes.csv").open()))
     assert {(row["controller"], row["demand"]) for row in episodes} == {
         (controller, demand) for controller in ("policy", "fixed_plan", "webster") for demand in ("0.8", "1", "1.2")
     }

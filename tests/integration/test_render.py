@@ -13,7 +13,7 @@ from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.pictures.film import play
 from genreplay.envs.sumo.pictures.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
 from genreplay.runs.policy import load_policy
 from tests.helpers.saved import save_untrained
 
@@ -157,4 +157,4 @@ def test_a_world_without_pictures_says_so(tmp_path: Path) -> None:
         save_untrained(tmp_path / "saved", "env: {name: gymnasium, id: Pendulum-v1}\nagent: {hidden_width: 16}\n")
     )
     with pytest.raises(UserError, match="render: this environment draws no pictures"):
-        loaded.world.film(loaded.policy, Shot(None, 1, 0, 10, 1, None))
+        loaded.world.film(loaded.policy, FilmRequest(None, 1, 0, 10, 1, None))

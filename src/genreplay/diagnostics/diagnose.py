@@ -28,8 +28,8 @@ from genreplay.diagnostics.distances import (
     novelty,
     one_step_errors,
 )
-from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import POSSIBLE
 
 MIN_ROWS = 20
 """Rows of either kind below which a comparison says nothing."""

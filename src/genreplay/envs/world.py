@@ -2,7 +2,7 @@
 
 Shapes: W workers (parallel episodes), O observation, A action.
 
-A new environment is a `World` (its layout, its headline metric) and a `BatchedEnv` with three hooks: `start` an
+A new environment is a `World` (its layout, its primary metric) and a `BatchedEnv` with three hooks: `start` an
 episode, `advance` it by one decision, tell its `metrics`. Seeds, resets, episode books and resuming are done here.
 """
 
@@ -32,7 +32,7 @@ class NamedDemand(NamedTuple):
     """Whether training draws episodes like this."""
 
 
-class Try(NamedTuple):
+class SearchEpisode(NamedTuple):
     """One episode that a search for a baseline's settings wants to see."""
 
     settings: Mapping[str, Any]
@@ -49,7 +49,7 @@ class Found(NamedTuple):
     num_tried: int
 
 
-class Shot(NamedTuple):
+class FilmRequest(NamedTuple):
     """What of an episode to make pictures of."""
 
     demand: str | None
@@ -65,9 +65,6 @@ class Shot(NamedTuple):
     """Name of the controller to show beside the policy; None for none."""
 
 
-POSSIBLE = "possible"
-"""Key of `World.simulate`."""
-
 DEFAULT_DEMAND = "default"
 """The demand of a world that has but one."""
 
@@ -78,34 +75,34 @@ NO_UNITS: Mapping[str, str] = MappingProxyType({})
 class World(ABC):
     """One world to learn in. Built from its config dataclass alone."""
 
-    headline: str
+    primary_metric: str
     """The metric a person asks for first; a key of `BatchedEnv.metrics`."""
-    headline_unit: str
+    primary_unit: str
     minimise: bool
-    """True where a lower headline is better."""
+    """True where a lower primary metric is better."""
     discount_period: float = 1.0
     """Time over which the discount factor gamma applies once, in the unit of `Step.duration`."""
     layout: TransitionLayout
     baselines: tuple[str, ...] = ()
-    """Names of the controllers that a policy can be judged beside, what runs today first."""
+    """Names of the controllers that a policy can be judged beside, the incumbent first."""
     can_overlap: bool = False
     """Whether its simulators work on a decision by themselves once they were told of it (`BatchedEnv.send`)."""
     has_film: bool = False
     """Whether `film` draws pictures."""
     metric_units: Mapping[str, str] = NO_UNITS
-    """Units of the metrics to show, the headline first; empty for the headline alone."""
+    """Units of the metrics to show, the primary metric first; empty for the primary metric alone."""
     episode_seconds: int = 0
     """Simulated length of an evaluation episode, s; 0 where time is not counted in seconds."""
 
     @property
     def shown_units(self) -> Mapping[str, str]:
-        """Units of the metrics to show, the headline first."""
-        return self.metric_units or {self.headline: self.headline_unit}
+        """Units of the metrics to show, the primary metric first."""
+        return self.metric_units or {self.primary_metric: self.primary_unit}
 
     @property
-    def default_shot(self) -> Shot:
+    def default_shot(self) -> FilmRequest:
         """What to make pictures of where nobody says otherwise."""
-        return Shot(None, 101, 0, 240, 1, None)
+        return FilmRequest(None, 101, 0, 240, 1, None)
 
     @abstractmethod
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
@@ -125,10 +122,10 @@ class World(ABC):
         settings: Mapping[str, Any] = NO_SETTINGS,
         limit: float = inf,
     ) -> dict[int, dict[str, float]] | None:
-        """Metrics by worker of a baseline on whole episodes of `env`, without a name of what runs today (the fixed
+        """Metrics by worker of a baseline on whole episodes of `env`, without a name of the incumbent (the fixed
         plan); None if there is none.
 
-        An episode whose headline is sure to end worse than `limit` may be given up: its metrics are then some headline
+        An episode sure to end worse than `limit` in the primary metric may be given up: its metrics are then a value
         worse than that, and the `simulated_seconds` it took.
         """
         return None
@@ -165,7 +162,7 @@ class World(ABC):
         """
         return {}
 
-    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+    def film(self, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
         """Pictures `[height, width, 3]` (uint8) of an episode under `policy`; UserError where the world draws none."""
         raise UserError("render: this environment draws no pictures; those of env.name sumo and overcooked do")
 
@@ -176,7 +173,7 @@ class World(ABC):
     def search(
         self,
         name: str,
-        judge: Callable[[list[Try]], list[float]],
+        judge: Callable[[list[SearchEpisode]], list[float]],
         num_episodes: int,
         known: Sequence[Mapping[str, Any]],
     ) -> Found | None:
@@ -184,7 +181,7 @@ class World(ABC):
 
         Args:
             name: of the baseline.
-            judge: plays validation episodes of one demand; the headline metric of each.
+            judge: plays validation episodes of one demand; the primary metric of each.
             num_episodes: how many validation episodes there are.
             known: settings found for other demands, to begin with.
         """

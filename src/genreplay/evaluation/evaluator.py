@@ -1,4 +1,4 @@
-"""Judge a policy: whole episodes on fixed seeds, beside what runs today on the very same episodes.
+"""Judge a policy: whole episodes on fixed seeds, beside the incumbent on the very same episodes.
 
 Evaluation has simulators of its own (for SUMO: processes of its own), so it never disturbs the episodes under
 collection.
@@ -53,7 +53,7 @@ class Evaluator:
         self.world, self.seeds = world, list(seeds)
         self.env: BatchedEnv = world.make_env(min(num_workers, len(self.seeds)), _unused_seeds, evaluation=True)
 
-    def policy(self, policy: TensorDictModule, on_episode: Callable[[], None] = lambda: None) -> Evaluation:
+    def evaluate_policy(self, policy: TensorDictModule, on_episode: Callable[[], None] = lambda: None) -> Evaluation:
         """Every evaluation episode under `policy` (deterministic, observation -> action).
 
         Raises:
@@ -94,7 +94,7 @@ class Evaluator:
                 on_episode()
         return Evaluation([episodes[index] for index in range(len(self.seeds))])
 
-    def baseline(self, on_episode: Callable[[], None] = lambda: None) -> Evaluation | None:
+    def evaluate_baseline(self, on_episode: Callable[[], None] = lambda: None) -> Evaluation | None:
         """The world's baseline (for SUMO: the map's own fixed plan) on every evaluation episode; None without one."""
         episodes: list[Episode] = []
         for first in range(0, len(self.seeds), self.env.num_workers):

@@ -19,9 +19,9 @@ from tensordict.nn import TensorDictModule
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Try, World
-from genreplay.evaluation.trials import POLICY, Crew, Trial
-from genreplay.evaluation.verdict import Verdict, with_unit
+from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, SearchEpisode, World
+from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
+from genreplay.evaluation.result import EvaluationResult, with_unit
 from genreplay.reporting import figures
 from genreplay.runs import store
 
@@ -71,7 +71,7 @@ def select_baselines(world: World, names: Sequence[str] | None) -> list[str]:
     return [name for name in world.baselines if names is None or name in names]
 
 
-def evaluate(plan: Plan, target: Target, about: Mapping[str, Any]) -> Verdict:
+def evaluate(plan: Plan, target: Target, about: Mapping[str, Any]) -> EvaluationResult:
     """Search what has to be searched, play every episode, show the tables and keep the results.
 
     Args:
@@ -89,18 +89,18 @@ def evaluate(plan: Plan, target: Target, about: Mapping[str, Any]) -> Verdict:
     with (
         Bars(num_episodes, what="episodes") as bars,
         log_above(bars.console),
-        Crew(plan.world, plan.policy, num_workers) as crew,
+        EpisodePool(plan.world, plan.policy, num_workers) as pool,
     ):
-        searched = _search(plan, crew, bars)
-        verdict = _play(plan, crew, bars, searched)
+        searched = _search(plan, pool, bars)
+        result = _play(plan, pool, bars, searched)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=SCREEN_WIDTH)
-    _show(verdict, searched, console)
+    _show(result, searched, console)
     with tempfile.TemporaryDirectory(prefix="genreplay-evaluation-") as folder:
-        _write(Path(folder), verdict, {**about, "seeds": list(plan.seeds), "searches": _search_costs(searched)})
+        _write(Path(folder), result, {**about, "seeds": list(plan.seeds), "searches": _search_costs(searched)})
         _keep(Path(folder), target)
-    return verdict
+    return result
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Search:
     """The search for a baseline's settings at one demand, on episodes that the evaluation does not use."""
 
     plan: Plan
-    crew: Crew
+    pool: EpisodePool
     baseline: str
     demand: str
     found: Found | None = None
@@ -121,13 +121,13 @@ class Search:
         world = self.plan.world
         seeds = [derive_seed(0, "search", i) for i in range(NUM_SEARCH_EPISODES)]
 
-        def judge(tries: list[Try]) -> list[float]:
-            trials = [Trial(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit) for t in tries]
-            episodes = self.crew.play(trials)
+        def judge(tries: list[SearchEpisode]) -> list[float]:
+            specs = [EpisodeSpec(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit) for t in tries]
+            episodes = self.pool.play(specs)
             self.num_episodes += len(episodes)
             self.simulated_seconds += sum(e.get("simulated_seconds", world.episode_seconds) for e in episodes)
             on_episodes(len(episodes))
-            return [episode[world.headline] for episode in episodes]
+            return [episode[world.primary_metric] for episode in episodes]
 
         self.found = world.search(self.baseline, judge, NUM_SEARCH_EPISODES, [found.settings for found in known])
 
@@ -136,7 +136,7 @@ Searched = dict[tuple[str, str], Search]
 """By baseline and demand."""
 
 
-def _search(plan: Plan, crew: Crew, bars: Bars) -> Searched:
+def _search(plan: Plan, pool: EpisodePool, bars: Bars) -> Searched:
     """Every search that the baselines need: first for a demand in the middle, then, beginning with what that one found,
     for all others at the same time.
     """
@@ -144,7 +144,7 @@ def _search(plan: Plan, crew: Crew, bars: Bars) -> Searched:
     in_range = [demand for demand in plan.demands if demand.in_range] or list(plan.demands)
     first = in_range[len(in_range) // 2].name
     demands = sorted((demand.name for demand in plan.demands), key=lambda name: name != first)
-    searches = {(b, demand): Search(plan, crew, b, demand) for b in plan.baselines for demand in demands}
+    searches = {(b, demand): Search(plan, pool, b, demand) for b in plan.baselines for demand in demands}
 
     def on_episodes(number: int) -> None:
         nonlocal done
@@ -158,15 +158,15 @@ def _search(plan: Plan, crew: Crew, bars: Bars) -> Searched:
                 due = [(search, known[search.baseline]) for search in searches.values() if search.demand in stage]
                 list(searchers.map(lambda job: job[0].run(job[1], on_episodes), due))
         except BaseException:
-            crew.abandon()  # or the other searches would go on to their ends
+            pool.abandon()  # or the other searches would go on to their ends
             raise
     return {(b, d.name): search for b in plan.baselines for d in plan.demands if (search := searches[b, d.name]).found}
 
 
-def _play(plan: Plan, crew: Crew, bars: Bars, searched: Searched) -> Verdict:
+def _play(plan: Plan, pool: EpisodePool, bars: Bars, searched: Searched) -> EvaluationResult:
     settings = {key: search.found.settings for key, search in searched.items() if search.found}
-    trials = [
-        Trial(controller, demand.name, seed, settings.get((controller, demand.name), NO_SETTINGS))
+    specs = [
+        EpisodeSpec(controller, demand.name, seed, settings.get((controller, demand.name), NO_SETTINGS))
         for controller in plan.controllers
         for demand in plan.demands
         for seed in plan.seeds
@@ -178,16 +178,18 @@ def _play(plan: Plan, crew: Crew, bars: Bars, searched: Searched) -> Verdict:
         done += 1
         bars.advance(done)
 
-    episodes = crew.play(trials, on_episode)
+    episodes = pool.play(specs, on_episode)
     world = plan.world
-    return Verdict(trials, episodes, plan.demands, plan.controllers, world.headline, world.minimise, world.shown_units)
+    return EvaluationResult(
+        specs, episodes, plan.demands, plan.controllers, world.primary_metric, world.minimise, world.shown_units
+    )
 
 
-def _show(verdict: Verdict, searched: Searched, console: Console) -> None:
-    *tables, figures_table = verdict.tables()
+def _show(result: EvaluationResult, searched: Searched, console: Console) -> None:
+    *tables, figures_table = result.tables()
     for table in tables:
         console.print(table)
-    if any(not demand.in_range for demand in verdict.demands):
+    if any(not demand.in_range for demand in result.demands):
         console.print("* unseen: outside the range that training draws from")
     console.print(figures_table)
     for baseline, cost in _search_costs(searched).items():
@@ -212,25 +214,27 @@ def _search_costs(searched: Searched) -> dict[str, dict[str, Any]]:
     return costs
 
 
-def _write(folder: Path, verdict: Verdict, about: Mapping[str, Any]) -> None:
-    verdict.write_episodes(folder / "episodes.csv")
-    verdict.write_summary(folder / "summary.csv")
+def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> None:
+    result.write_episodes(folder / "episodes.csv")
+    result.write_summary(folder / "summary.csv")
     (folder / "evaluation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with (folder / "tables.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=SCREEN_WIDTH)
-        for table in verdict.tables():
+        for table in result.tables():
             console.print(table)
-    names = [demand.name if demand.in_range else f"{demand.name}*" for demand in verdict.demands]
+    names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
     values = {
         metric: {
-            controller: [verdict.values(controller, demand.name, metric) for demand in verdict.demands]
-            for controller in verdict.controllers
+            controller: [result.values(controller, demand.name, metric) for demand in result.demands]
+            for controller in result.controllers
         }
-        for metric in verdict.units
+        for metric in result.units
     }
-    labels = {metric: with_unit(metric.replace("_", " "), unit) for metric, unit in verdict.units.items()}
-    headline = verdict.headline
-    figures.by_demand(names, {headline: values[headline]}, labels).savefig(folder / f"{headline}.png", dpi=150)
+    labels = {metric: with_unit(metric.replace("_", " "), unit) for metric, unit in result.units.items()}
+    primary_metric = result.primary_metric
+    figures.by_demand(names, {primary_metric: values[primary_metric]}, labels).savefig(
+        folder / f"{primary_metric}.png", dpi=150
+    )
     figures.by_demand(names, values, labels).savefig(folder / "metrics.png", dpi=120)
 
 

@@ -136,12 +136,16 @@ def theme() -> Iterator[None]:
 # What a run logs -----------------------------------------------------------------------------------------------------
 
 
-def of_training(headline: str, unit: str) -> list[Chart]:
+def of_training(primary_metric: str, unit: str) -> list[Chart]:
     """How the policy and the critics came along."""
     returns = [Line("training/return", "training episodes"), Line("evaluation/return", "evaluation episodes")]
-    label = f"{headline.replace('_', ' ').capitalize()} of training episodes{f' ({unit})' if unit else ''}"
+    label = f"{primary_metric.replace('_', ' ').capitalize()} of training episodes{f' ({unit})' if unit else ''}"
     return [
-        *([] if headline == "return" else [Chart(label, [Line(f"training/{headline}", "training episodes")])]),
+        *(
+            []
+            if primary_metric == "return"
+            else [Chart(label, [Line(f"training/{primary_metric}", "training episodes")])]
+        ),
         Chart("Return", returns),
         Chart(
             "Critic loss",

@@ -73,8 +73,8 @@ def make_card(loaded: LoadedPolicy, saved: checkpoint.Checkpoint) -> dict[str, A
             "seed": config.seed,
         },
         "metrics": {
-            "name": world.headline,
-            "unit": world.headline_unit,
+            "name": world.primary_metric,
+            "unit": world.primary_unit,
             "evaluation_seeds": list(config.evaluation.seeds),
             "last_evaluation": curve[-1] if curve else None,
         },

@@ -16,7 +16,7 @@ from genreplay.build import build_world
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.config.reader import load
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import LoadedPolicy, load_policy
 
@@ -38,7 +38,7 @@ def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
 
     Args:
         folder: of the checkpoint.
-        given: fields of `Shot`; the world's own choice where one is None or missing.
+        given: fields of `FilmRequest`; the world's own choice where one is None or missing.
         output: the file.
 
     Raises:
@@ -95,7 +95,7 @@ def _write(pictures: Sequence[np.ndarray], output: Path, milliseconds: int) -> s
     return f"{output}: {len(pictures)} pictures, {output.stat().st_size / 1e6:.1f} MB"
 
 
-def film(loaded: LoadedPolicy, shot: Shot) -> list[np.ndarray]:
+def film(loaded: LoadedPolicy, shot: FilmRequest) -> list[np.ndarray]:
     """Pictures `[H, W, 3]` (uint8) of the policy's episode; UserError where its world has none."""
     pictures: list[np.ndarray] = []
     with Bars(-(-shot.seconds // shot.stride), what="pictures") as bars:

@@ -19,10 +19,10 @@ from jinja2 import Environment, StrictUndefined
 from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
+from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.plan import FOLDER as EVALUATION
-from genreplay.evaluation.trials import POLICY
-from genreplay.evaluation.verdict import GROUPS, STATISTICS, Rival, Verdict, saved
+from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult, saved
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
 from genreplay.reporting.film import film, write_gif
@@ -55,7 +55,7 @@ FACTS = {
 class Evaluated:
     """What `genreplay evaluate` left among the run's artifacts."""
 
-    verdict: Verdict
+    result: EvaluationResult
     about: Mapping[str, Any]
     changes: Mapping[str, tuple[str, str]]
     """Options of the environment that differed from the run's own: the run's value and the evaluation's."""
@@ -65,7 +65,7 @@ class Film(NamedTuple):
     """The animation of one episode."""
 
     picture: Picture
-    shot: Shot
+    shot: FilmRequest
     delays: Mapping[str, float]
     """Headline metric of that very episode by controller, where it was evaluated."""
 
@@ -138,35 +138,35 @@ def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
         for key in own | theirs
         if key.startswith("env.") and own.get(key) != theirs.get(key)
     }
-    return Evaluated(Verdict.read(folder / "episodes.csv", loaded.world), about, changes)
+    return Evaluated(EvaluationResult.read(folder / "episodes.csv", loaded.world), about, changes)
 
 
 def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: Path) -> Film:
     """One episode of the evaluation where there is one in this world, else one of its kind."""
-    world, verdict = loaded.world, None
+    world, result = loaded.world, None
     if evaluated is not None and not evaluated.changes:
-        verdict = evaluated.verdict
-    demands = world.demands() if verdict is None else verdict.demands
+        result = evaluated.result
+    demands = world.demands() if result is None else result.demands
     demand = next((demand for demand in reversed(demands) if demand.in_range), demands[-1]).name
     usual = world.default_shot
-    seed = usual.seed if verdict is None else verdict.trials[0].seed
-    today = world.baselines[0] if world.baselines else None
+    seed = usual.seed if result is None else result.specs[0].seed
+    incumbent = world.baselines[0] if world.baselines else None
     # A short episode is shown from its third on.
     begin = min(usual.begin, world.episode_seconds // 3)
-    shot = usual._replace(demand=demand, seed=seed, begin=begin, baseline=today)
+    shot = usual._replace(demand=demand, seed=seed, begin=begin, baseline=incumbent)
     name = re.sub(r"[^\w.]", "_", f"film_env_step_{loaded.env_step:07d}_demand_{demand}_seed_{seed}") + ".gif"
     path = run.artifacts / FOLDER / name
     if not path.is_file():
         path = kept / name
         write_gif(film(loaded, shot), path)
-    beside = "" if today is None else f", beside the {_plain(today)} on the same traffic"
+    beside = "" if incumbent is None else f", beside the {_plain(incumbent)} on the same traffic"
     alt = f"Animation of an episode under the learned policy{beside}: demand {demand}, seed {seed}"
     picture = Picture(charts.as_uri(path.read_bytes(), "image/gif"), alt)
     delays: dict[str, float] = {}
-    if verdict is not None and evaluated is not None and evaluated.about.get("env_step") == loaded.env_step:
-        for trial, episode in zip(verdict.trials, verdict.episodes, strict=True):
-            if (trial.demand, trial.seed) == (demand, seed) and trial.controller in (POLICY, today):
-                delays[trial.controller] = episode[world.headline]
+    if result is not None and evaluated is not None and evaluated.about.get("env_step") == loaded.env_step:
+        for spec, episode in zip(result.specs, result.episodes, strict=True):
+            if (spec.demand, spec.seed) == (demand, seed) and spec.controller in (POLICY, incumbent):
+                delays[spec.controller] = episode[world.primary_metric]
     return Film(picture, shot, delays)
 
 
@@ -199,7 +199,7 @@ def render_page(
     world = loaded.world
     config_yaml = to_yaml(loaded.config)
     flat = tracker.flatten(yaml.safe_load(config_yaml))
-    today = world.baselines[0] if world.baselines else None
+    incumbent = world.baselines[0] if world.baselines else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"plain": _plain, "number": _number, "moment": _moment}
     template = environment.from_string(files("genreplay.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
@@ -213,17 +213,17 @@ def render_page(
         num_env_steps=loaded.config.loop.num_env_steps,
         made=datetime.now(UTC),
         version=__version__,
-        headline=_plain(world.headline),
-        unit=world.headline_unit,
-        today=today,
+        primary_metric=_plain(world.primary_metric),
+        unit=world.primary_unit,
+        incumbent=incumbent,
         curve=curve,
-        today_in_training=_last(run, f"baseline/{world.headline}"),
+        incumbent_in_training=_last(run, f"baseline/{world.primary_metric}"),
         facts={label: flat[key] for label, key in FACTS.items() if flat.get(key, "null") != "null"},
         duration=None if run.end is None else _duration((run.end - run.start).total_seconds()),
         config_yaml=config_yaml,
         versions={name: text for key, text in run.tags.items() if (name := key.removeprefix("version.")) != key},
         curve_chart=_curve_chart(run, loaded, curve),
-        training_charts=draw(charts.of_training(world.headline, world.headline_unit)),
+        training_charts=draw(charts.of_training(world.primary_metric, world.primary_unit)),
         generator_charts=draw([*charts.of_generator(), *charts.of_relevance(run.metrics)]),
         diagnostics_charts=draw(charts.of_diagnostics()),
         diagnostics=_diagnostics(run),
@@ -231,12 +231,12 @@ def render_page(
         has_generator=loaded.config.generator.name != "none",
         metrics={name: series for name, series in run.metrics.items() if series.values},
         evaluated=evaluated,
-        standings=[] if evaluated is None else evaluated.verdict.standings(today),
-        against=lambda own, rival: _against(own, rival, world.minimise, world.headline_unit),
-        tables=[] if evaluated is None else [_table(evaluated.verdict, name) for name in STATISTICS],
-        figures_table=None if evaluated is None else _figures_table(evaluated.verdict),
-        demand_charts=[] if evaluated is None else _demand_charts(evaluated.verdict),
-        seeds=[] if evaluated is None else list(dict.fromkeys(trial.seed for trial in evaluated.verdict.trials)),
+        groups=[] if evaluated is None else evaluated.result.comparisons(incumbent),
+        against=lambda own, comparison: _against(own, comparison, world.minimise, world.primary_unit),
+        tables=[] if evaluated is None else [_table(evaluated.result, name) for name in STATISTICS],
+        figures_table=None if evaluated is None else _figures_table(evaluated.result),
+        demand_charts=[] if evaluated is None else _demand_charts(evaluated.result),
+        seeds=[] if evaluated is None else list(dict.fromkeys(spec.seed for spec in evaluated.result.specs)),
         film=filmed,
         has_film=world.has_film,
         in_seconds=world.episode_seconds > 0,
@@ -246,27 +246,27 @@ def render_page(
 def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> Picture | None:
     if not curve:
         return None
-    world, today = loaded.world, _last(run, f"baseline/{loaded.world.headline}")
+    world, incumbent = loaded.world, _last(run, f"baseline/{loaded.world.primary_metric}")
     steps, means, low, high = ([point[key] for point in curve] for key in ("env_step", "mean", "low", "high"))
-    label = f"{_plain(world.headline)} ({world.headline_unit})" if world.headline_unit else _plain(world.headline)
+    label = (
+        f"{_plain(world.primary_metric)} ({world.primary_unit})" if world.primary_unit else _plain(world.primary_metric)
+    )
     name = _plain(world.baselines[0]) if world.baselines else ""
-    beside = "" if today is None else f"; the {name} has {today:.1f}"
+    beside = "" if incumbent is None else f"; the {name} has {incumbent:.1f}"
     alt = (
         f"Learning curve: {label} on the evaluation episodes, {means[0]:.1f} at env step {steps[0]}, {means[-1]:.1f} "
         f"at {steps[-1]}{beside}"
     )
-    return charts.as_svg(lambda: figures.learning_curve(steps, means, low, high, label, today, name), alt)
+    return charts.as_svg(lambda: figures.learning_curve(steps, means, low, high, label, incumbent, name), alt)
 
 
-def _demand_charts(verdict: Verdict) -> list[Picture]:
-    """The headline metric, then the others, by demand."""
-    names = [demand.name if demand.in_range else f"{demand.name}*" for demand in verdict.demands]
+def _demand_charts(result: EvaluationResult) -> list[Picture]:
+    """The primary metric, then the others, by demand."""
+    names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
     pictures = []
-    for metric, unit in verdict.units.items():
+    for metric, unit in result.units.items():
         label = f"{_plain(metric)} ({unit})" if unit else _plain(metric)
-        values = {
-            c: [verdict.values(c, demand.name, metric) for demand in verdict.demands] for c in verdict.controllers
-        }
+        values = {c: [result.values(c, demand.name, metric) for demand in result.demands] for c in result.controllers}
         alt = f"{label} of each episode and means, by controller and demand; the table has the numbers"
 
         def draw(metric: str = metric, label: str = label, values: dict = values) -> Any:
@@ -285,16 +285,16 @@ class Table(NamedTuple):
     """Controller, and its cells with whether each is the best of its column."""
 
 
-def _table(verdict: Verdict, statistic: str) -> Table:
-    groups = verdict.groups()
-    unit = f" ({verdict.units[verdict.headline]})" if verdict.units[verdict.headline] else ""
-    title = f"{_plain(statistic).capitalize()} {_plain(verdict.headline)} over seeds{unit}"
+def _table(result: EvaluationResult, statistic: str) -> Table:
+    groups = result.groups()
+    unit = f" ({result.units[result.primary_metric]})" if result.units[result.primary_metric] else ""
+    title = f"{_plain(statistic).capitalize()} {_plain(result.primary_metric)} over seeds{unit}"
     values = {
-        controller: [verdict.statistic(statistic, controller, names, verdict.headline) for names in groups.values()]
-        for controller in verdict.controllers
+        controller: [result.statistic(statistic, controller, names, result.primary_metric) for names in groups.values()]
+        for controller in result.controllers
     }
-    best = [(min if verdict.minimise else max)(column) for column in zip(*values.values(), strict=True)]
-    saves = [where for where in groups if where in GROUPS] if verdict.minimise and POLICY in values else []
+    best = [(min if result.minimise else max)(column) for column in zip(*values.values(), strict=True)]
+    saves = [where for where in groups if where in GROUPS] if result.minimise and POLICY in values else []
     places = [list(groups).index(where) for where in saves]
     rows = []
     for controller, cells in values.items():
@@ -305,12 +305,12 @@ def _table(verdict: Verdict, statistic: str) -> Table:
     return Table(title, [*groups, *(f"policy saves, {where}" for where in saves)], rows)
 
 
-def _figures_table(verdict: Verdict) -> Table:
-    names = [demand.name for demand in verdict.demands]
-    header = [f"{_plain(metric)} ({unit})" if unit else _plain(metric) for metric, unit in verdict.units.items()]
+def _figures_table(result: EvaluationResult) -> Table:
+    names = [demand.name for demand in result.demands]
+    header = [f"{_plain(metric)} ({unit})" if unit else _plain(metric) for metric, unit in result.units.items()]
     rows = [
-        (c, [(f"{verdict.statistic('mean', c, names, metric):.1f}", False) for metric in verdict.units])
-        for c in verdict.controllers
+        (c, [(f"{result.statistic('mean', c, names, metric):.1f}", False) for metric in result.units])
+        for c in result.controllers
     ]
     return Table("All figures, means over demands and seeds", header, rows)
 
@@ -329,16 +329,16 @@ def _last(run: Record, metric: str) -> float | None:
 # Words ---------------------------------------------------------------------------------------------------------------
 
 
-def _against(own: float, rival: Rival, minimise: bool, unit: str) -> tuple[str, bool]:
-    """The policy's figure beside a rival's, in words, and whether it is the better one."""
-    is_better = own < rival.value if minimise else own > rival.value
-    if own == rival.value:
+def _against(own: float, comparison: BaselineComparison, minimise: bool, unit: str) -> tuple[str, bool]:
+    """The policy's figure beside a comparison's, in words, and whether it is the better one."""
+    is_better = own < comparison.value if minimise else own > comparison.value
+    if own == comparison.value:
         return "as much", False
-    if minimise and rival.value > 0:
-        share = 100 * abs(1 - own / rival.value)
-        return f"{share:.0f} % {'less' if own < rival.value else 'more'}", is_better
+    if minimise and comparison.value > 0:
+        share = 100 * abs(1 - own / comparison.value)
+        return f"{share:.0f} % {'less' if own < comparison.value else 'more'}", is_better
     return (
-        f"{abs(own - rival.value):.1f}{f' {unit}' if unit else ''} {'less' if own < rival.value else 'more'}",
+        f"{abs(own - comparison.value):.1f}{f' {unit}' if unit else ''} {'less' if own < comparison.value else 'more'}",
         is_better,
     )
 

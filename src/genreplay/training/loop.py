@@ -26,7 +26,7 @@ from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Synthesis, Synthetic, most_relevant
-from genreplay.training.monitor import Report
+from genreplay.training.monitor import Monitor
 from genreplay.training.schedule import Counters, Every, Ratio
 from genreplay.transitions.codec import Codec
 
@@ -87,7 +87,13 @@ class Loop:
     """
 
     def __init__(
-        self, config: LoopConfig, parts: Parts, report: Report, seed: int, batch_size: int, save: Callable[[Loop], None]
+        self,
+        config: LoopConfig,
+        parts: Parts,
+        report: Monitor,
+        seed: int,
+        batch_size: int,
+        save: Callable[[Loop], None],
     ):
         self.config, self.parts, self.report, self.seed, self.batch_size = config, parts, report, seed, batch_size
         self.save = save
@@ -187,5 +193,5 @@ class Loop:
     def evaluate(self) -> None:
         """The deterministic policy on the evaluation episodes."""
         with self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
-            evaluation = self.parts.evaluator.policy(self.parts.agent.policy(deterministic=True), on_episode)
+            evaluation = self.parts.evaluator.evaluate_policy(self.parts.agent.policy(deterministic=True), on_episode)
         self.report.evaluated(evaluation, self.counters)

@@ -30,17 +30,17 @@ from genreplay.transitions.keys import DURATION, REWARD
 BASELINE_NAME = "fixed plan"
 
 
-class Report:
+class Monitor:
     """Screen and tracker of one run.
 
     Args:
         bars: the screen.
         tracker: the experiment store.
-        world: names the headline metric.
+        world: names the primary metric.
     """
 
     baseline: Evaluation | None = None
-    """What runs today, on the evaluation episodes; None where the world has no baseline."""
+    """The incumbent, on the evaluation episodes; None where the world has no baseline."""
 
     def __init__(self, bars: Bars, tracker: Tracker, world: World):
         self.bars, self.tracker, self.world = bars, tracker, world
@@ -49,18 +49,18 @@ class Report:
         self._clock = time.perf_counter()
         self._seconds: dict[str, float] = defaultdict(float)
         self._gradient_step = 0
-        self._last_headline: float | None = None
+        self._last_primary: float | None = None
         self._curve: list[dict[str, float]] = []
 
     # Resuming --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """The learning curve so far."""
-        return {"curve": self._curve, "last_headline": self._last_headline, "gradient_step": self._gradient_step}
+        return {"curve": self._curve, "last_primary": self._last_primary, "gradient_step": self._gradient_step}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the learning curve of an earlier part of the run."""
-        self._curve, self._last_headline = list(state["curve"]), state["last_headline"]
+        self._curve, self._last_primary = list(state["curve"]), state["last_primary"]
         self._gradient_step = state["gradient_step"]
 
     # Collecting and updating -----------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Report:
 
     def _figures(self, means: Mapping[str, float]) -> str:
         parts = []
-        if self._last_headline is not None:
+        if self._last_primary is not None:
             parts.append(self.summary())
         for name, text in (
             ("training/return", "training return {:.1f}"),
@@ -131,7 +131,7 @@ class Report:
     def _beside(self) -> str:
         if self.baseline is None:
             return ""
-        return f" ({BASELINE_NAME} {self.baseline.mean(self.world.headline):.1f})"
+        return f" ({BASELINE_NAME} {self.baseline.mean(self.world.primary_metric):.1f})"
 
     # Refitting -------------------------------------------------------------------------------------------------
 
@@ -213,14 +213,14 @@ class Report:
 
     def evaluated(self, evaluation: Evaluation, counters: Counters) -> None:
         """The policy's figures on the evaluation episodes: to the tracker, the screen and the learning curve."""
-        headline = self.world.headline
+        primary_metric = self.world.primary_metric
         self.tracker.metrics({f"evaluation/{k}": v for k, v in evaluation.means().items()}, counters.env_step)
         if self.baseline is not None:
             self.tracker.metrics({f"baseline/{k}": v for k, v in self.baseline.means().items()}, counters.env_step)
-        values = [episode[headline] for episode in evaluation.episodes]
-        self._last_headline = evaluation.mean(headline)
+        values = [episode[primary_metric] for episode in evaluation.episodes]
+        self._last_primary = evaluation.mean(primary_metric)
         self._curve.append(
-            {"env_step": counters.env_step, "mean": self._last_headline, "low": min(values), "high": max(values)}
+            {"env_step": counters.env_step, "mean": self._last_primary, "low": min(values), "high": max(values)}
         )
         self.tracker.figure(self._figure(), "learning_curve.png")
         self.bars.line(
@@ -228,22 +228,22 @@ class Report:
         )
 
     def summary(self) -> str:
-        """The headline of the last evaluation, beside the baseline's."""
-        if self._last_headline is None:
+        """The primary metric of the last evaluation, beside the baseline's."""
+        if self._last_primary is None:
             return "not evaluated yet"
-        unit = f" {self.world.headline_unit}" if self.world.headline_unit else ""
-        return f"{self.world.headline} {self._last_headline:.1f}{unit}{self._beside()}"
+        unit = f" {self.world.primary_unit}" if self.world.primary_unit else ""
+        return f"{self.world.primary_metric} {self._last_primary:.1f}{unit}{self._beside()}"
 
     def _figure(self) -> Any:
         columns = {key: [point[key] for point in self._curve] for key in ("env_step", "mean", "low", "high")}
-        headline = self.world.headline
+        primary_metric = self.world.primary_metric
         return figures.learning_curve(
             columns["env_step"],
             columns["mean"],
             columns["low"],
             columns["high"],
-            f"{headline} ({self.world.headline_unit})" if self.world.headline_unit else headline,
-            None if self.baseline is None else self.baseline.mean(headline),
+            f"{primary_metric} ({self.world.primary_unit})" if self.world.primary_unit else primary_metric,
+            None if self.baseline is None else self.baseline.mean(primary_metric),
             BASELINE_NAME,
         )
 

@@ -21,7 +21,7 @@ from genreplay.runs.tracker import Tracker
 from genreplay.training import snapshot
 from genreplay.training.assemble import build_parts
 from genreplay.training.loop import Loop
-from genreplay.training.monitor import BASELINE_NAME, Report
+from genreplay.training.monitor import BASELINE_NAME, Monitor
 from genreplay.transitions.codec import Codec
 
 log = logging.getLogger("genreplay")
@@ -61,9 +61,9 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
         parts = build_parts(config, fabric, world, codec, team)
         stack.callback(parts.close)
         bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
-        report = Report(bars, tracker, world)
+        report = Monitor(bars, tracker, world)
         with report.evaluating(len(parts.evaluator.seeds), BASELINE_NAME) as on_episode:
-            report.baseline = parts.evaluator.baseline(on_episode)
+            report.baseline = parts.evaluator.evaluate_baseline(on_episode)
         loop = Loop(
             config.loop,
             parts,

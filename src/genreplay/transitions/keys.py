@@ -14,6 +14,8 @@ TRUNCATED: Key = ("next", "truncated")
 DONE: Key = ("next", "done")
 FAILED: Key = ("next", "failed")
 IS_SYNTHETIC: Key = "is_synthetic"
+POSSIBLE: Key = "possible"
+"""In the answers of a simulator that is asked (`World.simulate`) alone."""
 
 # Where two seats act together (see `Seats`).
 SHAPED_REWARD: Key = ("next", "shaped_reward")

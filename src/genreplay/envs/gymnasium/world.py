@@ -17,16 +17,25 @@ from torchrl.data import Bounded, Unbounded
 from genreplay.common.errors import UserError
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.gymnasium.config import GymnasiumConfig
-from genreplay.envs.world import POSSIBLE, World
+from genreplay.envs.world import World
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
-from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
+from genreplay.transitions.keys import (
+    ACTION,
+    DURATION,
+    NEXT_OBSERVATION,
+    OBSERVATION,
+    POSSIBLE,
+    REWARD,
+    TERMINATED,
+    Key,
+)
 
 
 class GymnasiumWorld(World):
     """One Gymnasium environment by its id."""
 
-    headline = "return"
-    headline_unit = ""
+    primary_metric = "return"
+    primary_unit = ""
     minimise = False
 
     def __init__(self, config: GymnasiumConfig):

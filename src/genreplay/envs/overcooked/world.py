@@ -26,7 +26,7 @@ from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.envs.overcooked.partners.seating import named_seating
 from genreplay.envs.overcooked.pictures.film import film, picture_transitions
-from genreplay.envs.world import NamedDemand, Shot, World
+from genreplay.envs.world import FilmRequest, NamedDemand, World
 from genreplay.transitions.keys import EVENT
 
 METRIC_UNITS = MappingProxyType(
@@ -46,8 +46,8 @@ class OvercookedWorld(World):
         UserError: the kitchen cannot be played.
     """
 
-    headline = "sparse_return"
-    headline_unit = ""
+    primary_metric = "sparse_return"
+    primary_unit = ""
     minimise = False
     metric_units = METRIC_UNITS
     has_film = True
@@ -135,11 +135,11 @@ class OvercookedWorld(World):
         return {**super().card(), "actions": actions, "events": list(self.kitchen.event_names)}
 
     @property
-    def default_shot(self) -> Shot:
+    def default_shot(self) -> FilmRequest:
         """The whole episode."""
-        return Shot(None, 101, 0, self.config.horizon, 1, None)
+        return FilmRequest(None, 101, 0, self.config.horizon, 1, None)
 
-    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+    def film(self, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
         """Pictures of the kitchen in an episode; the shot's demand names partner and seat, its times are steps."""
         return film(self, policy, shot)
 

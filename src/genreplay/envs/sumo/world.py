@@ -33,7 +33,7 @@ from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProce
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, parse_profile
 from genreplay.envs.sumo.traffic.scenarios import resolve
-from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, Shot, Try, World
+from genreplay.envs.world import NO_SETTINGS, FilmRequest, Found, NamedDemand, SearchEpisode, World
 
 logger = logging.getLogger("genreplay")
 
@@ -60,8 +60,8 @@ class SumoWorld(World):
     approaches and by waiting to enter the map. Episodes are cut off, never terminated.
     """
 
-    headline = "delay"
-    headline_unit = "s"
+    primary_metric = "delay"
+    primary_unit = "s"
     minimise = True
     discount_period = 30.0
     baselines = tuple(BASELINES)
@@ -94,11 +94,11 @@ class SumoWorld(World):
         return describe(self.config, self.intersection, self.view, *self._changes)
 
     @property
-    def default_shot(self) -> Shot:
+    def default_shot(self) -> FilmRequest:
         """Four minutes from the tenth on: there is traffic by then."""
-        return Shot(None, 101, 600, 240, 2, None)
+        return FilmRequest(None, 101, 600, 240, 2, None)
 
-    def film(self, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+    def film(self, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
         """Pictures of the intersection, with a baseline beside it where the shot asks for one."""
         if shot.demand is not None:
             self.demands([shot.demand])
@@ -130,7 +130,7 @@ class SumoWorld(World):
     def search(
         self,
         name: str,
-        judge: Callable[[list[Try]], list[float]],
+        judge: Callable[[list[SearchEpisode]], list[float]],
         num_episodes: int,
         known: Sequence[Mapping[str, Any]],
     ) -> Found | None:
@@ -142,7 +142,9 @@ class SumoWorld(World):
             self.intersection.green_seconds,
             timing.intergreen,
             timing.min_green,
-            lambda heats: judge([Try({"greens": list(heat.plan)}, heat.episode, heat.limit) for heat in heats]),
+            lambda heats: judge(
+                [SearchEpisode({"greens": list(heat.plan)}, heat.episode, heat.limit) for heat in heats]
+            ),
             num_episodes,
             [tuple(settings["greens"]) for settings in known],
         )

@@ -11,13 +11,13 @@ from tensordict import TensorDict, TensorDictBase
 
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
-from genreplay.envs.world import POSSIBLE
 from genreplay.transitions.keys import (
     ACTION,
     DURATION,
     EVENT,
     NEXT_OBSERVATION,
     OBSERVATION,
+    POSSIBLE,
     REWARD,
     SHAPED_REWARD,
     TERMINATED,

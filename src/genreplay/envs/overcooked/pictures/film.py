@@ -32,7 +32,7 @@ from genreplay.envs.overcooked.pictures.kitchen import (
     wrapped,
     write,
 )
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Story:
         """Times of the soups that were served."""
 
 
-def film(world: OvercookedWorld, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+def film(world: OvercookedWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
     """Pictures `[H, W, 3]` (uint8) of the policy's episode, each after a step; the shot counts in steps."""
     horizon = world.config.horizon
     if shot.begin >= horizon:
@@ -73,7 +73,7 @@ def film(world: OvercookedWorld, policy: TensorDictModule, shot: Shot) -> Iterat
     return _play(world, policy, shot)
 
 
-def _play(world: OvercookedWorld, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+def _play(world: OvercookedWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
     env = world.make_env(1, lambda worker, index: shot.seed, evaluation=True)
     env.demand = shot.demand
     kitchen = world.kitchen

@@ -11,7 +11,7 @@ from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.world import SumoEnv, SumoWorld
@@ -27,7 +27,7 @@ class Take(NamedTuple):
     """See `camera.Camera`."""
 
 
-def film(world: SumoWorld, policy: TensorDictModule, shot: Shot) -> Iterator[np.ndarray]:
+def film(world: SumoWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
     """Pictures `[height, width, 3]` (uint8) of the policy's episode, beside the baseline's where asked for."""
     from genreplay.envs.sumo.pictures.scene import Scene
 

@@ -1,4 +1,4 @@
-"""The headline metric, from SUMO's own record of every vehicle."""
+"""The primary metric, from SUMO's own record of every vehicle."""
 
 from __future__ import annotations
 

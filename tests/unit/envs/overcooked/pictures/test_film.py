@@ -18,7 +18,7 @@ from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, HELD, 
 from genreplay.envs.overcooked.pictures.film import Poster, Story, picture_transitions
 from genreplay.envs.overcooked.pictures.kitchen import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.envs.world import Shot
+from genreplay.envs.world import FilmRequest
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import load_policy
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
@@ -173,7 +173,7 @@ def test_the_poster_tells_score_time_and_soups(kitchen):
 
 def test_an_episode_is_filmed_from_its_code(saved):
     loaded = load_policy(saved)
-    pictures = list(loaded.world.film(loaded.policy, Shot(None, 3, 5, 20, 4, None)))
+    pictures = list(loaded.world.film(loaded.policy, FilmRequest(None, 3, 5, 20, 4, None)))
     assert len(pictures) == 5
     for one, other in itertools.pairwise(pictures):
         assert (one != other).any(), "at least its time moves"

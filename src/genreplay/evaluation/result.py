@@ -13,8 +13,8 @@ from rich.table import Table
 
 from genreplay.common.errors import UserError
 from genreplay.envs.world import NamedDemand, World
+from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
 from genreplay.evaluation.evaluator import Episode
-from genreplay.evaluation.trials import POLICY, Trial
 
 
 def interquartile_mean(values: Sequence[float]) -> float:
@@ -49,68 +49,68 @@ GROUPS = {"in range": True, "unseen": False}
 """Demands inside and outside the range that training draws from, by what a column of them is called."""
 
 
-class Rival(NamedTuple):
+class BaselineComparison(NamedTuple):
     """A baseline that the policy is held against, on the same demands."""
 
     name: str
     value: float
-    """Its headline metric, mean over demands and seeds."""
+    """Its primary metric, mean over demands and seeds."""
     num_beaten: int
     """Demands on which the policy's mean is better."""
 
 
-class Standing(NamedTuple):
+class GroupComparison(NamedTuple):
     """The policy on the demands inside, or outside, the range of training."""
 
     where: str
     num_demands: int
     own: float
-    """Its headline metric, mean over demands and seeds."""
-    today: Rival | None
-    """What runs today; None where that was not played."""
-    best: Rival | None
+    """Its primary metric, mean over demands and seeds."""
+    incumbent: BaselineComparison | None
+    """The incumbent; None where that was not played."""
+    best: BaselineComparison | None
     """The best one among all other baselines; None where none was played."""
 
 
 @dataclass(frozen=True)
-class Verdict:
+class EvaluationResult:
     """Episodes of several controllers on the same demands and seeds."""
 
-    trials: Sequence[Trial]
+    specs: Sequence[EpisodeSpec]
     episodes: Sequence[Episode]
-    """Of each trial."""
+    """Of each spec."""
     demands: Sequence[NamedDemand]
     controllers: Sequence[str]
-    headline: str
+    primary_metric: str
     """The metric that counts most."""
     minimise: bool
     units: Mapping[str, str]
-    """Of the metrics to show, the headline first."""
+    """Of the metrics to show, the primary metric first."""
 
     @classmethod
-    def read(cls, path: Path, world: World) -> Verdict:
+    def read(cls, path: Path, world: World) -> EvaluationResult:
         """What `write_episodes` wrote of episodes in a world like `world`; UserError where it is something else."""
-        trials, episodes, in_range = [], [], {}
+        specs, episodes, in_range = [], [], {}
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
-                    trials.append(Trial(row.pop("controller"), row.pop("demand"), int(row.pop("seed"))))
-                    in_range[trials[-1].demand] = row.pop("in_range") == "1"
+                    specs.append(EpisodeSpec(row.pop("controller"), row.pop("demand"), int(row.pop("seed"))))
+                    in_range[specs[-1].demand] = row.pop("in_range") == "1"
                     episodes.append({name: float(value) for name, value in row.items() if value})
             shared = set.intersection(*map(set, episodes))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{path}: is not what genreplay evaluate wrote; evaluate the run again") from error
         units = {name: unit for name, unit in world.shown_units.items() if name in shared}
         demands = [NamedDemand(name, known) for name, known in in_range.items()]
-        controllers = list(dict.fromkeys(trial.controller for trial in trials))
-        return cls(trials, episodes, demands, controllers, world.headline, world.minimise, units)
+        controllers = list(dict.fromkeys(spec.controller for spec in specs))
+        return cls(specs, episodes, demands, controllers, world.primary_metric, world.minimise, units)
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
         """One for each seed."""
         return [
             episode[metric]
-            for trial, episode in zip(self.trials, self.episodes, strict=True)
-            if (trial.controller, trial.demand) == (controller, demand)
+            for spec, episode in zip(self.specs, self.episodes, strict=True)
+            if (spec.controller, spec.demand) == (controller, demand)
         ]
 
     def statistic(self, name: str, controller: str, demands: Iterable[str], metric: str) -> float:
@@ -120,29 +120,31 @@ class Verdict:
     def tables(self) -> list[Table]:
         """What to print: a table for each statistic, or one where there is but one controller; then all figures."""
         alone = len(self.controllers) == 1
-        first = [self.alone_table()] if alone else [self.headline_table(name) for name in STATISTICS]
+        first = [self.alone_table()] if alone else [self.primary_table(name) for name in STATISTICS]
         return [*first, self.metrics_table()]
 
     def alone_table(self) -> Table:
-        """The headline metric of the one controller, a line for each demand: statistics over seeds and an interval."""
-        title = f"{self.controllers[0]}: {self._headline_label()} over seeds"
+        """The primary metric of the one controller, a line for each demand: statistics over seeds and an interval."""
+        title = f"{self.controllers[0]}: {self._primary_label()} over seeds"
         table = Table(title=title, title_justify="left", title_style="bold")
         table.add_column("demand", no_wrap=True)
         for name in (*STATISTICS, "95 % of the mean"):
             table.add_column(name.replace("_", " "), justify="right")
         for header, demands in self.groups().items():
-            figures = [f"{self.statistic(s, self.controllers[0], demands, self.headline):.1f}" for s in STATISTICS]
-            by_demand = np.array([self.values(self.controllers[0], demand, self.headline) for demand in demands])
+            figures = [
+                f"{self.statistic(s, self.controllers[0], demands, self.primary_metric):.1f}" for s in STATISTICS
+            ]
+            by_demand = np.array([self.values(self.controllers[0], demand, self.primary_metric) for demand in demands])
             low, high = interval(by_demand.mean(axis=0))
             table.add_row(header, *figures, f"{low:.1f} to {high:.1f}")
         return table
 
-    def _headline_label(self) -> str:
-        return with_unit(self.headline.replace("_", " "), self.units[self.headline])
+    def _primary_label(self) -> str:
+        return with_unit(self.primary_metric.replace("_", " "), self.units[self.primary_metric])
 
-    def headline_table(self, name: str) -> Table:
-        """The headline metric by controller and demand, what is best in bold, the policy beside every baseline."""
-        title = f"{name.replace('_', ' ').capitalize()} {self._headline_label()}, over seeds"
+    def primary_table(self, name: str) -> Table:
+        """The primary metric by controller and demand, what is best in bold, the policy beside every baseline."""
+        title = f"{name.replace('_', ' ').capitalize()} {self._primary_label()}, over seeds"
         groups = self.groups()
         columns = {header: self._column(name, demands) for header, demands in groups.items()}
         caption = self._beside_the_best(columns)
@@ -185,8 +187,8 @@ class Verdict:
             table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
         return table
 
-    def standings(self, today: str | None) -> list[Standing]:
-        """The policy beside the baseline `today` and beside the best other one; empty where no policy was played."""
+    def comparisons(self, incumbent: str | None) -> list[GroupComparison]:
+        """The policy compared with the baseline `incumbent` and with the best other one; empty without a policy."""
         if POLICY not in self.controllers:
             return []
         best = min if self.minimise else max
@@ -194,39 +196,39 @@ class Verdict:
         for where, names in self.groups().items():
             if where not in GROUPS:
                 continue
-            rivals = [self._rival(name, names) for name in self.controllers if name != POLICY]
-            others = [rival for rival in rivals if rival.name != today]
+            comparisons = [self._rival(name, names) for name in self.controllers if name != POLICY]
+            others = [comparison for comparison in comparisons if comparison.name != incumbent]
             found.append(
-                Standing(
+                GroupComparison(
                     where,
                     len(names),
-                    self.statistic("mean", POLICY, names, self.headline),
-                    next((rival for rival in rivals if rival.name == today), None),
-                    best(others, key=lambda rival: rival.value, default=None),
+                    self.statistic("mean", POLICY, names, self.primary_metric),
+                    next((comparison for comparison in comparisons if comparison.name == incumbent), None),
+                    best(others, key=lambda comparison: comparison.value, default=None),
                 )
             )
         return found
 
-    def _rival(self, name: str, demands: Sequence[str]) -> Rival:
+    def _rival(self, name: str, demands: Sequence[str]) -> BaselineComparison:
         def mean(controller: str, demand: str) -> float:
-            return self.statistic("mean", controller, [demand], self.headline)
+            return self.statistic("mean", controller, [demand], self.primary_metric)
 
         margins = [mean(name, demand) - mean(POLICY, demand) for demand in demands]
         num_beaten = sum(margin > 0 if self.minimise else margin < 0 for margin in margins)
-        return Rival(name, self.statistic("mean", name, demands, self.headline), num_beaten)
+        return BaselineComparison(name, self.statistic("mean", name, demands, self.primary_metric), num_beaten)
 
     def write_episodes(self, path: Path) -> None:
         """One row for each episode, with all its figures."""
         in_range = {demand.name: demand.in_range for demand in self.demands}
         rows = [
             {
-                "controller": trial.controller,
-                "demand": trial.demand,
-                "in_range": int(in_range[trial.demand]),
-                "seed": trial.seed,
+                "controller": spec.controller,
+                "demand": spec.demand,
+                "in_range": int(in_range[spec.demand]),
+                "seed": spec.seed,
                 **episode,
             }
-            for trial, episode in zip(self.trials, self.episodes, strict=True)
+            for spec, episode in zip(self.specs, self.episodes, strict=True)
         ]
         _write(path, rows)
 
@@ -256,7 +258,7 @@ class Verdict:
         return groups
 
     def _column(self, name: str, demands: Sequence[str]) -> list[float]:
-        return [self.statistic(name, controller, demands, self.headline) for controller in self.controllers]
+        return [self.statistic(name, controller, demands, self.primary_metric) for controller in self.controllers]
 
 
 def _marked(value: float, best: float) -> str:

@@ -23,7 +23,7 @@ POLICY = "policy"
 """The controller that was learned; all others are names in `World.baselines`."""
 
 
-class Trial(NamedTuple):
+class EpisodeSpec(NamedTuple):
     """One episode to play."""
 
     controller: str
@@ -35,7 +35,7 @@ class Trial(NamedTuple):
     """See `World.baseline`."""
 
 
-class Crew:
+class EpisodePool:
     """W simulators, each with a thread that drives it.
 
     Args:
@@ -52,7 +52,7 @@ class Crew:
             self._idle.put(env)
         self._threads = ThreadPoolExecutor(num_workers)
 
-    def __enter__(self) -> Crew:
+    def __enter__(self) -> EpisodePool:
         return self
 
     def abandon(self) -> None:
@@ -64,13 +64,13 @@ class Crew:
         for env in self._envs:
             env.close()
 
-    def play(self, trials: Sequence[Trial], on_episode: Callable[[], None] = lambda: None) -> list[Episode]:
-        """Figures of every trial, in their order. May be called from several threads at once.
+    def play(self, specs: Sequence[EpisodeSpec], on_episode: Callable[[], None] = lambda: None) -> list[Episode]:
+        """Figures of every spec, in their order. May be called from several threads at once.
 
         Raises:
             UserError: the simulator cannot run an episode.
         """
-        futures = [self._threads.submit(self._play_one, trial) for trial in trials]
+        futures = [self._threads.submit(self._play_one, spec) for spec in specs]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -80,14 +80,14 @@ class Crew:
             raise
         return [future.result() for future in futures]
 
-    def _play_one(self, trial: Trial) -> Episode:
+    def _play_one(self, spec: EpisodeSpec) -> Episode:
         env = self._idle.get()
         try:
-            env.demand = trial.demand
-            if trial.controller == POLICY:
+            env.demand = spec.demand
+            if spec.controller == POLICY:
                 assert self._policy is not None
-                return play_policy(env, self._policy, trial.seed)
-            metrics = self._world.baseline(env, {0: trial.seed}, trial.controller, trial.settings, trial.limit)
+                return play_policy(env, self._policy, spec.seed)
+            metrics = self._world.baseline(env, {0: spec.seed}, spec.controller, spec.settings, spec.limit)
             assert metrics is not None
             return metrics[0]
         finally:
@@ -118,4 +118,4 @@ def _cancel(futures: Sequence[Future]) -> None:
 
 
 def _unused_seeds(worker: int, index: int) -> int:
-    raise RuntimeError("a crew names its seeds itself")
+    raise RuntimeError("a pool names its seeds itself")

@@ -10,8 +10,14 @@ from scipy import stats
 
 from genreplay.common.errors import UserError
 from genreplay.envs.world import NamedDemand, World
-from genreplay.evaluation.trials import POLICY, Trial
-from genreplay.evaluation.verdict import Rival, Standing, Verdict, interquartile_mean, interval
+from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
+from genreplay.evaluation.result import (
+    BaselineComparison,
+    EvaluationResult,
+    GroupComparison,
+    interquartile_mean,
+    interval,
+)
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])
@@ -25,7 +31,7 @@ def test_interquartile_mean_does_not_see_one_gridlock():
 
 
 @pytest.fixture
-def verdict():
+def result():
     """Two controllers, one demand inside and one outside the range, four seeds, of which one gridlocks."""
     delays = {
         (POLICY, "1500"): [10.0, 12.0, 14.0, 16.0],
@@ -33,12 +39,12 @@ def verdict():
         ("fixed_plan", "1500"): [26.0, 26.0, 26.0, 26.0],
         ("fixed_plan", "2600"): [30.0, 30.0, 30.0, 30.0],
     }
-    trials = [Trial(c, d, seed) for (c, d), values in delays.items() for seed in range(len(values))]
+    specs = [EpisodeSpec(c, d, seed) for (c, d), values in delays.items() for seed in range(len(values))]
     episodes = [{"delay": value, "throughput": 100.0} for values in delays.values() for value in values]
     episodes[0]["return"] = -3.0  # what only a policy has
     demands = [NamedDemand("1500", True), NamedDemand("2600", False)]
     units = {"delay": "s", "throughput": "vehicles"}
-    return Verdict(trials, episodes, demands, [POLICY, "fixed_plan"], "delay", True, units)
+    return EvaluationResult(specs, episodes, demands, [POLICY, "fixed_plan"], "delay", True, units)
 
 
 def printed(table):
@@ -52,38 +58,38 @@ def cells(text, row):
     return [cell.strip() for cell in line.split("│")[1:-1]]
 
 
-def test_statistics(verdict):
-    assert verdict.values(POLICY, "1500", "delay") == [10, 12, 14, 16]
-    assert verdict.statistic("mean", POLICY, ["2600"], "delay") == 140
-    assert verdict.statistic("median", POLICY, ["2600"], "delay") == 20
-    assert verdict.statistic("interquartile_mean", POLICY, ["1500", "2600"], "delay") == (13 + 20) / 2
+def test_statistics(result):
+    assert result.values(POLICY, "1500", "delay") == [10, 12, 14, 16]
+    assert result.statistic("mean", POLICY, ["2600"], "delay") == 140
+    assert result.statistic("median", POLICY, ["2600"], "delay") == 20
+    assert result.statistic("interquartile_mean", POLICY, ["1500", "2600"], "delay") == (13 + 20) / 2
 
 
-def test_the_table_has_the_policy_beside_each_baseline(verdict):
-    text = printed(verdict.headline_table("mean"))
+def test_the_table_has_the_policy_beside_each_baseline(result):
+    text = printed(result.primary_table("mean"))
     assert "Mean delay (s), over seeds" in text
     assert "2600*" in text
     assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", ""]
     assert cells(text, "fixed_plan") == ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %"]
 
 
-def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(verdict):
+def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(result):
     rules = [("max_pressure", [12.0, 12.0, 12.0, 12.0], 900.0), ("longest_queue", [12.5] * 4, 1.0)]
-    trials = [Trial(name, d, seed) for name, *_ in rules for d in ("1500", "2600") for seed in range(4)]
+    specs = [EpisodeSpec(name, d, seed) for name, *_ in rules for d in ("1500", "2600") for seed in range(4)]
     episodes = [{"delay": x, "throughput": 1.0} for _, inside, out in rules for x in (*inside, *[out] * 4)]
     wider = dataclasses.replace(
-        verdict,
-        trials=[*verdict.trials, *trials],
-        episodes=[*verdict.episodes, *episodes],
-        controllers=[*verdict.controllers, *(name for name, *_ in rules)],
+        result,
+        specs=[*result.specs, *specs],
+        episodes=[*result.episodes, *episodes],
+        controllers=[*result.controllers, *(name for name, *_ in rules)],
     )
-    text = printed(wider.headline_table("mean"))
+    text = printed(wider.primary_table("mean"))
     assert "in range: policy 13.0, best baseline max_pressure 12.0, saved -8 %" in text
-    assert "best baseline" not in printed(dataclasses.replace(wider, controllers=[POLICY]).headline_table("mean"))
+    assert "best baseline" not in printed(dataclasses.replace(wider, controllers=[POLICY]).primary_table("mean"))
 
 
-def test_a_policy_alone_has_a_line_for_each_demand(verdict):
-    alone = dataclasses.replace(verdict, controllers=[POLICY])
+def test_a_policy_alone_has_a_line_for_each_demand(result):
+    alone = dataclasses.replace(result, controllers=[POLICY])
     first, figures = alone.tables()
     text = printed(first)
     assert cells(text, "1500")[:4] == ["1500", "13.0", "13.0", "13.0"]
@@ -91,7 +97,7 @@ def test_a_policy_alone_has_a_line_for_each_demand(verdict):
     low, high = (float(word) for word in cells(text, "1500")[4].split(" to "))
     assert 10 <= low < 13 < high <= 16
     assert "throughput" in printed(figures)
-    assert [table.title for table in verdict.tables()][:1] == ["Mean delay (s), over seeds"]
+    assert [table.title for table in result.tables()][:1] == ["Mean delay (s), over seeds"]
 
 
 def test_the_interval_is_that_of_a_mean():
@@ -103,16 +109,16 @@ def test_the_interval_is_that_of_a_mean():
     assert interval([4.0]) == (4.0, 4.0)
 
 
-def test_the_best_of_each_column_is_bold(verdict):
-    table = verdict.headline_table("mean")
+def test_the_best_of_each_column_is_bold(result):
+    table = result.primary_table("mean")
     columns = [list(column.cells) for column in table.columns]
     assert columns[1] == ["[bold]13.0[/bold]", "26.0"]
     assert columns[2] == ["140.0", "[bold]30.0[/bold]"]
 
 
-def test_csv_files_hold_every_episode_and_every_statistic(verdict, tmp_path):
-    verdict.write_episodes(tmp_path / "episodes.csv")
-    verdict.write_summary(tmp_path / "summary.csv")
+def test_csv_files_hold_every_episode_and_every_statistic(result, tmp_path):
+    result.write_episodes(tmp_path / "episodes.csv")
+    result.write_summary(tmp_path / "summary.csv")
     with (tmp_path / "episodes.csv").open() as file:
         episodes = list(csv.DictReader(file))
     assert len(episodes) == 16
@@ -135,7 +141,7 @@ def test_csv_files_hold_every_episode_and_every_statistic(verdict, tmp_path):
 class Signals(World):
     """What reading needs of a world."""
 
-    headline, headline_unit, minimise = "delay", "s", True
+    primary_metric, primary_unit, minimise = "delay", "s", True
     metric_units = MappingProxyType({"delay": "s", "throughput": "vehicles", "teleports": "vehicles"})
 
     def __init__(self):
@@ -145,34 +151,41 @@ class Signals(World):
         raise NotImplementedError
 
 
-def test_a_verdict_is_read_as_it_was_written(verdict, tmp_path):
+def test_a_verdict_is_read_as_it_was_written(result, tmp_path):
     path = tmp_path / "episodes.csv"
-    verdict.write_episodes(path)
-    assert Verdict.read(path, Signals()) == verdict
+    result.write_episodes(path)
+    assert EvaluationResult.read(path, Signals()) == result
 
 
 def test_another_file_is_no_verdict(tmp_path):
     for text in ("", "controller,demand\npolicy,1500\n", "controller,demand,in_range,seed,delay\na,b,1,x,2\n"):
         (tmp_path / "episodes.csv").write_text(text)
         with pytest.raises(UserError, match="is not what genreplay evaluate wrote; evaluate the run again"):
-            Verdict.read(tmp_path / "episodes.csv", Signals())
+            EvaluationResult.read(tmp_path / "episodes.csv", Signals())
 
 
-def test_standings_by_hand(verdict):
-    known, unseen = verdict.standings("fixed_plan")
-    assert known == Standing("in range", 1, 13.0, Rival("fixed_plan", 26.0, 1), None)
-    assert unseen == Standing("unseen", 1, 140.0, Rival("fixed_plan", 30.0, 0), None)
-    assert verdict.standings("webster")[0] == Standing("in range", 1, 13.0, None, Rival("fixed_plan", 26.0, 1))
+def test_standings_by_hand(result):
+    known, unseen = result.comparisons("fixed_plan")
+    assert known == GroupComparison("in range", 1, 13.0, BaselineComparison("fixed_plan", 26.0, 1), None)
+    assert unseen == GroupComparison("unseen", 1, 140.0, BaselineComparison("fixed_plan", 30.0, 0), None)
+    assert result.comparisons("webster")[0] == GroupComparison(
+        "in range", 1, 13.0, None, BaselineComparison("fixed_plan", 26.0, 1)
+    )
 
 
 def test_the_best_other_baseline_is_the_best_on_the_mean_over_the_demands():
     """`a` is best on one demand, `b` on their mean; in a world that maximises the most counts."""
-    values = {"policy": (5.0, 5.0), "today": (1.0, 1.0), "a": (9.0, 0.0), "b": (6.0, 6.0)}
-    trials = [Trial(name, demand, 1) for name in values for demand in ("x", "y")]
+    values = {"policy": (5.0, 5.0), "incumbent": (1.0, 1.0), "a": (9.0, 0.0), "b": (6.0, 6.0)}
+    specs = [EpisodeSpec(name, demand, 1) for name in values for demand in ("x", "y")]
     episodes = [{"return": value} for pair in values.values() for value in pair]
     demands = [NamedDemand("x", True), NamedDemand("y", True)]
-    for minimise, best in ((False, Rival("b", 6.0, 0)), (True, Rival("a", 4.5, 1))):
-        verdict = Verdict(trials, episodes, demands, list(values), "return", minimise, {"return": ""})
-        (standing,) = verdict.standings("today")
-        assert (standing.num_demands, standing.own, standing.best) == (2, 5.0, best)
-    assert Verdict(trials[2:], episodes[2:], demands, ["today", "a", "b"], "return", True, {}).standings("today") == []
+    for minimise, best in ((False, BaselineComparison("b", 6.0, 0)), (True, BaselineComparison("a", 4.5, 1))):
+        result = EvaluationResult(specs, episodes, demands, list(values), "return", minimise, {"return": ""})
+        (group,) = result.comparisons("incumbent")
+        assert (group.num_demands, group.own, group.best) == (2, 5.0, best)
+    assert (
+        EvaluationResult(specs[2:], episodes[2:], demands, ["incumbent", "a", "b"], "return", True, {}).comparisons(
+            "incumbent"
+        )
+        == []
+    )
