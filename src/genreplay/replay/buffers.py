@@ -10,6 +10,7 @@ blocks.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -158,7 +159,7 @@ class MixedReplay:
                 self._real.writer.load_state_dict({"_cursor": cursor, "_write_count": len(rows)})
         self._synthetic = None
         if state.get("synthetic", None) is not None:
-            self.replace_synthetic(state["synthetic"], float(state.get("kept", 1.0)))  # absent in older checkpoints
+            self.replace_synthetic(state["synthetic"], float(state["kept"]))
         drawn = state["generator"].cpu().clone()
         if drawn.shape == self._generator.get_state().shape:
             self._generator.set_state(drawn)
@@ -181,6 +182,7 @@ class MixedReplay:
         return transitions.select(*self._keys).detach().to(self._held_on)
 
     def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:
+        logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every new buffer
         if self._storage == "memory":
             return ReplayBuffer(storage=LazyTensorStorage(capacity, device=self._held_on))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.

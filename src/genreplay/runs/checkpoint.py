@@ -27,18 +27,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from tensordict import TensorDict, TensorDictBase, is_tensor_collection
 
 from genreplay import __version__
 from genreplay.common.errors import UserError
+from genreplay.runs.state_tree import (
+    REMEDY,
+    read_json,
+    read_tensors,
+    read_tree,
+    read_values,
+    write_tensors,
+    write_tree,
+    write_values,
+)
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
-REQUIRED = (CONFIG, "counters.json", "rng.json", "rng.safetensors", "buffers/meta.json")
-REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
+COUNTERS = "counters.json"
+REQUIRED = (CONFIG, COUNTERS, "rng.json", "rng.safetensors", "buffers/meta.json")
 
 
 @dataclass(frozen=True)
@@ -77,13 +85,13 @@ def save(
     counters: Mapping[str, Any],
     config_yaml: str,
 ) -> Path:
-    """Write a checkpoint of all this, and of the global random generators, as the newest in `folder`.
+    """Write a checkpoint of these states and of the global random generators as the newest in `folder`.
 
     Args:
         folder: of the run; holds one checkpoint afterwards.
         modules: state dicts by name.
         optimizers: state dicts by name: dicts, lists, tuples, numbers, text, null and tensors.
-        buffers: nothing but tensors in it.
+        buffers: tensors only.
         counters: as `optimizers`, but without tensors.
         config_yaml: the resolved config.
 
@@ -102,18 +110,10 @@ def save(
         folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.partial"):
             shutil.rmtree(leftover)
-        for place in (partial / "modules", partial / "optimizers"):
-            place.mkdir(parents=True)
+        partial.mkdir(parents=True)
+        write_values(partial / COUNTERS, counters)
         (partial / CONFIG).write_text(config_yaml, encoding="utf-8")
-        (partial / "counters.json").write_text(json.dumps(_to_json(counters, "counters", None)), encoding="utf-8")
-        for name, state in modules.items():
-            save_file(
-                {key: _kept(value, f"{name}.{key}") for key, value in state.items()},
-                partial / "modules" / f"{name}.safetensors",
-            )
-        for name, state in optimizers.items():
-            _write_tree(partial / "optimizers" / name, state)
-        _write_tree(partial / "rng", _rng_state())
+        _write_states(partial, modules, optimizers)
         buffers.detach().to("cpu").memmap(partial / "buffers", copy_existing=True)
         _write_manifest(partial)
         _flush(partial)
@@ -127,6 +127,18 @@ def save(
             "place by tracking.uri"
         ) from error
     return final
+
+
+def _write_states(
+    folder: Path, modules: Mapping[str, Mapping[str, torch.Tensor]], optimizers: Mapping[str, Any]
+) -> None:
+    for place in (folder / "modules", folder / "optimizers"):
+        place.mkdir()
+    for name, tensors in modules.items():
+        write_tensors(folder / "modules" / f"{name}.safetensors", tensors)
+    for name, state in optimizers.items():
+        write_tree(folder / "optimizers" / name, state)
+    write_tree(folder / "rng", _rng_state())
 
 
 def load(folder: Path) -> Checkpoint:
@@ -146,19 +158,20 @@ def load(folder: Path) -> Checkpoint:
         raise UserError(f"checkpoint {folder}: {MANIFEST} is damaged; {REMEDY}") from error
     if version != FORMAT:
         raise UserError(
-            f"checkpoint {folder}: is of format {version}, this genreplay reads format {FORMAT}; resume it with "
-            f"genreplay {manifest.get('genreplay', 'of the version that wrote it')}"
+            f"checkpoint {folder}: is of format {version}, and this genreplay reads format {FORMAT}; train it anew, or "
+            f"use the version of genreplay that wrote it ({manifest.get('genreplay', 'unknown')})"
         )
     for name in (*REQUIRED, *(name for name in files if name not in REQUIRED)):
         _check_file(folder, name, files.get(name, {}))
+    modules, optimizers = (folder / "modules").glob("*.safetensors"), (folder / "optimizers").glob("*.json")
     return Checkpoint(
         folder=folder,
-        modules={path.stem: _read_tensors(path) for path in sorted((folder / "modules").glob("*.safetensors"))},
-        optimizers={path.stem: _read_tree(path.with_suffix("")) for path in _json_files(folder / "optimizers")},
+        modules={path.stem: read_tensors(path) for path in sorted(modules)},
+        optimizers={path.stem: read_tree(path.with_suffix("")) for path in sorted(optimizers)},
         buffers=_read_buffers(folder / "buffers"),
-        counters=_from_json(_read_json(folder / "counters.json"), {}),
+        counters=read_values(folder / COUNTERS),
         config_yaml=(folder / CONFIG).read_text(encoding="utf-8"),
-        rng=_read_tree(folder / "rng"),
+        rng=read_tree(folder / "rng"),
     )
 
 
@@ -232,24 +245,6 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"checkpoint {path.parent}: {path.name} is damaged; {REMEDY}") from error
-
-
-def _json_files(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.json"))
-
-
-def _read_tensors(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"checkpoint {path.parent}: {path.name} is no safetensors file; {REMEDY}") from error
-
-
 # Buffers -------------------------------------------------------------------------------------------------------------
 
 
@@ -263,7 +258,7 @@ def _read_buffers(folder: Path) -> TensorDict:
     # TensorDict reads pickles beside classes of other kinds, so nothing but plain TensorDicts may be named.
     plain = str(TensorDict)
     for path in folder.rglob("meta.json"):
-        about = _read_json(path)
+        about = read_json(path)
         if not isinstance(about, dict) or about.get("_type") != plain:
             raise UserError(
                 f"checkpoint {folder.parent}: {path.relative_to(folder.parent)} names something else than "
@@ -275,7 +270,7 @@ def _read_buffers(folder: Path) -> TensorDict:
         raise UserError(f"checkpoint {folder.parent}: {folder.name} is damaged; {REMEDY}") from error
 
 
-# Trees of state ------------------------------------------------------------------------------------------------------
+# Random generators ---------------------------------------------------------------------------------------------------
 
 
 def _rng_state() -> dict[str, Any]:
@@ -286,54 +281,3 @@ def _rng_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
-
-
-def _write_tree(path: Path, tree: Any) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(_to_json(tree, path.name, tensors))
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
-    save_file(tensors, path.with_suffix(".safetensors"))
-
-
-def _read_tree(path: Path) -> Any:
-    return _from_json(_read_json(path.with_suffix(".json")), _read_tensors(path.with_suffix(".safetensors")))
-
-
-def _to_json(value: Any, path: str, tensors: dict[str, torch.Tensor] | None) -> Any:
-    """`value` as JSON; what JSON lacks becomes a mapping with one `$` key. Tensors move to `tensors`."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, torch.Tensor) and tensors is not None:
-        name = path if path not in tensors else f"{path}#{len(tensors)}"
-        tensors[name] = _kept(value, path)
-        return {"$tensor": name}
-    if isinstance(value, list | tuple):
-        items = [_to_json(item, f"{path}.{i}", tensors) for i, item in enumerate(value)]
-        return items if isinstance(value, list) else {"$tuple": items}
-    if isinstance(value, Mapping):
-        pairs = [(key, _to_json(item, f"{path}.{key}", tensors)) for key, item in value.items()]
-        if all(isinstance(key, str) and not key.startswith("$") for key, _ in pairs):
-            return dict(pairs)
-        return {"$pairs": [[_to_json(key, path, None), item] for key, item in pairs]}
-    raise TypeError(f"checkpoint: {path} is a {type(value).__name__}, which a checkpoint does not keep")
-
-
-def _from_json(value: Any, tensors: Mapping[str, torch.Tensor]) -> Any:
-    if isinstance(value, list):
-        return [_from_json(item, tensors) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$tensor" in value:
-        return tensors[value["$tensor"]]
-    if "$tuple" in value:
-        return tuple(_from_json(item, tensors) for item in value["$tuple"])
-    if "$pairs" in value:
-        return {_from_json(key, tensors): _from_json(item, tensors) for key, item in value["$pairs"]}
-    return {key: _from_json(item, tensors) for key, item in value.items()}
-
-
-def _kept(value: Any, path: str) -> torch.Tensor:
-    """A copy on the CPU that shares memory with nothing: two names of one tensor come back as two tensors."""
-    if not isinstance(value, torch.Tensor):
-        raise TypeError(f"checkpoint: {path} is a {type(value).__name__}, not a tensor")
-    return value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)

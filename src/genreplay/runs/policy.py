@@ -1,8 +1,7 @@
-"""A trained policy out of a checkpoint: for evaluating, exporting and drawing it."""
+"""A trained policy from a checkpoint, to evaluate, export or film it."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -18,12 +17,12 @@ from genreplay.runs import checkpoint
 
 
 class LoadedPolicy(NamedTuple):
-    """What `load_policy` read."""
+    """A policy and what belongs to it."""
 
     config: ExperimentConfig
     world: World
     policy: TensorDictModule
-    """As it is judged (see `EnsembleAgent.policy`), on the CPU."""
+    """Deterministic (see `EnsembleAgent.policy`), on the CPU."""
     run_id: str
     """MLflow's id of the run that wrote the checkpoint."""
     env_step: int
@@ -31,16 +30,15 @@ class LoadedPolicy(NamedTuple):
 
 
 def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
-    """The policy in a checkpoint, and the world it was trained in.
+    """The policy of a checkpoint, and the environment it was trained in.
 
     Args:
         folder: of the checkpoint, or the one above it.
         overrides: `key=value` options that win over the checkpoint's config.
 
     Raises:
-        UserError: the checkpoint cannot be read, or its policy does not fit the world that the overrides make.
+        UserError: the checkpoint cannot be read, or its policy does not fit the environment that the overrides make.
     """
-    logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every new buffer
     loaded = checkpoint.load(folder)
     config = load(loaded.folder / checkpoint.CONFIG, overrides)
     world = build_world(config)
@@ -51,8 +49,8 @@ def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
         widths = world.layout.widths()
         raise UserError(
             f"checkpoint {loaded.folder}: its policy does not fit this environment, which has observations of width "
-            f"{widths['observation']} and actions of width {widths['action']}; evaluate it on the junction and with "
-            "the action_mode it was trained on"
+            f"{widths['observation']} and actions of width {widths['action']}; leave the options of env as they were "
+            "in training"
         ) from error
     counters = loaded.counters
     return LoadedPolicy(

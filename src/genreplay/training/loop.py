@@ -68,10 +68,9 @@ class Schedules:
         return {name: schedule.state_dict() for name, schedule in vars(self).items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Put every schedule where it was; one that an older checkpoint does not know begins anew."""
+        """Put every schedule where it was."""
         for name, schedule in vars(self).items():
-            if name in state:
-                schedule.load_state_dict(state[name])
+            schedule.load_state_dict(state[name])
 
 
 class Loop:

@@ -36,7 +36,6 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
         config: the resolved tree.
         resume: folder of a checkpoint to go on from.
     """
-    logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every new buffer
     if config.fabric.num_threads is not None:
         torch.set_num_threads(config.fabric.num_threads)
     # Read before anything starts, so that a broken checkpoint costs no waiting.

@@ -160,13 +160,6 @@ def test_real_rows_stand_in_for_synthetic_ones_that_were_not_kept(storage, tmp_p
     assert replay.sample_blocks(1, 40)[IS_SYNTHETIC].sum() == 20
 
 
-def test_a_checkpoint_that_does_not_say_what_was_kept_has_its_whole_share():
-    replay = filled()
-    resumed = MixedReplay(capacity=50, synthetic_fraction=0.5)
-    resumed.load_state(replay.state().exclude("kept"))
-    assert (resumed.sample_blocks(2, 10) == replay.sample_blocks(2, 10)).all()
-
-
 def test_memmap_holds_the_same_as_memory():
     memory, memmap = filled("memory", num_real=72), filled("memmap", num_real=72)
     assert (memory.real_transitions() == memmap.real_transitions()).all()

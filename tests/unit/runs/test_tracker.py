@@ -200,7 +200,7 @@ def test_a_deleted_experiment_says_so() -> None:
 def test_a_new_store_is_made_quietly_and_reports_to_nobody(tmp_path: Path) -> None:
     program = (
         "import threading\n"
-        "from genreplay.config.schema import TrackingConfig\nfrom genreplay.runs.store import Tracker\n"
+        "from genreplay.config.schema import TrackingConfig\nfrom genreplay.runs.tracker import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0'): pass\n"
         "print([thread.name for thread in threading.enumerate() if 'elemetry' in thread.name])\n"
     )
@@ -308,7 +308,7 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
 def test_runs_that_start_side_by_side_share_a_new_store(tmp_path: Path) -> None:
     script = (
         "from genreplay.config.schema import TrackingConfig\n"
-        "from genreplay.runs.store import Tracker\n"
+        "from genreplay.runs.tracker import Tracker\n"
         "with Tracker.start(TrackingConfig(), 'seed: 0') as tracker:\n"
         "    print(tracker.run_id)\n"
     )

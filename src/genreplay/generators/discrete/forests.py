@@ -90,7 +90,6 @@ class Trees(nn.Module):
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name], device=buffer.device))
         super()._load_from_state_dict(state_dict, prefix, *rest)
-        self.roots = self.roots.view(-1, self.num_trees)  # earlier checkpoints have them in one row
 
 
 class Forests(Trees):
