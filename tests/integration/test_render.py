@@ -12,7 +12,7 @@ from PIL import Image
 from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.pictures.film import play
-from genreplay.envs.sumo.pictures.scene import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
+from genreplay.envs.sumo.pictures.renderer import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
 from genreplay.envs.world import FilmRequest
 from genreplay.runs.policy import load_policy
 from tests.helpers.saved import save_untrained

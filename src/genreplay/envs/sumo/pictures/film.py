@@ -1,51 +1,43 @@
-"""Films an episode: plays it with the camera on, and draws what was seen."""
+"""Recording of an episode for a film: it is played with the camera on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.errors import UserError
+from genreplay.envs.sumo.env import SumoEnv
 from genreplay.envs.world import FilmRequest
-
-if TYPE_CHECKING:
-    from genreplay.envs.sumo.world import SumoEnv, SumoWorld
 
 POLICY_TITLE = "learned policy"
 
 
-class Take(NamedTuple):
-    """What one controller's episode looked like."""
+class FilmedEpisode(NamedTuple):
+    """One controller's recorded episode."""
 
     title: str
     frames: list[dict[str, Any]]
     """See `camera.Camera`."""
 
 
-def film(world: SumoWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
-    """Pictures `[height, width, 3]` (uint8) of the policy's episode, beside the baseline's where asked for."""
-    from genreplay.envs.sumo.pictures.scene import Scene
+def record(env: SumoEnv, policy: TensorDictModule, request: FilmRequest, end: int) -> list[FilmedEpisode]:
+    """Record the policy's episode up to second `end`, and the baseline's where one is requested.
 
-    window = (shot.begin, min(shot.begin + shot.seconds, world.episode_seconds))
-    if window[0] >= window[1]:
-        raise UserError(f"--begin {shot.begin}: the episode has {world.episode_seconds} s; begin before its end")
-    env = world.make_env(1 if shot.baseline is None else 2, lambda worker, index: shot.seed, evaluation=True)
-    try:
-        env.demand, env.film = shot.demand, window
-        takes = [Take(POLICY_TITLE, play(env, policy, shot.seed, window[1]))]
-        if shot.baseline is not None:
-            env.baseline(shot.baseline, {}, {1: shot.seed})
-            takes.append(Take(shot.baseline.replace("_", " "), env.frames(1)))
-    finally:
-        env.close()
-    scene = Scene(world.net_file, world.intersection, takes)
-    for index in range(0, len(takes[0].frames), shot.stride):
-        yield scene.draw(index)
+    Args:
+        env: one worker for the policy, a second one for the baseline.
+        policy: maps `observation` to `action`.
+        request: the seed, demand, first second and baseline.
+        end: last second to record.
+    """
+    env.demand, env.film = request.demand, (request.begin, end)
+    episodes = [FilmedEpisode(POLICY_TITLE, play(env, policy, request.seed, end))]
+    if request.baseline is not None:
+        env.baseline(request.baseline, {}, {1: request.seed})
+        episodes.append(FilmedEpisode(request.baseline.replace("_", " "), env.frames(1)))
+    return episodes
 
 
 def play(env: SumoEnv, policy: TensorDictModule, seed: int, end: int) -> list[dict[str, Any]]:

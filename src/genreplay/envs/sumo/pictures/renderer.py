@@ -1,4 +1,4 @@
-"""Draws the intersection: roads, lights, vehicles, queues and clock. Matplotlib, without a display.
+"""Rendering of the intersection with Matplotlib: roads, lights, vehicles, queues and clock.
 
 Shapes: V vehicles, H and W height and width of a picture.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import sumolib
@@ -20,16 +20,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from genreplay.envs.sumo.network.intersection import Intersection
-
-if TYPE_CHECKING:
-    from genreplay.envs.sumo.pictures.film import Take
+from genreplay.envs.sumo.pictures.film import FilmedEpisode
 
 RADIUS = 62.0
-"""Half of the width of what is shown around the intersection, m."""
+"""Half of the width of the area shown around the intersection, m."""
 PANEL = 5.0
 """Width of one controller's panel, inches of 100 pixels."""
 GROUND, EDGE, ROAD, GAP = "#eeece6", "#858b92", "#565b61", 0.4
-"""Of ground, lane edge and road; width of the edge, m."""
+"""Colours of ground, lane edge and road; width of the edge, m."""
 GREEN, YELLOW, RED, OFF = "#35e065", "#ffd000", "#ff3b30", "#9aa0a6"
 LIGHTS = {"G": GREEN, "g": GREEN, "y": YELLOW, "Y": YELLOW, "u": YELLOW, "r": RED, "s": RED}
 STANDING, SLOW, MOVING, BACKLOG = "#d6246e", "#f3a712", "#4aa3ff", "#7b2d8b"
@@ -37,23 +35,23 @@ STANDING_SPEED, SLOW_SPEED = 0.1, 5.0
 """Below these a vehicle is drawn as standing or slow, m/s."""
 
 
-class Scene:
-    """One panel a controller, with its queues below, and the number of waiting vehicles over time under all.
+class IntersectionRenderer:
+    """One panel for each controller with its queues, and the number of waiting vehicles over time below.
 
     Args:
-        net_file: of the map.
-        intersection: to be shown.
-        takes: equally long.
+        net_file: the map.
+        intersection: to show.
+        episodes: equally long.
     """
 
-    def __init__(self, net_file: Path, intersection: Intersection, takes: Sequence[Take]):
-        self.intersection, self.takes = intersection, takes
+    def __init__(self, net_file: Path, intersection: Intersection, episodes: Sequence[FilmedEpisode]):
+        self.intersection, self.episodes = intersection, episodes
         net = sumolib.net.readNet(str(net_file), withPrograms=True)
-        self.figure = Figure(figsize=(max(PANEL * len(takes), 6.0), PANEL + 2.6), dpi=100, facecolor="white")
+        self.figure = Figure(figsize=(max(PANEL * len(episodes), 6.0), PANEL + 2.6), dpi=100, facecolor="white")
         self._canvas = FigureCanvasAgg(self.figure)
         grid = self.figure.add_gridspec(
             3,
-            len(takes),
+            len(episodes),
             height_ratios=(4.4, 1, 0.9),
             left=0.07,
             right=0.98,
@@ -67,26 +65,26 @@ class Scene:
         self.figure.legend(
             handles=[Patch(color=color, label=name) for name, color in meanings],
             loc="upper right",
-            ncols=4 if len(takes) > 1 else 2,
+            ncols=4 if len(episodes) > 1 else 2,
             fontsize=8,
             frameon=False,
         )
-        most = max(max(_waiting(frame)) for take in takes for frame in take.frames)
+        most = max(max(_waiting(frame)) for episode in episodes for frame in episode.frames)
         self._panels = []
-        for place, take in enumerate(takes):
+        for place, episode in enumerate(episodes):
             axes = self.figure.add_subplot(grid[0, place])
             bars = self.figure.add_subplot(grid[1, place])
             self._panels.append(_Panel(axes, bars, net, intersection, most))
-            axes.set_title(take.title, fontsize=11, loc="left")
-        self._totals = _Totals(self.figure.add_subplot(grid[2, :]), takes)
+            axes.set_title(episode.title, fontsize=11, loc="left")
+        self._totals = _Totals(self.figure.add_subplot(grid[2, :]), episodes)
 
-    def draw(self, index: int) -> np.ndarray:
-        """The picture `[H, W, 3]` (uint8) of every take's frame `index`."""
-        clock = int(self.takes[0].frames[index]["clock"])
+    def render(self, index: int) -> np.ndarray:
+        """The picture `[H, W, 3]` (uint8) of every episode's frame `index`."""
+        clock = int(self.episodes[0].frames[index]["clock"])
         self._clock.set_text(f"{clock // 3600:02d}:{clock // 60 % 60:02d}:{clock % 60:02d}")
-        for panel, take in zip(self._panels, self.takes, strict=True):
-            panel.draw(take.frames[min(index, len(take.frames) - 1)])
-        self._totals.draw(index)
+        for panel, episode in zip(self._panels, self.episodes, strict=True):
+            panel.update(episode.frames[min(index, len(episode.frames) - 1)])
+        self._totals.update(index)
         self._canvas.draw()
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
@@ -133,7 +131,7 @@ class _Panel:
         nodes = [node.getShape() for node in net.getNodes() if len(node.getShape()) > 2]
         axes.add_collection(PolyCollection(nodes, facecolors=ROAD, zorder=2))
 
-    def draw(self, frame: dict[str, Any]) -> None:
+    def update(self, frame: dict[str, Any]) -> None:
         self._lights.set_colors([LIGHTS.get(frame["state"][number], "#9aa0a6") for number in self._link_numbers])
         vehicles = np.array(frame["vehicles"], dtype=np.float64).reshape(-1, 6)
         self._vehicles.set_verts(list(outlines(vehicles)))
@@ -149,34 +147,34 @@ class _Panel:
 
 
 class _Totals:
-    """Waiting vehicles over time, up to now."""
+    """Waiting vehicles over time, up to the current frame."""
 
-    def __init__(self, axes: Axes, takes: Sequence[Take]):
+    def __init__(self, axes: Axes, episodes: Sequence[FilmedEpisode]):
         self._curves = [
-            ([frame["second"] for frame in take.frames], [sum(_waiting(frame)) for frame in take.frames])
-            for take in takes
+            ([frame["second"] for frame in episode.frames], [sum(_waiting(frame)) for frame in episode.frames])
+            for episode in episodes
         ]
         seconds = [second for curve in self._curves for second in curve[0]]
         axes.set_xlim(min(seconds) - 1, max(seconds) + 1)
         axes.set_ylim(0, 1.1 * max(1, *(max(totals) for _, totals in self._curves)))
         self._lines = [
-            axes.plot([], [], color=color, label=take.title)[0]
-            for take, color in zip(takes, ("C0", "0.45"), strict=False)
+            axes.plot([], [], color=color, label=episode.title)[0]
+            for episode, color in zip(episodes, ("C0", "0.45"), strict=False)
         ]
         axes.set_title("all waiting vehicles, by second of the episode", fontsize=9, loc="left", pad=3)
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
         axes.tick_params(labelsize=7)
         axes.spines[["top", "right"]].set_visible(False)
-        if len(takes) > 1:
-            axes.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.95), ncols=len(takes))
+        if len(episodes) > 1:
+            axes.legend(fontsize=7, frameon=False, loc="lower right", bbox_to_anchor=(1, 0.95), ncols=len(episodes))
 
-    def draw(self, index: int) -> None:
+    def update(self, index: int) -> None:
         for line, (seconds, totals) in zip(self._lines, self._curves, strict=True):
             line.set_data(seconds[: index + 1], totals[: index + 1])
 
 
 def outlines(vehicles: np.ndarray) -> np.ndarray:
-    """Corners `[V, 4, 2]` of vehicles `[V, 6]` as the camera notes them; at least 4.5 m by 2 m, to be seen."""
+    """Corners `[V, 4, 2]` of vehicles `[V, 6]` as `camera.Camera` records them; drawn at least 4.5 m by 2 m."""
     x, y, angle, _, length, width = vehicles.T
     forward = np.stack([np.sin(np.radians(angle)), np.cos(np.radians(angle))], axis=1)
     side = np.stack([forward[:, 1], -forward[:, 0]], axis=1) * np.maximum(width, 2.0)[:, None] / 2
@@ -218,7 +216,7 @@ def compass_names(shapes: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
 
 
 def phase_name(state: str, greens: Sequence[str]) -> str:
-    """What a person calls this state."""
+    """Name of this signal state for the picture."""
     if state in greens:
         return f"phase {greens.index(state) + 1} of {len(greens)}"
     return "yellow" if set(state) & set("yY") else "change"

@@ -1,0 +1,153 @@
+"""SUMO simulators in worker processes behind one TorchRL environment.
+
+Shapes: W workers, O observation, A action.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Mapping
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torchrl.data import Bounded
+
+from genreplay.common.errors import UserError
+from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProcess
+
+logger = logging.getLogger("genreplay")
+
+MAX_FAILURES = 3
+"""Failures of one worker in a row, without a decision between them, that end the run."""
+
+
+class SumoEnv(BatchedEnv):
+    """W simulators, each in a process of its own, working at the same time.
+
+    A worker that breaks down is reported with SUMO's message and started again; its episode ends as failed.
+
+    Args:
+        config: of the world.
+        view: of the intersection.
+        num_workers: W.
+        episode_seeds: the seed of each worker's i-th episode.
+        evaluation: take the fixed demand levels.
+    """
+
+    def __init__(self, config: SumoConfig, view: View, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool):
+        observation_spec = Bounded(torch.zeros(view.width), torch.from_numpy(view.high), dtype=torch.float32)
+        action_spec = Bounded(-1.0, 1.0, shape=(view.timing.action_width,), dtype=torch.float32)
+        super().__init__(observation_spec, action_spec, num_workers, episode_seeds)
+        self._evaluation = evaluation
+        self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
+        self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
+        self._is_asked = False
+        self._has_worked = False
+        self._num_failures = [0] * num_workers
+        self.film: tuple[int, int] | None = None
+        """Film what lies between these two seconds, in the episodes that begin from now on; None for none."""
+        self._observations: list[np.ndarray] = [np.zeros(view.width, dtype=np.float32)] * num_workers
+        self._metrics: list[dict[str, float]] = [{} for _ in range(num_workers)]
+
+    def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
+        """Begin an episode in each named worker."""
+        answers = self._insist({"command": "start"}, seeds)
+        for worker, message in answers.items():
+            self._observations[worker] = np.array(message["observation"], dtype=np.float32)
+        return {worker: self._observations[worker] for worker in answers}
+
+    def send(self, actions: dict[int, np.ndarray]) -> None:
+        """Let each named worker begin with its decision; `advance` then waits for what came of it."""
+        self._ask({w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()})
+        self._is_asked = True
+
+    def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
+        """One decision in each named worker, all at the same time."""
+        if not self._is_asked:
+            self.send(actions)
+        self._is_asked = False
+        answers = self._hear(actions)
+        return {worker: self._step_of(worker, answers[worker]) for worker in actions}
+
+    def metrics(self, worker: int) -> dict[str, float]:
+        """Of the last episode: `delay`, `waiting_time`, `travel_time` (s, means over all vehicles), `mean_queue`,
+        `num_vehicles`, `throughput` (vehicles that arrived), `teleports`, `demand_flow` (vehicles/h) or
+        `demand_scale`.
+        """
+        return self._metrics[worker]
+
+    def baseline(
+        self, name: str, settings: Mapping[str, Any], seeds: dict[int, int], limit: float = inf
+    ) -> dict[int, dict[str, float]]:
+        """Metrics of whole episodes under a baseline, all workers at the same time (see `Simulator.baseline`)."""
+        command = {"command": "baseline", "name": name, "settings": dict(settings)}
+        answers = self._insist({**command, "limit": limit if isfinite(limit) else None}, seeds)
+        for worker in answers:
+            self._has_worked, self._num_failures[worker] = True, 0
+        return {worker: message["metrics"] for worker, message in answers.items()}
+
+    def frames(self, worker: int) -> list[dict[str, Any]]:
+        """What was filmed of the episode in `worker`, so far or to its end (see `camera.Camera`)."""
+        self.workers[worker].send({"command": "frames"})
+        return self.workers[worker].receive()["frames"]
+
+    def close(self, *, raise_if_closed: bool = True) -> None:
+        """End the workers and remove their files."""
+        for worker in self.workers:
+            worker.close()
+        self._folder.cleanup()
+        super().close(raise_if_closed=raise_if_closed)
+
+    def _step_of(self, worker: int, message: dict[str, Any] | SimulatorError) -> Step:
+        if isinstance(message, SimulatorError):
+            self._recover(worker, message)
+            return Step(self._observations[worker], 0.0, 0.0, truncated=True, failed=True)
+        self._has_worked, self._num_failures[worker] = True, 0
+        self._observations[worker] = np.array(message["observation"], dtype=np.float32)
+        self._metrics[worker] = message["metrics"]
+        return Step(self._observations[worker], message["reward"], message["duration"], truncated=message["truncated"])
+
+    def _ask(self, requests: Mapping[int, dict[str, Any]]) -> None:
+        """Ask all before any is heard, so that they work side by side."""
+        for worker, request in requests.items():
+            self.workers[worker].send(request)
+
+    def _hear(self, workers: Iterable[int]) -> dict[int, dict[str, Any] | SimulatorError]:
+        """Wait for the answer of each."""
+        answers: dict[int, dict[str, Any] | SimulatorError] = {}
+        for worker in workers:
+            try:
+                answers[worker] = self.workers[worker].receive()
+            except SimulatorError as error:
+                answers[worker] = error
+        return answers
+
+    def _insist(self, command: dict[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
+        """Ask until every worker has answered; `_recover` gives up where that is hopeless."""
+        done: dict[int, dict[str, Any]] = {}
+        episode = {"evaluation": self._evaluation, "demand": self.demand, "film": self.film}
+        while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
+            self._ask({worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()})
+            for worker, message in self._hear(missing).items():
+                if isinstance(message, SimulatorError):
+                    self._recover(worker, message)
+                else:
+                    done[worker] = message
+        return {worker: done[worker] for worker in seeds}
+
+    def _recover(self, worker: int, error: SimulatorError) -> None:
+        """Start a broken worker again, or give up: at once where nothing ever worked, else after `MAX_FAILURES`."""
+        self._num_failures[worker] += 1
+        if not self._has_worked:
+            raise UserError(f"env: SUMO cannot run this scenario: {error}")
+        if self._num_failures[worker] >= MAX_FAILURES:
+            raise UserError(f"env: SUMO failed {MAX_FAILURES} times in a row in worker {worker}: {error}")
+        logger.warning("env: the simulator of worker %d broke down and is started again: %s", worker, error)
+        self.workers[worker].restart()
