@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from genreplay.runs import checkpoint
+from tests.helpers.command_line import assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 from tests.helpers.paths import REPOSITORY
 
 PENDULUM = REPOSITORY / "conf/pendulum_pgr.yaml"
@@ -42,69 +38,8 @@ TINY = [
 ]
 
 
-def genreplay(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "genreplay", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env=environment(),
-    )
-
-
-def environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
-
-
 def fit(folder: Path, *overrides: str, config: Path = PENDULUM) -> subprocess.CompletedProcess[str]:
     return genreplay(folder, "fit", "--config", str(config), *TINY, *overrides)
-
-
-def interrupt_after(words: str, folder: Path, arguments: list[str]) -> str:
-    """Send Ctrl-C as soon as a run says `words`; what it says from then on."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genreplay", *arguments],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            process.send_signal(signal.SIGINT)
-            break
-    rest = process.stderr.read()
-    assert process.wait(60) == 130, rest
-    return rest
-
-
-def only_run(folder: Path):
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{folder}/mlruns/mlflow.db")
-    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    assert len(runs) == 1
-    return client, runs[0]
-
-
-def last_checkpoint(folder: Path) -> checkpoint.Checkpoint:
-    (manifest,) = folder.glob("mlruns/**/checkpoints/*/manifest.json")
-    return checkpoint.load(manifest.parent)
-
-
-def assert_same(one: checkpoint.Checkpoint, other: checkpoint.Checkpoint) -> None:
-    assert one.modules.keys() == other.modules.keys() >= {"agent", "generator", "relevance"}
-    for name, weights in one.modules.items():
-        for key, value in weights.items():
-            assert torch.equal(value, other.modules[name][key]), f"{name}.{key} differs"
-    for key, value in one.buffers.items(include_nested=True, leaves_only=True):
-        assert torch.equal(value, other.buffers[key]), f"buffer {key} differs"
-    for state in (one.counters, other.counters):
-        state.pop("run_id")
-    assert one.counters == other.counters
 
 
 @pytest.fixture(scope="module")

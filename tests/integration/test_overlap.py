@@ -18,8 +18,8 @@ from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
+from tests.helpers.command_line import assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 from tests.helpers.paths import REPOSITORY
-from tests.integration.test_fit import assert_same, genreplay, interrupt_after, last_checkpoint, only_run
 
 NUM_WORKERS, WARMUP, NUM_DECISIONS = 2, 4, 12
 SMOKE = [

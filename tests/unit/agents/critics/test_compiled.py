@@ -15,13 +15,12 @@ import torch
 
 from genreplay.common import precision
 from genreplay.common.errors import UserError
-from genreplay.generators.fitting import fit
+from tests.helpers import discrete_redq_sac
+from tests.helpers.edm import fitted, weights
 from tests.helpers.paths import REPOSITORY
-from tests.unit.agents.continuous.test_redq_sac import assert_same_state, make_agent, make_block, step
-from tests.unit.agents.discrete.test_redq_sac import make_agent as make_discrete_agent
-from tests.unit.agents.discrete.test_redq_sac import make_block as make_discrete_block
-from tests.unit.generators.edm.test_generator import one_process, small, some_rows, weights
+from tests.helpers.redq_sac import assert_same_state, make_agent, make_block, step
 
+pytestmark = pytest.mark.slow
 NUM_BLOCKS = 14
 """Of 3 updates: 42."""
 
@@ -30,10 +29,10 @@ CONTINUOUS = {
     "LayerNorm, mean": (make_agent, make_block, {"critic_layer_norm": True, "target_mode": "mean"}),
 }
 DISCRETE = {
-    "discrete": (make_discrete_agent, make_discrete_block, {"critic_updates_per_actor_update": 3}),
+    "discrete": (discrete_redq_sac.make_agent, discrete_redq_sac.make_block, {"critic_updates_per_actor_update": 3}),
     "discrete, LayerNorm, centralised": (
-        functools.partial(make_discrete_agent, learners="both"),
-        make_discrete_block,
+        functools.partial(discrete_redq_sac.make_agent, learners="both"),
+        discrete_redq_sac.make_block,
         {"critic_updates_per_actor_update": 3, "critic_layer_norm": True, "centralised_critic": True},
     ),
 }
@@ -73,13 +72,6 @@ def distance(agent, other):
 def _items(weights):
     first, second = weights
     return first.items(), second.values()
-
-
-def fitted(conditional=True, num_steps=40, **options):
-    """A generator of width 16 after a fit, and the figures of the fit."""
-    generator = small(conditional, num_fit_steps=num_steps, **options)
-    condition = torch.linspace(0, 1, 64).unsqueeze(1) if conditional else None
-    return generator, fit(one_process(), generator, some_rows(), condition, seed=0)
 
 
 def assert_close_generators(first, second, atol):
@@ -168,11 +160,11 @@ def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
     ("code", "what"),
     [
         (
-            "from tests.unit.agents.continuous.test_redq_sac import *; step(make_agent(compile=True), make_block())",
+            "from tests.helpers.redq_sac import *; step(make_agent(compile=True), make_block())",
             "agent.compile: the critic update",
         ),
         (
-            "from tests.unit.agents.critics.test_compiled import *; fitted(compile=True)",
+            "from tests.helpers.edm import *; fitted(compile=True)",
             "generator.compile: the generator's loss",
         ),
     ],
@@ -199,7 +191,6 @@ def test_generated_code_makes_the_same_updates():
     torch.testing.assert_close(metrics, its_metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
-@pytest.mark.slow
 def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkeypatch):
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
     agent = DISCRETE["discrete, LayerNorm, centralised"]
@@ -209,7 +200,6 @@ def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkey
     torch.testing.assert_close(metrics, its_metrics, rtol=0.05, atol=0.05, equal_nan=True)
 
 
-@pytest.mark.slow
 def test_generated_code_fits_the_same_generator():
     eager, its_metrics = fitted(matmul_precision="highest")
     compiled, metrics = fitted(compile=True, matmul_precision="highest")

@@ -15,63 +15,9 @@ from genreplay.agents.discrete.actor import sample_categorical
 from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.common.errors import FieldError, UserError
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
+from tests.helpers.discrete_redq_sac import PERMUTATION, A, B, K, O, make_agent, make_block
 from tests.helpers.paths import CONF
-
-O, A, B, K = 6, 3, 16, 2  # noqa: E741 (the shapes' letters)
-PERMUTATION = torch.tensor([2, 3, 0, 1, 4, 5])
-
-
-def make_agent(seed=0, learners="any", **options):
-    torch.manual_seed(seed)
-    settings = {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": K, "gamma": 0.9} | options
-    return DiscreteRedqSac(DiscreteRedqSacConfig(**settings), Seats(PERMUTATION, A, learners), discount_period=1.0)
-
-
-def make_block(num_updates=K, batch_size=B, seed=1, learner=None):
-    rng = torch.Generator().manual_seed(seed)
-    shape = (num_updates, batch_size)
-
-    def flags(width=1):
-        return torch.rand(*shape, width, generator=rng) < 0.4
-
-    def choices():
-        return torch.nn.functional.one_hot(torch.randint(A, shape, generator=rng), A).float()
-
-    following = TensorDict(
-        {
-            "observation": flags(O).float(),
-            "reward": torch.randn(*shape, 1, generator=rng),
-            "shaped_reward": torch.randn(*shape, 2, generator=rng),
-            "duration": 1 + flags().float(),
-            "terminated": flags(),
-        },
-        shape,
-    )
-    return TensorDict(
-        {
-            "observation": flags(O).float(),
-            "action": torch.cat([choices(), choices()], dim=-1),
-            "next": following,
-            "learner": flags(2).float() if learner is None else torch.tensor(learner).expand(*shape, 2),
-            "is_synthetic": flags(),
-        },
-        shape,
-    )
-
-
-def step(agent, block, seed=7):
-    torch.manual_seed(seed)
-    return agent.training_step(block)
-
-
-def assert_same_state(first, second):
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        if isinstance(value, dict):
-            assert_same_state(value, second[name])
-        else:
-            torch.testing.assert_close(torch.as_tensor(value), torch.as_tensor(second[name]), rtol=0, atol=0)
-
+from tests.helpers.redq_sac import assert_same_state, step
 
 # Updates against plain loops -----------------------------------------------------------------------------------
 

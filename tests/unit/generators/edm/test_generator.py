@@ -3,41 +3,17 @@
 import lightning
 import pytest
 import torch
-from lightning.fabric import Fabric
 from torch.utils.data import DataLoader
 
 from genreplay.common import precision
 from genreplay.common.errors import FieldError, UserError
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss, preconditioning
-from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import Batches, fit
 from genreplay.generators.networks.normalizer import Normalizer
-from genreplay.transitions.codec import Codec
-from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
-from genreplay.transitions.keys import OBSERVATION, REWARD
+from tests.helpers.edm import one_process, small, some_rows, weights
 
 SIGMA = torch.tensor([[0.002], [0.1], [1.0], [7.0], [80.0]], dtype=torch.float64)
-CODEC = Codec(
-    TransitionLayout((*continuous_columns(OBSERVATION, ["a", "b"], -9.0, 9.0), Column(REWARD, 0, "continuous", "r")))
-)
-
-
-def small(conditional=False, **options):
-    options = {"width": 16, "num_blocks": 2, "num_fit_steps": 20, "batch_size": 8, "sample_chunk_size": 8} | options
-    return EdmGenerator(EdmConfig(**options), CODEC, conditional)
-
-
-def some_rows(num_rows=64, seed=0):
-    return torch.randn(num_rows, 3, generator=torch.Generator().manual_seed(seed)) * torch.tensor([1.0, 5.0, 0.2])
-
-
-def one_process():
-    return Fabric(accelerator="cpu", devices=1)
-
-
-def weights(generator):
-    return torch.cat([p.detach().flatten().clone() for p in generator.ema.parameters()])
 
 
 @pytest.mark.parametrize("sigma_data", [0.5, 1.0])
