@@ -1,19 +1,27 @@
-# `make fit` sets everything up and trains a traffic-signal controller; `make test` checks everything, WORKERS tests at a
-# time; `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
+# `make fit` sets everything up and trains a traffic-signal controller.
+# `make check` is for while you write: lint, types and the fast unit tests, in under a minute.
+# `make test` checks everything, WORKERS tests at a time, as CI does. `make test-one T=tests/unit/agents` checks a part.
+# `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 CONFIG ?= conf/sumo_pgr.yaml
 WORKERS ?= 2
 
-.PHONY: fit test bench lint format env clean
+.PHONY: fit check test test-one bench lint format env clean
 
 fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
 
+check: lint
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10 -m "not slow" tests/unit
+
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m "not slow"
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m slow
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
+
+test-one: env
+	@test -n "$(T)" || { echo 'name the test, such as: make test-one T="tests/unit/agents/test_losses.py -k target"'; exit 2; }
+	$(BIN)/python -m pytest $(T)
 
 bench: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
