@@ -1,3 +1,3 @@
 """Generative experience replay for online reinforcement learning."""
 
-__version__ = "0.2.0"
+__version__ = "0.1.0"

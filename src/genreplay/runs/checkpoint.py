@@ -159,7 +159,7 @@ def load(folder: Path) -> Checkpoint:
     if version != FORMAT:
         raise UserError(
             f"checkpoint {folder}: is of format {version}, and this genreplay reads format {FORMAT}; train it anew, or "
-            f"use the version of genreplay that wrote it ({manifest.get('genreplay', 'unknown')})"
+            "use the version of genreplay that wrote it"
         )
     for name in (*REQUIRED, *(name for name in files if name not in REQUIRED)):
         _check_file(folder, name, files.get(name, {}))

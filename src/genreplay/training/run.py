@@ -1,4 +1,4 @@
-"""One training run: launch the ranks, build, resume, train, and end well however it ends."""
+"""One training run: launch the ranks, build or resume, train, save."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from lightning import Fabric
 
 from genreplay.build import build_generator, build_world
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
+from genreplay.envs.world import World
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.runs import checkpoint
 from genreplay.runs.tracker import Tracker
@@ -27,14 +30,34 @@ from genreplay.transitions.codec import Codec
 log = logging.getLogger("genreplay")
 
 
-def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
-    """Train as `config` says; exit status 0 when complete, 130 when interrupted (and saved).
+class TrainedRun(NamedTuple):
+    """A training run that has ended."""
 
-    Every rank runs this function: rank 0 trains, the others serve its generator until it ends.
+    run_id: str
+    """MLflow's id."""
+    checkpoint_dir: Path
+    """Folder of its newest checkpoint."""
+    complete: bool
+    """False where the run was interrupted, and saved."""
+
+
+def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
+    """`train` with an exit status: 0 when complete, 130 when interrupted."""
+    trained = train(config, resume)
+    return 0 if trained is None or trained.complete else 130
+
+
+def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | None:
+    """Train as `config` says; every rank runs this function.
+
+    Rank 0 trains, the others serve its generator until it ends.
 
     Args:
         config: the resolved tree.
-        resume: folder of a checkpoint to go on from.
+        resume: folder of a checkpoint to continue from.
+
+    Returns:
+        The run; None on a rank that served the generator.
     """
     if config.fabric.num_threads is not None:
         torch.set_num_threads(config.fabric.num_threads)
@@ -47,42 +70,56 @@ def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
     generator = build_generator(config, codec)
     with ExitStack() as stack:
         team = None if generator is None else stack.enter_context(Team(fabric, generator))
-        if fabric.global_rank > 0:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
-            if team is not None:
-                team.follow()
-            return 0
-        bars = stack.enter_context(Bars(config.loop.num_env_steps))
-        stack.enter_context(log_above(bars.console))
-        stop = stack.enter_context(_stop_on_interrupt())
-        run_id = None if loaded is None else loaded.counters["run_id"]
-        tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
-        parts = build_parts(config, fabric, world, codec, team)
-        stack.callback(parts.close)
-        bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
-        report = Monitor(bars, tracker, world)
-        with report.evaluating(len(parts.evaluator.seeds), BASELINE_NAME) as on_episode:
-            report.baseline = parts.evaluator.evaluate_baseline(on_episode)
-        loop = Loop(
-            config.loop,
-            parts,
-            report,
-            derive_seed(config.seed, "loop"),
-            config.replay.batch_size,
-            save=lambda loop: snapshot.save(tracker.checkpoint_dir, loop, config, tracker.run_id),
-        )
-        if loaded is not None:
-            snapshot.restore(loaded, loop)
-            bars.line(f"resumed at env step {loop.counters.env_step}")
-        if loop.run(stop):
-            bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
-            return 0
+        if fabric.global_rank == 0:
+            return _lead(config, fabric, world, codec, team, loaded, stack)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
+        if team is not None:
+            team.follow()
+    return None
+
+
+def _lead(
+    config: ExperimentConfig,
+    fabric: Fabric,
+    world: World,
+    codec: Codec,
+    team: Team | None,
+    loaded: checkpoint.Checkpoint | None,
+    stack: ExitStack,
+) -> TrainedRun:
+    """The run on rank 0; what has to be closed at its end goes on `stack`."""
+    bars = stack.enter_context(Bars(config.loop.num_env_steps))
+    stack.enter_context(log_above(bars.console))
+    stop = stack.enter_context(_stop_on_interrupt())
+    run_id = None if loaded is None else loaded.counters["run_id"]
+    tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
+    parts = build_parts(config, fabric, world, codec, team)
+    stack.callback(parts.close)
+    bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
+    report = Monitor(bars, tracker, world)
+    with report.evaluating(len(parts.evaluator.seeds), BASELINE_NAME) as on_episode:
+        report.baseline = parts.evaluator.evaluate_baseline(on_episode)
+    loop = Loop(
+        config.loop,
+        parts,
+        report,
+        derive_seed(config.seed, "loop"),
+        config.replay.batch_size,
+        save=lambda loop: snapshot.save(tracker.checkpoint_dir, loop, config, tracker.run_id),
+    )
+    if loaded is not None:
+        snapshot.restore(loaded, loop)
+        bars.line(f"resumed at env step {loop.counters.env_step}")
+    complete = loop.run(stop)
+    if complete:
+        bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
+    else:
         tracker.interrupted()
         bars.line(
             f"stopped and saved at env step {loop.counters.env_step}; go on with: "
             f"genreplay fit --resume {tracker.run_id}"
         )
-        return 130
+    return TrainedRun(tracker.run_id, tracker.checkpoint_dir, complete)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import pytest
 import torch
 from tensordict import NonTensorData, TensorDict
 
-from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
 
@@ -270,12 +269,12 @@ def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: 
     with pytest.raises(UserError) as damaged:
         checkpoint.load(tmp_path)
     assert str(damaged.value) == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
-    manifest.write_text(text.replace('"format": 3', '"format": 2').replace(__version__, "0.1.0"))
+    manifest.write_text(text.replace('"format": 3', '"format": 2'))
     with pytest.raises(UserError) as older:
         checkpoint.load(tmp_path)
     assert str(older.value) == (
         f"checkpoint {tmp_path / '000001'}: is of format 2, and this genreplay reads format 3; train it anew, or use "
-        "the version of genreplay that wrote it (0.1.0)"
+        "the version of genreplay that wrote it"
     )
 
 
