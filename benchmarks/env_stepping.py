@@ -61,7 +61,7 @@ def write_traffic(folder: Path, seconds: int):
     config = scenario_config(seconds)
     scenario = resolve(config)
     intersection = read_intersection(scenario.net_file, config.upstream_metres)
-    traffic = Demand(config.demand, scenario, intersection).draw(SEED, evaluation=False)
+    traffic = Demand(config.demand, scenario, intersection).sample(SEED, evaluation=False)
     ElementTree.ElementTree(traffic.root).write(folder / "demand.rou.xml", encoding="unicode")
     return str(scenario.net_file), str(folder / "demand.rou.xml"), intersection
 
@@ -70,16 +70,16 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
     import libsumo
 
     from genreplay.common.seeding import derive_seed
-    from genreplay.envs.sumo.actions import Signal, plan, timing_of
+    from genreplay.envs.sumo.actions import Signal, decode_action, timing_of
     from genreplay.envs.sumo.network.intersection import yellow_state
 
     net_file, route_file, intersection = write_traffic(folder, seconds)
-    timing = timing_of(scenario_config(seconds), len(intersection.greens), intersection.yellow_time)
+    timing = timing_of(scenario_config(seconds), intersection)
     # The signal's timetable, worked out beforehand: [(state, seconds), ...]
     timetable, elapsed, shown = [], 0, 0
     signal = Signal(np.eye(4)[:1], np.zeros((1, 4)), np.zeros((1, 4)))
     for action in actions():
-        decision = plan(timing, signal, action.astype(np.float64)[None])
+        decision = decode_action(timing, signal, action.astype(np.float64)[None])
         number, signal = int(decision.order[0, 0]), decision.signal
         if number != shown:
             states = intersection.greens[shown], intersection.greens[number]
@@ -127,14 +127,14 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
 
 
 def simulator(seconds: int, folder: Path) -> tuple[float, int]:
+    from genreplay.envs.sumo.simulator.episode import EpisodeRequest
     from genreplay.envs.sumo.simulator.simulator import Simulator
 
     simulated = Simulator(scenario_config(seconds), folder)
-    simulated.start(SEED, evaluation=False)
+    simulated.start(EpisodeRequest(SEED, evaluation=False))
     begin, elapsed = time.perf_counter(), 0
     for action in actions():
-        decided = simulated.decide(action)
-        elapsed += int(decided.duration)
+        elapsed += int(simulated.decide(action).duration)
         if elapsed >= seconds:
             return time.perf_counter() - begin, elapsed
     raise AssertionError("actions never end")

@@ -1,7 +1,6 @@
 """Each baseline in the simulator, where what it ought to do is known: all traffic comes from the west and goes east."""
 
 import itertools
-import os
 
 import numpy as np
 import pytest
@@ -9,8 +8,10 @@ import pytest
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.baselines.table import BASELINES
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
+from tests.helpers.simulators import recording_simulator
 
 SECONDS = 600
 WE = 2
@@ -21,14 +22,6 @@ ROUTES = '<routes><route id="we" edges="w_t t_e"/><flow id="f" route="we" begin=
 @pytest.fixture(scope="module")
 def play(tmp_path_factory):
     """Plays an episode under a baseline; its figures, and the states shown as [phase, or its yellow], seconds."""
-    os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator.simulator import Simulator
-
-    class Recording(Simulator):
-        def _sumo_step(self):
-            super()._sumo_step()
-            self.states.append(self.sumo.trafficlight.getRedYellowGreenState(self.intersection.light))
-
     folder = tmp_path_factory.mktemp("baselines")
     (folder / "west.rou.xml").write_text(ROUTES)
     config = SumoConfig(
@@ -38,11 +31,10 @@ def play(tmp_path_factory):
         min_green=5,
         max_green=40,
     )
-    simulator = Recording(config, folder)
+    simulator = recording_simulator()(config, folder)
 
     def run(name, settings=None, demand="1"):
-        simulator.states = []
-        figures = simulator.baseline(name, settings or {}, 3, True, demand)
+        figures = simulator.baseline(EpisodeRequest(3, True, demand), name, settings or {})
         greens = simulator.intersection.greens
         shown = [greens.index(s) if s in greens else "y" for s in simulator.states]
         return figures, [(phase, len(list(group))) for phase, group in itertools.groupby(shown)]
@@ -110,21 +102,18 @@ def test_random_phases_are_drawn_by_the_episodes_seed(play):
 
 
 def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
-    os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator.simulator import Simulator
-
-    simulator = Simulator(SumoConfig(episode_seconds=200), tmp_path)
+    simulator = recording_simulator()(SumoConfig(episode_seconds=200), tmp_path)
     seconds = {}
     for evaluation in (True, False):
-        simulator.start(3, evaluation)
+        simulator.start(EpisodeRequest(3, evaluation))
         seconds[evaluation], over = 0.0, False
         while not over:
-            decided = simulator.decide(np.array([0.7, 0.1, 0.5, 0.2, 0.4]))
-            seconds[evaluation], over = seconds[evaluation] + decided.duration, decided.truncated
+            outcome = simulator.decide(np.array([0.7, 0.1, 0.5, 0.2, 0.4]))
+            seconds[evaluation], over = seconds[evaluation] + outcome.duration, outcome.truncated
     assert seconds[True] == 200
     assert seconds[False] > 200
     with pytest.raises(UserError, match=r"^--demand 0: there is no such demand; "):
-        simulator.start(3, True, "0")
+        simulator.start(EpisodeRequest(3, True, "0"))
 
 
 def test_an_episode_is_given_up_once_it_is_sure_to_end_above_the_limit():

@@ -17,7 +17,7 @@ import torch
 from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import plan
+from genreplay.envs.sumo.actions import decode_action
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.reporting.export import CARD, MODEL, export, observations
@@ -90,7 +90,7 @@ def original_decisions(saved: Path) -> list[list[int]]:
             action = loaded.policy.module(torch.from_numpy(observation)[None]).numpy()
             view = loaded.world.view
             signal = view.signal(observation[None].astype(np.float64))
-            shown = plan(view.timing, signal, action.astype(np.float64))
+            shown = decode_action(view.timing, signal, action.astype(np.float64))
             pairs = zip(shown.order[0], shown.greens[0], strict=True)
             decisions.append([int(seconds), *(int(part) for pair in pairs for part in pair)])
             step = env.advance({0: action[0]})[0]
@@ -106,7 +106,7 @@ def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
     loaded = load_policy(saved)
     scenario, env = resolve(loaded.config.env), loaded.config.env
     routes, log = scratch / "demand.rou.xml", scratch / "decisions.csv"
-    traffic = Demand(env.demand, scenario, loaded.world.intersection).draw(SEED, True, None)
+    traffic = Demand(env.demand, scenario, loaded.world.intersection).sample(SEED, True, None)
     ElementTree.ElementTree(traffic.root).write(routes, encoding="unicode")
     program = (
         "import runpy, sys\nfor name in ('torch', 'genreplay', 'sumo_rl', 'libsumo'): sys.modules[name] = None\n"

@@ -1,4 +1,4 @@
-"""What the simulator does second by second, beside SUMO's own records; what happens when it breaks down."""
+"""The simulator second by second, compared with SUMO's own records; failures of the simulator."""
 
 import itertools
 import logging
@@ -13,28 +13,17 @@ import torch
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
+from genreplay.envs.sumo.observation import REWARD_SCALE
+from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 from genreplay.envs.sumo.simulator.tripinfo import read_trips
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
-
-
-@pytest.fixture(scope="module")
-def recording_simulator():
-    """The simulator class, in this process, noting the signal's state after each second."""
-    os.environ["LIBSUMO_AS_TRACI"] = "1"
-    from genreplay.envs.sumo.simulator.simulator import Simulator
-
-    class Recording(Simulator):
-        def _sumo_step(self):
-            super()._sumo_step()
-            self.states.append(self.sumo.trafficlight.getRedYellowGreenState(self.intersection.light))
-
-    return Recording
+from tests.helpers.simulators import recording_simulator
 
 
 @pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
 @pytest.mark.parametrize(("scenario", "yellow", "all_red"), [("2way", None, 0), ("cologne1", 4, 2)])
-def test_greens_and_yellows_in_random_play(recording_simulator, tmp_path, mode, scenario, yellow, all_red):
+def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all_red):
     config = SumoConfig(
         scenario=scenario,
         action_mode=mode,
@@ -44,15 +33,14 @@ def test_greens_and_yellows_in_random_play(recording_simulator, tmp_path, mode, 
         yellow_time=yellow,
         all_red_time=all_red,
     )
-    simulator = recording_simulator(config, tmp_path)
-    simulator.states = []
+    simulator = recording_simulator()(config, tmp_path)
     greens = simulator.intersection.greens
     rng = np.random.default_rng(0)
-    simulator.start(3, evaluation=False)
+    simulator.start(EpisodeRequest(3, evaluation=False))
     seconds, over = 0.0, False
     while not over:
-        decided = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
-        seconds, over = seconds + decided.duration, decided.truncated
+        outcome = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
+        seconds, over = seconds + outcome.duration, outcome.truncated
     assert len(simulator.states) == seconds
 
     runs = []
@@ -77,25 +65,24 @@ def test_greens_and_yellows_in_random_play(recording_simulator, tmp_path, mode, 
         assert 6 <= length <= 20
 
 
-def test_the_reward_is_the_delay_that_sumo_records(recording_simulator, tmp_path):
+def test_the_reward_is_the_delay_that_sumo_records(tmp_path):
     """Rewards against timeLoss + departDelay of all trips, at a demand that spills out of the map.
 
     The two differ by what is lost on the intersection and beyond it, and by how fast each driver wants to go.
     """
     config = SumoConfig(episode_seconds=900, demand=DemandConfig(evaluation_flows=[2600.0]))
-    simulator = recording_simulator(config, tmp_path)
-    simulator.states = []
+    simulator = recording_simulator()(config, tmp_path)
     rng = np.random.default_rng(0)
-    simulator.start(3, evaluation=True)
+    simulator.start(EpisodeRequest(3, evaluation=True))
     lost, over = 0.0, False
     while not over:
-        decided = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
-        lost, over = lost - decided.reward / config.reward_scale, decided.truncated
+        outcome = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
+        lost, over = lost - outcome.reward / REWARD_SCALE, outcome.truncated
     trips = read_trips(tmp_path / "tripinfo.xml")
     assert trips.delay.sum() > 10_000
     assert lost == pytest.approx(trips.delay.sum(), rel=0.02)
     waited = (trips.delay.sum() - _time_loss(tmp_path)) + trips.waiting_time.sum()
-    assert decided.metrics["mean_queue"] * len(simulator.states) == pytest.approx(waited, rel=0.02)
+    assert outcome.metrics["mean_queue"] * len(simulator.states) == pytest.approx(waited, rel=0.02)
 
 
 def _time_loss(folder):
@@ -205,9 +192,8 @@ def test_three_failures_in_a_row_end_the_run():
 
 
 @pytest.mark.parametrize("seconds", [120, 30, -1])
-def test_sumo_is_told_when_to_pass_a_vehicle_that_blocks_the_junction(recording_simulator, tmp_path, seconds):
-    simulator = recording_simulator(SumoConfig(junction_blocker_seconds=seconds), tmp_path)
-    simulator.states = []
-    simulator.start(0, evaluation=True)
+def test_sumo_is_told_when_to_pass_a_vehicle_that_blocks_the_junction(tmp_path, seconds):
+    simulator = recording_simulator()(SumoConfig(junction_blocker_seconds=seconds), tmp_path)
+    simulator.start(EpisodeRequest(0, evaluation=True))
     assert float(simulator.sumo.simulation.getOption("ignore-junction-blocker")) == seconds
     simulator.close()

@@ -1,10 +1,10 @@
-"""From an action to phases and green durations: the one definition that simulator and generated rows share.
+"""From an action to phases and green durations, for the simulator and for generated transitions alike.
 
 Shapes: N rows, P phases, K phases shown in one decision (1, or P in the `cycle` mode), A action.
 
 Everything here takes NumPy arrays or torch tensors alike (float64): it uses only operators, `argmax`, `sum`, `cumsum`
-and `clip`, which both have. So a derived column is what the environment gave, by construction. Times are whole
-seconds; the action's entries lie in [-1, 1].
+and `clip`, which both have. So a derived column equals what the environment returned. Times are whole seconds; the
+action's entries lie in [-1, 1].
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.network.intersection import Intersection
 
 Array = Any
 """A NumPy array or a torch tensor, float64."""
 
 SINCE_GREEN_LIMIT = 300
-"""A phase's time since its last green is seen up to this, s."""
+"""A phase's time since its last green is observed up to this, s."""
 
 
 class Timing(NamedTuple):
-    """What bounds the signal."""
+    """Bounds on the signal."""
 
     action_mode: str
     num_phases: int
@@ -29,8 +30,15 @@ class Timing(NamedTuple):
     """s"""
     max_green: int
     """s"""
-    intergreen: int
-    """Yellow and all-red between two different phases, s."""
+    yellow_time: int
+    """s"""
+    all_red_time: int
+    """After yellow, s."""
+
+    @property
+    def intergreen(self) -> int:
+        """Yellow and all-red between two different phases, s."""
+        return self.yellow_time + self.all_red_time
 
     @property
     def action_width(self) -> int:
@@ -43,13 +51,20 @@ class Timing(NamedTuple):
         return (self.max_green + self.intergreen) * (self.num_phases if self.action_mode == "cycle" else 1)
 
 
-def timing_of(config: SumoConfig, num_phases: int, intergreen: int) -> Timing:
-    """The bounds that `config` sets on a signal with `num_phases` greens."""
-    return Timing(config.action_mode, num_phases, config.min_green, config.max_green, intergreen)
+def timing_of(config: SumoConfig, intersection: Intersection) -> Timing:
+    """The bounds that `config` sets on the signal of `intersection`; yellow and all-red default to the map's own."""
+    return Timing(
+        config.action_mode,
+        len(intersection.greens),
+        config.min_green,
+        config.max_green,
+        intersection.yellow_time if config.yellow_time is None else config.yellow_time,
+        intersection.all_red_time if config.all_red_time is None else config.all_red_time,
+    )
 
 
 class Signal(NamedTuple):
-    """What the controller knows of its signal, at the moment of a decision."""
+    """State of the signal at the moment of a decision."""
 
     phase: Array
     """The green shown now, one-hot `[N, P]`."""
@@ -59,20 +74,20 @@ class Signal(NamedTuple):
     """Length of each phase's last green, s; that of the current one so far, `[N, P]`."""
 
 
-class Plan(NamedTuple):
-    """What one decision does to the signal."""
+class Decision(NamedTuple):
+    """The phases and greens that one action selects, and the signal state after them."""
 
     order: Array
     """Number of the phase shown k-th, `[N, K]`."""
     greens: Array
-    """How long it is shown k-th, s, `[N, K]`."""
+    """Its green, s, `[N, K]`."""
     duration: Array
-    """How long the decision takes, s, `[N]`."""
+    """Length of the decision, s, `[N]`."""
     signal: Signal
-    """Where it leads."""
+    """State after the decision."""
 
 
-def plan(timing: Timing, signal: Signal, action: Array) -> Plan:
+def decode_action(timing: Timing, signal: Signal, action: Array) -> Decision:
     """Phases, green durations and the next signal state for actions `[N, A]`.
 
     A green lies in [min_green, max_green], counted over all decisions that continue it; a phase that could not be
@@ -80,7 +95,7 @@ def plan(timing: Timing, signal: Signal, action: Array) -> Plan:
     """
     action = action.clip(-1.0, 1.0)
     if timing.action_mode == "cycle":
-        return _plan_cycle(timing, signal, action)
+        return _decode_cycle(timing, signal, action)
     numbers = _phase_numbers(signal.phase)
     green_so_far = (signal.phase * signal.last_green).sum(-1)
     if timing.action_mode == "duration":
@@ -101,10 +116,10 @@ def plan(timing: Timing, signal: Signal, action: Array) -> Plan:
         ((signal.since_green + duration[:, None]) * (1.0 - chosen)).clip(0.0, SINCE_GREEN_LIMIT),
         signal.last_green * (1.0 - chosen) + chosen * (green + green_so_far * continued)[:, None],
     )
-    return Plan(number[:, None], green[:, None], duration, following)
+    return Decision(number[:, None], green[:, None], duration, following)
 
 
-def _plan_cycle(timing: Timing, signal: Signal, action: Array) -> Plan:
+def _decode_cycle(timing: Timing, signal: Signal, action: Array) -> Decision:
     """Every phase once, in order, beginning after the current one."""
     greens = _green_seconds(timing, action)
     slots = greens + timing.intergreen
@@ -115,7 +130,7 @@ def _plan_cycle(timing: Timing, signal: Signal, action: Array) -> Plan:
     is_shown = (order[:, :, None] == numbers[:, None, :]) * 1.0
     is_later = (place[:, None, :] > place[:, :, None]) * 1.0
     since_green = (is_later * slots[:, None, :]).sum(-1).clip(0.0, SINCE_GREEN_LIMIT)
-    return Plan(
+    return Decision(
         order, (is_shown * greens[:, None, :]).sum(-1), slots.sum(-1), Signal(signal.phase, since_green, greens)
     )
 

@@ -1,6 +1,6 @@
-"""What a controller outside of genreplay must know to act on one intersection, as plain JSON.
+"""Description of a policy's inputs and outputs for a controller outside of genreplay, as plain JSON.
 
-`examples/drive_sumo.py` is such a controller: it reads nothing but this card and the exported actor.
+`examples/drive_sumo.py` is such a controller: it reads only this card and the exported actor.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, BACKLOG_SCALE, COUNT_LIMIT, View
+from genreplay.envs.sumo.traffic.demand import APPROACH_WEIGHT_RANGE, TRAINING_TURNS
 
 HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "
@@ -36,8 +37,8 @@ HOW_TO_ACT = {
 }
 
 
-def describe(config: SumoConfig, intersection: Intersection, view: View, yellow_time: int, all_red_time: int) -> dict:
-    """Inputs in the order of the observation, outputs in that of the action, and the signal they are about."""
+def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict[str, Any]:
+    """Inputs in the order of the observation, outputs in the order of the action, and their signal."""
     timing = view.timing
     return {
         "how_to_read": HOW_TO_READ,
@@ -52,8 +53,8 @@ def describe(config: SumoConfig, intersection: Intersection, view: View, yellow_
             "first_phase": 0,
             "min_green": timing.min_green,
             "max_green": timing.max_green,
-            "yellow_time": yellow_time,
-            "all_red_time": all_red_time,
+            "yellow_time": timing.yellow_time,
+            "all_red_time": timing.all_red_time,
             "time_unit": "s",
         },
         "sections": [asdict(section) for section in intersection.sections],
@@ -63,7 +64,12 @@ def describe(config: SumoConfig, intersection: Intersection, view: View, yellow_
             "net_file": None if config.net_file is None else Path(config.net_file).name,
             "route_file": None if config.route_file is None else Path(config.route_file).name,
             "count_file": None if config.count_file is None else Path(config.count_file).name,
-            "demand": asdict(config.demand),
+            "demand": {
+                **asdict(config.demand),
+                "approach_weight_range": APPROACH_WEIGHT_RANGE,
+                "left_share_range": TRAINING_TURNS.left_share_range,
+                "right_share_range": TRAINING_TURNS.right_share_range,
+            },
         },
     }
 

@@ -1,4 +1,4 @@
-"""The columns of a SUMO transition, and those that its own definitions fix.
+"""The columns of a SUMO transition, and the derived ones.
 
 Shapes: N rows, S sections, B approaches, P phases, O observation, A action.
 """
@@ -9,7 +9,7 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, plan
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, decode_action
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import COUNT_LIMIT, View
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
@@ -47,10 +47,10 @@ def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
 
 
 class Derive:
-    """Fills in what follows from the rest: the next signal state, duration, reward, and that nothing is terminal.
+    """Computes the derived columns: the next signal state, duration, reward, and `terminated`, which is always false.
 
     Args:
-        view: of the intersection.
+        view: the intersection's observations.
     """
 
     def __init__(self, view: View):
@@ -60,7 +60,7 @@ class Derive:
         """Overwrite the derived columns of transitions `[N]`, in place."""
         view, slices = self.view, self.view.slices
         observation = transitions.get(OBSERVATION).double()
-        decision = plan(view.timing, view.signal(observation), transitions.get(ACTION).double())
+        decision = decode_action(view.timing, view.signal(observation), transitions.get(ACTION).double())
         following = transitions.get(NEXT_OBSERVATION)
         for part, values in zip(slices[5:], view.signal_entries(decision.signal), strict=True):
             following[:, part] = values.to(following.dtype)
@@ -76,7 +76,7 @@ def _fill(transitions: TensorDictBase, key: Key, values: Tensor) -> None:
 
 
 def _observation_columns(key: Key, prefix: str, intersection: Intersection, view: View) -> list[Column]:
-    """Counts on their grids; of a next observation, the signal's part is derived."""
+    """Columns of an observation, with the grids of counts; the signal part of a next observation is derived."""
     slices, timing, derived = view.slices, view.timing, key == NEXT_OBSERVATION
     sections = [(section.name, 1.0 / section.capacity) for section in intersection.sections]
     phases = range(timing.num_phases)

@@ -1,4 +1,4 @@
-"""Configuration of the SUMO world. No heavy imports: config errors must answer at once."""
+"""Configuration of the SUMO environment. Imports nothing heavy, so that config errors are reported at once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from genreplay.common.errors import require
 
 ACTION_MODES = ("phase_duration", "duration", "cycle")
-BACKENDS = ("libsumo", "traci", "gui")
+BACKENDS = ("libsumo", "traci")
 
 
-def _require_range(value: list[float], name: str, low: float, high: float = float("inf")) -> None:
-    bounds = f"[smallest, largest] with {low:g} <= smallest <= largest" + (f" <= {high:g}" if high < 1e9 else "")
-    fits = len(value) == 2 and low <= value[0] <= value[1] <= high and value[1] < float("inf")
-    require(fits, name, f"must be {bounds}, not {list(value)}")
+def _require_range(value: list[float], name: str, low: float) -> None:
+    fits = len(value) == 2 and low <= value[0] <= value[1] < float("inf")
+    require(fits, name, f"must be [smallest, largest] with {low:g} <= smallest <= largest, not {list(value)}")
 
 
 @dataclass
@@ -21,35 +20,24 @@ class DemandConfig:
     """The traffic of an episode: a function of the episode's seed alone, the same for every controller.
 
     A map without a route file or counts gets random traffic: total flow, shares of the approaches and turning shares
-    are drawn anew for each episode. Where there is a route file, its traffic is scaled by a factor drawn for each
-    episode; where there are counts, each episode draws Poisson arrivals whose expected numbers are the counts times
-    such a factor.
+    are sampled for each episode (`traffic.demand` has their ranges). The traffic of a route file is scaled by a factor
+    sampled for each episode. With counts, each episode samples Poisson arrivals whose expected numbers are the counts
+    times such a factor.
     """
 
     flow_range: list[float] = field(default_factory=lambda: [1000.0, 2000.0])
     """Random traffic: total flow of a training episode, vehicles/h."""
-    approach_weight_range: list[float] = field(default_factory=lambda: [0.5, 1.5])
-    """Random traffic: each approach's weight; its share of the total flow is its weight over the sum of weights."""
-    left_share_range: list[float] = field(default_factory=lambda: [0.1, 0.3])
-    """Random traffic: share of an approach's vehicles that turn left."""
-    right_share_range: list[float] = field(default_factory=lambda: [0.1, 0.3])
-    """Random traffic: share of an approach's vehicles that turn right; the rest goes straight on."""
     evaluation_flows: list[float] = field(default_factory=lambda: [1000.0, 1500.0, 2000.0])
-    """Random traffic: total flows that policies are judged on, vehicles/h; the episode of seed s takes entry s modulo
-    the length of this list."""
+    """Random traffic: total flows of evaluation episodes, vehicles/h; the episode of seed s takes entry s modulo the
+    length of this list."""
     scale_range: list[float] = field(default_factory=lambda: [0.8, 1.2])
     """Route file or counts: factor on the number of vehicles in a training episode."""
     evaluation_scales: list[float] = field(default_factory=lambda: [1.0])
-    """Route file or counts: factors that policies are judged on, chosen as in `evaluation_flows`."""
+    """Route file or counts: factors of evaluation episodes, chosen as in `evaluation_flows`."""
 
     def __post_init__(self) -> None:
         _require_range(self.flow_range, "flow_range", 1.0)
-        _require_range(self.approach_weight_range, "approach_weight_range", 0.001)
-        _require_range(self.left_share_range, "left_share_range", 0.0, 1.0)
-        _require_range(self.right_share_range, "right_share_range", 0.0, 1.0)
         _require_range(self.scale_range, "scale_range", 0.001)
-        largest = self.left_share_range[1] + self.right_share_range[1]
-        require(largest <= 1, "right_share_range", f"left and right shares must not exceed 1 together, not {largest:g}")
         for name in ("evaluation_flows", "evaluation_scales"):
             levels = getattr(self, name)
             require(
@@ -64,45 +52,71 @@ class SumoConfig:
     name: str = "sumo"
     scenario: str | None = None
     """A map that comes with sumo-rl: `2way` (random traffic), `single`, `cologne1`, `ingolstadt1`. Null with
-    `net_file`; `2way` where both are null."""
+    `net_file`; `2way` if both are null."""
     net_file: str | None = None
     """Your own SUMO network (.net.xml) with one traffic light."""
     route_file: str | None = None
     """Traffic for `net_file` (.rou.xml: trips, vehicles, flows)."""
     count_file: str | None = None
-    """Traffic for `net_file`: a table of counts by interval and movement (.csv; see docs/traffic.md). Null, as
-    `route_file`, for random traffic over the light's movements."""
+    """Traffic for `net_file`: a table of counts by interval and movement (.csv; see docs/traffic.md). Random
+    traffic over the light's movements if this and `route_file` are null."""
     begin_time: int | None = None
-    """Simulated time at which an episode begins, s; null for the scenario's own (for your own map 0, or where
+    """Simulated time at which an episode begins, s; null for the scenario's own (for your own map 0, or when
     the counts begin)."""
     episode_seconds: int | None = None
     """Length of an episode, s; it ends with the first decision that reaches this. Null for the scenario's own (for your
     own map 1800 s, or to the end of the counts)."""
     action_mode: str = "phase_duration"
-    """`phase_duration`: which phase next, and for how long; `duration`: how long, in fixed order; `cycle`: the greens
+    """`phase_duration`: the next phase and its green; `duration`: the green, phases in fixed order; `cycle`: the greens
     of a whole cycle."""
     min_green: int = 5
     """Shortest green, s."""
     max_green: int = 45
-    """Longest green, s, also where the same phase is chosen several times in a row."""
+    """Longest green, s, also if the same phase is chosen several times in a row."""
     yellow_time: int | None = None
     """Yellow at every change of phase, s; null for the longest in the map's own plan."""
     all_red_time: int | None = None
     """All-red after yellow, s; null for the longest in the map's own plan (most have none)."""
     upstream_metres: float = 300.0
-    """How far before the stop line edges that lead to the intersection are observed and count, m."""
-    reward_scale: float = 0.01
-    """Reward for one second that one vehicle loses is minus this (1/vehicle-seconds)."""
-    teleport_seconds: int = -1
-    """A vehicle stuck this long is moved on by SUMO, s; -1 for never, as sumo-rl does."""
+    """Edges that lead to the intersection are observed up to this far before the stop line, m."""
     junction_blocker_seconds: int = 120
     """Others pass a vehicle that has stood inside the junction this long, s (SUMO's `--ignore-junction-blocker`). At -1
-    they never do: vehicles that stand across each other's ways there stay for ever, whatever the light shows."""
+    they never do: vehicles that block each other there stay for ever, whatever the light shows."""
     backend: str = "libsumo"
-    """`libsumo`, `traci` (SUMO as a process of its own, about ten times slower), or `gui` (sumo-gui, to look on)."""
+    """`libsumo`, or `traci` (SUMO in a separate process, about ten times slower)."""
     demand: DemandConfig = field(default_factory=DemandConfig)
 
     def __post_init__(self) -> None:
+        self._check_files()
+        require(
+            self.begin_time is None or self.begin_time >= 0, "begin_time", f"must be at least 0, not {self.begin_time}"
+        )
+        seconds = self.episode_seconds
+        require(seconds is None or seconds >= 1, "episode_seconds", f"must be at least 1, not {seconds}")
+        for name, choices in (("action_mode", ACTION_MODES), ("backend", BACKENDS)):
+            value = getattr(self, name)
+            require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
+        require(self.min_green >= 1, "min_green", f"must be at least 1 s, not {self.min_green}")
+        require(
+            self.max_green >= 2 * self.min_green,
+            "max_green",
+            f"must be at least twice min_green ({self.min_green}), not {self.max_green}, so that a green can be chosen",
+        )
+        for name, least in (("yellow_time", 1), ("all_red_time", 0)):
+            value = getattr(self, name)
+            require(
+                value is None or value >= least,
+                name,
+                f"must be at least {least} s, or null for the map's own, not {value}",
+            )
+        require(self.upstream_metres >= 0, "upstream_metres", f"must be at least 0 m, not {self.upstream_metres}")
+        require(
+            self.junction_blocker_seconds == -1 or self.junction_blocker_seconds >= 1,
+            "junction_blocker_seconds",
+            f"must be at least 1 s, or -1 for never, not {self.junction_blocker_seconds}",
+        )
+
+    def _check_files(self) -> None:
         require(
             not (self.scenario and self.net_file),
             "net_file",
@@ -119,42 +133,3 @@ class SumoConfig:
             "count_file",
             "route_file gives the traffic already; set one of them to null",
         )
-        require(
-            self.begin_time is None or self.begin_time >= 0, "begin_time", f"must be at least 0, not {self.begin_time}"
-        )
-        seconds = self.episode_seconds
-        require(seconds is None or seconds >= 1, "episode_seconds", f"must be at least 1, not {seconds}")
-        require(
-            self.action_mode in ACTION_MODES,
-            "action_mode",
-            f"must be one of {', '.join(ACTION_MODES)}, not {self.action_mode!r}",
-        )
-        require(self.min_green >= 1, "min_green", f"must be at least 1 s, not {self.min_green}")
-        require(
-            self.max_green >= 2 * self.min_green,
-            "max_green",
-            f"must be at least twice min_green ({self.min_green}), not {self.max_green}, so that a green can be chosen",
-        )
-        require(
-            self.yellow_time is None or self.yellow_time >= 1,
-            "yellow_time",
-            f"must be at least 1 s, or null for the map's own, not {self.yellow_time}",
-        )
-        require(
-            self.all_red_time is None or self.all_red_time >= 0,
-            "all_red_time",
-            f"must be at least 0 s, or null for the map's own, not {self.all_red_time}",
-        )
-        require(self.upstream_metres >= 0, "upstream_metres", f"must be at least 0 m, not {self.upstream_metres}")
-        require(self.reward_scale > 0, "reward_scale", f"must be above 0, not {self.reward_scale}")
-        require(
-            self.teleport_seconds == -1 or self.teleport_seconds >= 1,
-            "teleport_seconds",
-            f"must be at least 1 s, or -1 for never, not {self.teleport_seconds}",
-        )
-        require(
-            self.junction_blocker_seconds == -1 or self.junction_blocker_seconds >= 1,
-            "junction_blocker_seconds",
-            f"must be at least 1 s, or -1 for never, not {self.junction_blocker_seconds}",
-        )
-        require(self.backend in BACKENDS, "backend", f"must be one of {', '.join(BACKENDS)}, not {self.backend!r}")

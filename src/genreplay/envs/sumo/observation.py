@@ -1,12 +1,12 @@
-"""What the controller sees, and the reward that follows from it: one definition for simulator and generated rows.
+"""The observation and the reward computed from it, for the simulator and for generated transitions alike.
 
 Shapes: N rows, S sections (lanes and upstream roads), B approaches, P phases, O observation = 3 S + 2 B + 3 P.
 
 Order: density [S], queue [S], time loss [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
 was green [P], length of each phase's last green [P].
 
-Time loss is what SUMO's timeLoss adds up: in one second a vehicle at speed v loses 1 - v / limit seconds. Queues alone
-would hide what braking and starting cost: at low flow that is most of the delay.
+Time loss is the quantity that SUMO's timeLoss sums: in one second a vehicle at speed v loses 1 - v / limit seconds.
+Queues alone would leave out the cost of braking and starting, which at low flow is most of the delay.
 
 As in `actions`, functions take NumPy arrays and torch tensors alike (float64).
 """
@@ -26,10 +26,12 @@ BACKLOG_SCALE = 100.0
 """Backlog whose entry is 1, vehicles. Entries are square roots of counts: fine where it matters, bounded in a jam."""
 BACKLOG_LIMIT = 300.0
 """Backlog is counted up to this, vehicles an approach."""
+REWARD_SCALE = 0.01
+"""The reward for one second that one vehicle loses is minus this, 1/vehicle-seconds."""
 
 
 class Slices(NamedTuple):
-    """Where the parts of an observation lie."""
+    """Positions of the parts of an observation."""
 
     density: slice
     queue: slice
@@ -56,12 +58,11 @@ class View:
     Args:
         intersection: sections and approaches, in the order of the entries.
         timing: the longest green scales `last_green`.
-        reward_scale: 1/vehicle-seconds.
     """
 
-    def __init__(self, intersection: Intersection, timing: Timing, reward_scale: float):
+    def __init__(self, intersection: Intersection, timing: Timing):
         self.capacity = np.array([float(section.capacity) for section in intersection.sections])
-        self.timing, self.reward_scale = timing, reward_scale
+        self.timing = timing
         widths = [len(self.capacity)] * 3 + [len(intersection.approaches)] * 2 + [timing.num_phases] * 3
         ends = np.cumsum(widths).tolist()
         self.slices = Slices(*(slice(end - width, end) for end, width in zip(ends, widths, strict=True)))
@@ -100,7 +101,7 @@ class View:
         return signal.phase, signal.since_green / SINCE_GREEN_LIMIT, signal.last_green / self.timing.max_green
 
     def signal(self, observation: Array) -> Signal:
-        """The signal that observations `[N, O]` show, in whole seconds."""
+        """The signal state in observations `[N, O]`, in whole seconds."""
         s = self.slices
         return Signal(
             observation[:, s.phase],
@@ -111,8 +112,8 @@ class View:
     def reward(self, next_observation: Array, duration: Array, capacity: Array) -> Array:
         """Minus the vehicle-seconds lost over the decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
 
-        `capacity` is `View.capacity` as the caller's kind of array, `[S]`.
+        `capacity` is `View.capacity` as the same kind of array, `[S]`.
         """
         lost = (next_observation[:, self.slices.time_loss] * capacity).sum(-1)
         backlog = (next_observation[:, self.slices.mean_backlog] ** 2).sum(-1) * BACKLOG_SCALE
-        return -self.reward_scale * (lost + backlog) * duration
+        return -REWARD_SCALE * (lost + backlog) * duration

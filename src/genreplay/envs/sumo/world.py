@@ -62,12 +62,8 @@ class SumoWorld(World):
         self.episode_seconds = scenario.episode_seconds
         intersection = read_intersection(scenario.net_file, config.upstream_metres)
         check_traffic(config, scenario, intersection)
-        yellow_time = intersection.yellow_time if config.yellow_time is None else config.yellow_time
-        all_red_time = intersection.all_red_time if config.all_red_time is None else config.all_red_time
-        timing = timing_of(config, len(intersection.greens), yellow_time + all_red_time)
-        self.view = View(intersection, timing, config.reward_scale)
+        self.view = View(intersection, timing_of(config, intersection))
         self.intersection = intersection
-        self._changes = yellow_time, all_red_time
         self.layout = build_layout(intersection, self.view)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
@@ -76,7 +72,7 @@ class SumoWorld(World):
 
     def card(self) -> dict[str, Any]:
         """Inputs, outputs and signal, for a controller outside of genreplay."""
-        return describe(self.config, self.intersection, self.view, *self._changes)
+        return describe(self.config, self.intersection, self.view)
 
     @property
     def default_shot(self) -> FilmRequest:

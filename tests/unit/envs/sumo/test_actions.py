@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, Timing, plan
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, Timing, decode_action
 
 
 def signal(phase, since, last):
@@ -13,11 +13,13 @@ def signal(phase, since, last):
 
 
 def timing(mode, num_phases=3):
-    return Timing(mode, num_phases, min_green=5, max_green=45, intergreen=4)
+    return Timing(mode, num_phases, min_green=5, max_green=45, yellow_time=3, all_red_time=1)
 
 
 def test_phase_duration_switches_to_the_preferred_phase():
-    decision = plan(timing("phase_duration"), signal(0, [0, 40, 20], [10, 7, 9]), np.array([[0.0, -0.5, 0.1, 0.9]]))
+    decision = decode_action(
+        timing("phase_duration"), signal(0, [0, 40, 20], [10, 7, 9]), np.array([[0.0, -0.5, 0.1, 0.9]])
+    )
     assert decision.order.tolist() == [[2]]
     assert decision.greens.tolist() == [[25]]
     assert decision.duration.tolist() == [29]
@@ -27,7 +29,9 @@ def test_phase_duration_switches_to_the_preferred_phase():
 
 
 def test_a_continued_green_has_no_yellow_and_stays_below_the_maximum():
-    decision = plan(timing("phase_duration"), signal(1, [9, 0, 20], [10, 30, 9]), np.array([[1.0, 0.0, 1.0, 0.0]]))
+    decision = decode_action(
+        timing("phase_duration"), signal(1, [9, 0, 20], [10, 30, 9]), np.array([[1.0, 0.0, 1.0, 0.0]])
+    )
     assert decision.order.tolist() == [[1]]
     assert decision.greens.tolist() == [[15]]
     assert decision.duration.tolist() == [15]
@@ -35,26 +39,28 @@ def test_a_continued_green_has_no_yellow_and_stays_below_the_maximum():
 
 
 def test_an_exhausted_green_is_not_continued():
-    decision = plan(timing("phase_duration"), signal(1, [9, 0, 20], [10, 41, 9]), np.array([[-1.0, -0.9, 1.0, 0.2]]))
+    decision = decode_action(
+        timing("phase_duration"), signal(1, [9, 0, 20], [10, 41, 9]), np.array([[-1.0, -0.9, 1.0, 0.2]])
+    )
     assert decision.order.tolist() == [[2]]
     assert decision.greens.tolist() == [[5]]
 
 
 def test_equal_preferences_take_the_lowest_phase_in_numpy_and_torch():
     state, action = signal(2, [9, 8, 0], [10, 10, 9]), np.ones((1, 4))
-    assert plan(timing("phase_duration"), state, action).order.tolist() == [[0]]
-    in_torch = plan(timing("phase_duration"), Signal(*map(torch.from_numpy, state)), torch.from_numpy(action))
+    assert decode_action(timing("phase_duration"), state, action).order.tolist() == [[0]]
+    in_torch = decode_action(timing("phase_duration"), Signal(*map(torch.from_numpy, state)), torch.from_numpy(action))
     assert in_torch.order.tolist() == [[0]]
 
 
 def test_duration_goes_round_in_order():
-    decision = plan(timing("duration"), signal(2, [9, 30, 0], [10, 10, 9]), np.array([[-1.0]]))
+    decision = decode_action(timing("duration"), signal(2, [9, 30, 0], [10, 10, 9]), np.array([[-1.0]]))
     assert decision.order.tolist() == [[0]]
     assert decision.duration.tolist() == [9]
 
 
 def test_cycle_shows_every_phase_once_beginning_after_the_current_one():
-    decision = plan(timing("cycle"), signal(1, [9, 0, 30], [10, 10, 9]), np.array([[-1.0, 0.0, 1.0]]))
+    decision = decode_action(timing("cycle"), signal(1, [9, 0, 30], [10, 10, 9]), np.array([[-1.0, 0.0, 1.0]]))
     assert decision.order.tolist() == [[2, 0, 1]]
     assert decision.greens.tolist() == [[45, 5, 25]]
     assert decision.duration.tolist() == [45 + 5 + 25 + 3 * 4]
@@ -75,8 +81,8 @@ def test_greens_stay_in_bounds_and_torch_agrees_with_numpy(mode, seed, num_phase
         action = rng.uniform(-1.2, 1.2, size=(1, bounds.action_width))
         if rng.random() < 0.5:
             action = np.round(action * 4) / 4
-        decision = plan(bounds, state, action)
-        in_torch = plan(bounds, Signal(*map(torch.from_numpy, state)), torch.from_numpy(action))
+        decision = decode_action(bounds, state, action)
+        in_torch = decode_action(bounds, Signal(*map(torch.from_numpy, state)), torch.from_numpy(action))
         for ours, theirs in zip([*decision[:3], *decision.signal], [*in_torch[:3], *in_torch.signal], strict=True):
             np.testing.assert_array_equal(ours, theirs.numpy())
         assert (decision.greens >= 5).all()

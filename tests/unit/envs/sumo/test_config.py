@@ -22,9 +22,8 @@ from genreplay.envs.sumo.traffic.scenarios import SCENARIOS, resolve
             {"min_green": 10, "max_green": 15},
             "max_green: must be at least twice min_green (10), not 15, so that a green can be chosen",
         ),
-        ({"backend": "sumo"}, "backend: must be one of libsumo, traci, gui, not 'sumo'"),
+        ({"backend": "sumo"}, "backend: must be one of libsumo, traci, not 'sumo'"),
         ({"yellow_time": 0}, "yellow_time: must be at least 1 s, or null for the map's own, not 0"),
-        ({"teleport_seconds": 0}, "teleport_seconds: must be at least 1 s, or -1 for never, not 0"),
         ({"junction_blocker_seconds": 0}, "junction_blocker_seconds: must be at least 1 s, or -1 for never, not 0"),
     ],
 )
@@ -40,10 +39,6 @@ def test_settings_that_cannot_work(settings, message):
         (
             {"flow_range": [2000.0, 1000.0]},
             "flow_range: must be [smallest, largest] with 1 <= smallest <= largest, not [2000.0, 1000.0]",
-        ),
-        (
-            {"left_share_range": [0.0, 0.8], "right_share_range": [0.0, 0.5]},
-            "right_share_range: left and right shares must not exceed 1 together, not 1.3",
         ),
         ({"evaluation_scales": []}, "evaluation_scales: must be a list of positive numbers, not []"),
     ],

@@ -1,7 +1,7 @@
-"""Decision rules on what a simulator counts: max-pressure, longest queue, random.
+"""Decision rules on lane counts: max-pressure, longest queue, random.
 
-A rule is asked for the next phase every few seconds, and never before `min_green`. It knows no longest green: its own
-counts end a phase.
+A rule chooses the next phase every few seconds, and never before `min_green`. It has no longest green: the counts end
+a phase.
 
 Shapes: P phases.
 """
@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection, Link
 
 RULE_SECONDS = 10
-"""From one question to the next, s. With 5 s, yellow eats the capacity of heavy traffic: on the two-way intersection
+"""Time between two choices, s. With 5 s, yellow takes too much capacity in heavy traffic: on the two-way intersection
 max-pressure then had 51 s of delay instead of 26 at 2000 vehicles/h (validation seeds 11 to 13)."""
 
 Count = Callable[[str], float]
@@ -25,30 +26,30 @@ Count = Callable[[str], float]
 
 
 class Choice(NamedTuple):
-    """What a rule decides."""
+    """A rule's choice."""
 
     phase: int
     seconds: int
-    """How long until it is asked again, s; at least the shortest green where the phase changes."""
+    """Time until the next choice, s; at least the shortest green if the phase changes."""
 
 
 class LaneCounts(NamedTuple):
-    """What a rule may see."""
+    """Counts that a rule may read."""
 
     vehicles: Count
     halting: Count
 
 
 Rule = Callable[[LaneCounts, int], Choice]
-"""(counts, the phase shown now) -> what is shown next."""
+"""(counts, current phase) -> choice."""
 
 
 def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
-    """The pressure that each phase relieves, `[P]`: over the ways it opens, who is before the light minus who stands
-    behind it. Whoever drives off behind it is in nobody's way.
+    """The pressure that each phase relieves, `[P]`: over its links, vehicles before the light minus vehicles standing
+    behind it. Vehicles that drive away behind it block nobody.
 
     Varaiya (2013), "Max pressure control of a network of signalized intersections", eq. 7, with equal saturation
-    flows. A lane from which several ways lead counts for each in equal parts, since a queue on it belongs to all.
+    flows. The vehicles of a lane with several links are divided equally among them.
     """
     ways = Counter(link.from_lane for link in intersection.links)
     return [
@@ -61,7 +62,7 @@ def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
 
 
 def queues(intersection: Intersection, halting: Count) -> list[float]:
-    """Vehicles that stand on lanes of which each phase opens a way, `[P]`."""
+    """Standing vehicles on the lanes that each phase serves, `[P]`."""
     return [
         sum(halting(lane) for lane in sorted({link.from_lane for link in _served(intersection, phase)}))
         for phase in range(len(intersection.greens))
@@ -78,12 +79,14 @@ def longest_queue(intersection: Intersection) -> Rule:
     return lambda counts, shown: Choice(_largest(queues(intersection, counts.halting), shown), RULE_SECONDS)
 
 
-def random_phase(intersection: Intersection, min_green: int, max_green: int, seed: int) -> Rule:
-    """Any phase, for any time a policy may choose."""
+def random_phase(intersection: Intersection, timing: Timing, seed: int) -> Rule:
+    """A random phase for a random green, within the bounds of a policy's."""
     rng = np.random.default_rng(seed)
 
     def rule(counts: LaneCounts, shown: int) -> Choice:
-        return Choice(int(rng.integers(len(intersection.greens))), int(rng.integers(min_green, max_green + 1)))
+        return Choice(
+            int(rng.integers(len(intersection.greens))), int(rng.integers(timing.min_green, timing.max_green + 1))
+        )
 
     return rule
 
@@ -93,5 +96,5 @@ def _served(intersection: Intersection, phase: int) -> list[Link]:
 
 
 def _largest(values: Sequence[float], shown: int) -> int:
-    """The largest value's place; the phase shown now where it is as large as any."""
+    """Index of the largest value; the current phase if it is as large as any."""
     return shown if values[shown] >= max(values) else int(np.argmax(values))

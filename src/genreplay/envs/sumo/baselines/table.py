@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
+from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines import programmes, rules
-from genreplay.envs.sumo.baselines.programmes import Changes, Programme
+from genreplay.envs.sumo.baselines.programmes import Programme
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import webster_greens
 from genreplay.envs.sumo.network.intersection import Intersection
@@ -19,63 +20,54 @@ FIXED_PLAN, CONSTANT_PLAN = "fixed_plan", "constant_plan"
 
 
 @dataclass(frozen=True)
-class Site:
-    """What a baseline may know of its episode."""
+class EpisodeContext:
+    """What a baseline may know about its episode."""
 
     intersection: Intersection
-    changes: Changes
-    min_green: int
-    """s"""
-    max_green: int
-    """s"""
+    timing: Timing
     flows: Callable[[], np.ndarray]
     """Expected vehicles/h by movement, `[M]`."""
     seed: int
-    """Of the episode."""
+    """Seed of the episode."""
     settings: Mapping[str, Any]
-    """What a search found; empty for baselines without one."""
-
-    @property
-    def intergreen(self) -> int:
-        """Yellow and all-red between two greens, s."""
-        return self.changes.yellow_time + self.changes.all_red_time
+    """Result of a search; empty for baselines without one."""
 
 
-def _fixed_plan(site: Site) -> None:
+def _fixed_plan(context: EpisodeContext) -> None:
     return None
 
 
-def _webster(site: Site) -> Programme:
-    greens = webster_greens(site.intersection, site.flows(), site.intergreen, site.min_green)
-    return programmes.constant(site.intersection, site.changes, greens)
+def _webster(context: EpisodeContext) -> Programme:
+    greens = webster_greens(context.intersection, context.flows(), context.timing)
+    return programmes.constant(context.intersection, context.timing, greens)
 
 
-def _constant_plan(site: Site) -> Programme:
-    return programmes.constant(site.intersection, site.changes, site.settings["greens"])
+def _constant_plan(context: EpisodeContext) -> Programme:
+    return programmes.constant(context.intersection, context.timing, context.settings["greens"])
 
 
-def _actuated(site: Site) -> Programme:
-    return programmes.actuated(site.intersection, site.changes, site.min_green, site.max_green)
+def _actuated(context: EpisodeContext) -> Programme:
+    return programmes.actuated(context.intersection, context.timing)
 
 
-def _delay_based(site: Site) -> Programme:
-    return programmes.delay_based(site.intersection, site.changes, site.min_green, site.max_green)
+def _delay_based(context: EpisodeContext) -> Programme:
+    return programmes.delay_based(context.intersection, context.timing)
 
 
-def _max_pressure(site: Site) -> Rule:
-    return rules.max_pressure(site.intersection)
+def _max_pressure(context: EpisodeContext) -> Rule:
+    return rules.max_pressure(context.intersection)
 
 
-def _longest_queue(site: Site) -> Rule:
-    return rules.longest_queue(site.intersection)
+def _longest_queue(context: EpisodeContext) -> Rule:
+    return rules.longest_queue(context.intersection)
 
 
-def _random(site: Site) -> Rule:
-    return rules.random_phase(site.intersection, site.min_green, site.max_green, derive_seed(site.seed, "random"))
+def _random(context: EpisodeContext) -> Rule:
+    return rules.random_phase(context.intersection, context.timing, derive_seed(context.seed, "random"))
 
 
-BASELINES: dict[str, Callable[[Site], Programme | Rule | None]] = {
-    FIXED_PLAN: _fixed_plan,  # None: the map's own programme
+BASELINES: dict[str, Callable[[EpisodeContext], Programme | Rule | None]] = {
+    FIXED_PLAN: _fixed_plan,
     "webster": _webster,
     CONSTANT_PLAN: _constant_plan,
     "actuated": _actuated,
@@ -84,4 +76,4 @@ BASELINES: dict[str, Callable[[Site], Programme | Rule | None]] = {
     "longest_queue": _longest_queue,
     "random": _random,
 }
-"""From an episode to what controls the light in it."""
+"""The controller of each baseline, built for one episode; None for the map's own programme."""

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection
 
 SATURATION_FLOW = 1800.0
 """Vehicles/h over the stop line of one lane while it is green and has a queue."""
 LONGEST_CYCLE = 120.0
-"""Beyond it waiting grows faster than capacity, s; Webster's formula has no answer at all from Y = 1 on."""
+"""Above it waiting grows faster than capacity, s; from Y = 1 on Webster's formula has no solution."""
 
 
 def cycle_length(flow_ratios: Sequence[float], lost_time: float, longest: float = LONGEST_CYCLE) -> float:
@@ -23,8 +24,8 @@ def cycle_length(flow_ratios: Sequence[float], lost_time: float, longest: float 
 
     Args:
         flow_ratios: of the critical lane of each phase, flow over saturation flow, `[P]`; Y is their sum.
-        lost_time: L, seconds of a cycle in which nobody goes.
-        longest: what the answer is limited to.
+        lost_time: L, seconds of a cycle in which nobody drives.
+        longest: upper limit of the result, s.
     """
     total = sum(flow_ratios)
     return longest if total >= 1.0 else min(longest, (1.5 * lost_time + 5.0) / (1.0 - total))
@@ -40,8 +41,8 @@ def effective_greens(flow_ratios: Sequence[float], lost_time: float, cycle: floa
 def flow_ratios(intersection: Intersection, flows: np.ndarray) -> list[float]:
     """Flow over saturation flow of the busiest lane of each phase, `[P]`, from vehicles/h by movement `[M]`.
 
-    A movement uses its lanes alike. Where several phases serve a lane's way, they share its flow; a phase in which it
-    has to give way (`g`) counts only where no phase gives it right of way (`G`).
+    A movement uses its lanes equally. If several phases serve a link, they share its flow; a phase in which it has to
+    give way (`g`) counts only if no phase gives it right of way (`G`).
     """
     lanes_of = defaultdict(list)
     for link in intersection.links:
@@ -57,28 +58,27 @@ def flow_ratios(intersection: Intersection, flows: np.ndarray) -> list[float]:
     return [max(lanes.values(), default=0.0) / SATURATION_FLOW for lanes in of_phase]
 
 
-def webster_greens(intersection: Intersection, flows: np.ndarray, intergreen: int, min_green: int) -> list[int]:
+def webster_greens(intersection: Intersection, flows: np.ndarray, timing: Timing) -> list[int]:
     """Whole seconds of green `[P]` for these flows.
 
-    The time lost in a phase is taken as its intergreen: about what starting costs is won back by those who still pass
-    on yellow.
+    The time lost in a phase is taken to be its intergreen: vehicles that still pass on yellow make up for about the
+    time lost in starting.
 
     Args:
         intersection: phases and lanes.
         flows: vehicles/h by movement, `[M]`.
-        intergreen: yellow and all-red between two greens, s.
-        min_green: the least, s.
+        timing: intergreen and shortest green.
     """
     ratios = flow_ratios(intersection, flows)
-    lost_time = float(intergreen * len(ratios))
+    lost_time = float(timing.intergreen * len(ratios))
     cycle = cycle_length(ratios, lost_time)
-    return [max(min_green, round(green)) for green in effective_greens(ratios, lost_time, cycle)]
+    return [max(timing.min_green, round(green)) for green in effective_greens(ratios, lost_time, cycle)]
 
 
 def capacities(intersection: Intersection) -> np.ndarray:
-    """What the map's own plan can let through by movement, vehicles/h, `[M]`: saturation flow times share of green.
+    """Capacity of each movement under the map's own plan, vehicles/h, `[M]`: saturation flow times share of green.
 
-    A bound: a lane that several movements share counts for each of them, and giving way (`g`) counts as green.
+    An upper bound: a lane that several movements share counts for each of them, and giving way (`g`) counts as green.
     """
     found = np.zeros(len(intersection.movements))
     for movement in range(len(found)):

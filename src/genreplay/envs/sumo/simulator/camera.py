@@ -1,4 +1,4 @@
-"""Notes where everybody is, second by second, for pictures. Runs in the worker, in filmed episodes only."""
+"""Recording of vehicles and signals, second by second, for films. Runs in the worker, in filmed episodes only."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from genreplay.envs.sumo.network.intersection import Intersection
 class Camera:
     """Frames of one episode, as plain JSON.
 
-    A frame has `second` (since the episode began), `clock` (SUMO's time, s), `state` of the light and how long it has
-    been `held` (s), `vehicles` as `[x, y, angle, speed, length, width]` (m, degrees clockwise from north, m/s) with the
-    middle of the front bumper at x, y, and by approach the vehicles that are `halting` and that wait to enter
-    (`backlog`).
+    A frame has `second` (of the episode), `clock` (SUMO's time, s), `state` (of the light), `held` (how long the state
+    has lasted, s), `vehicles` as `[x, y, angle, speed, length, width]` (m, degrees clockwise from north, m/s) with the
+    middle of the front bumper at x, y, and by approach `halting` (standing vehicles) and `backlog` (vehicles that wait
+    to enter).
 
     Args:
         sumo: the connection.
         intersection: its light and approaches.
-        begin: keep what comes after this second of the episode.
-        end: last second to keep.
+        begin: last second before the recording.
+        end: last second to record.
     """
 
     def __init__(self, sumo: Any, intersection: Intersection, begin: int, end: int):
@@ -29,15 +29,15 @@ class Camera:
         self.frames: list[dict[str, Any]] = []
 
     def after(self, step: Callable[[], None]) -> Callable[[], None]:
-        """`step`, with a frame after it."""
+        """`step`, followed by recording a frame."""
 
-        def step_and_shoot() -> None:
+        def step_and_record() -> None:
             step()
-            self._shoot()
+            self._record()
 
-        return step_and_shoot
+        return step_and_record
 
-    def _shoot(self) -> None:
+    def _record(self) -> None:
         self._second += 1
         state = self._sumo.trafficlight.getRedYellowGreenState(self._intersection.light)
         self._held = self._held + 1 if state == self._state else 1

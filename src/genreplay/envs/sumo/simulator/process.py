@@ -1,4 +1,4 @@
-"""The parent's end of a worker process: start it, talk to it, learn why it died, start it again."""
+"""A worker process as its parent sees it: start, requests and answers, cause of failure, restart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 
 CLOSE_SECONDS = 5.0
-"""How long a worker may take to end by itself."""
+"""Time for a worker to end by itself, s."""
 
 
 class SimulatorError(Exception):
@@ -25,11 +25,11 @@ class SimulatorError(Exception):
 
 
 class SimulatorProcess:
-    """A simulator in a process of its own.
+    """A simulator in a separate process.
 
     Args:
-        config: of the world.
-        folder: of this worker alone, for its files.
+        config: the environment's.
+        folder: for the files of this worker alone.
     """
 
     def __init__(self, config: SumoConfig, folder: Path):
@@ -40,11 +40,11 @@ class SimulatorProcess:
 
     @property
     def pid(self) -> int:
-        """Of the worker process, which leads a process group with its fork of the running episode."""
+        """Id of the worker process, which leads a process group with its fork of the running episode."""
         return self._process.pid
 
     def restart(self) -> None:
-        """Start the worker, after ending one that runs. Does not wait for it."""
+        """End the worker if it runs, and start it. Does not wait for it."""
         if hasattr(self, "_process"):
             self._end(0.0)
         environment = {
@@ -70,7 +70,7 @@ class SimulatorProcess:
         self.send({"config": asdict(self._config), "folder": str(self._folder)})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Ask for something. A worker that is gone is noticed by `receive`."""
+        """Send a request. `receive` notices a worker that has ended."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
@@ -83,12 +83,12 @@ class SimulatorProcess:
 
         Raises:
             SimulatorError: the simulator broke down, or its process died.
-            UserError: what was asked for cannot work.
+            UserError: the request cannot be carried out.
         """
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
-            raise SimulatorError(self._why_it_died())
+            raise SimulatorError(self._cause_of_failure())
         message = json.loads(line)
         if "user_error" in message:
             raise UserError(message["user_error"])
@@ -106,7 +106,7 @@ class SimulatorProcess:
             try:
                 stream.close()
             except BrokenPipeError:
-                continue  # it died with a request unread
+                continue  # it ended with a request unread
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -114,13 +114,13 @@ class SimulatorProcess:
             self._process.wait()
 
     def _kill(self) -> None:
-        """End the worker and its fork, whatever they are doing."""
+        """Kill the worker and its fork."""
         if hasattr(os, "killpg"):
             os.killpg(self.pid, signal.SIGKILL)
         else:
             self._process.kill()
 
-    def _why_it_died(self) -> str:
+    def _cause_of_failure(self) -> str:
         try:
             status = self._process.wait(CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -138,8 +138,8 @@ class SimulatorProcess:
 
 
 def _one_line(parts: list[str]) -> str:
-    """The parts without those that another one says already."""
+    """The parts, without those that another one contains."""
     flat = list(dict.fromkeys(" ".join(part.split()) for part in parts))
-    said = [part.removeprefix("Error: ").rstrip(".") for part in flat]
-    keep = [part for i, part in enumerate(flat) if not any(said[i] in other for j, other in enumerate(flat) if j != i)]
+    bare = [part.removeprefix("Error: ").rstrip(".") for part in flat]
+    keep = [part for i, part in enumerate(flat) if not any(bare[i] in other for j, other in enumerate(flat) if j != i)]
     return "; ".join(keep)

@@ -1,4 +1,4 @@
-"""The primary metric, from SUMO's own record of every vehicle."""
+"""Delay and other metrics of an episode, from SUMO's record of every trip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 class Trips(NamedTuple):
-    """One entry for each of V vehicles, those still under way or never let in included; all `[V]`, float64."""
+    """One entry for each of V vehicles, including unfinished and undeparted ones; all `[V]`, float64."""
 
     delay: np.ndarray
     """timeLoss + departDelay, s."""
@@ -19,7 +19,7 @@ class Trips(NamedTuple):
     travel_time: np.ndarray
     """Time on the road, s."""
     arrived: np.ndarray
-    """1 where the vehicle reached its destination."""
+    """1 if the vehicle reached its destination."""
 
 
 def read_trips(path: str | os.PathLike[str]) -> Trips:
@@ -46,7 +46,7 @@ def delays(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def summary(trips: Trips) -> dict[str, float]:
-    """Means over all vehicles, s, and counts of vehicles; zeros where there was no traffic."""
+    """Means over all vehicles, s, and counts of vehicles; zeros without traffic."""
     means = {
         "delay": trips.delay,
         "waiting_time": trips.waiting_time,

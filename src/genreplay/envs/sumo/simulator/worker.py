@@ -1,13 +1,11 @@
-"""The program of a worker process: a simulator that answers each JSON line with a JSON line.
+"""Program of a worker process: a simulator that answers each JSON line with a JSON line.
 
-Started by `process.SimulatorProcess`. The answers go to the standard output it was started with; whatever SUMO prints
-goes to standard error, which the parent reads when something broke. The worker ends when its input does, so it never
-outlives its parent.
+`process.SimulatorProcess` starts it. Answers go to standard output; SUMO's own output goes to standard error, which the
+parent reads after a failure. The worker ends when its input ends, so it never outlives its parent.
 
 Every episode runs in a fork of the same fresh process. Two simulations one after the other in one process are not
-independent: on cologne1 an episode's course depends on what was simulated before it (the same seed gave 54.4 s and
-54.9 s of delay), whereas fresh processes agree. Where there is no fork (Windows), episodes share the process and may
-differ in that way.
+independent: on cologne1 an episode depends on what was simulated before it (the same seed gave 54.4 s and 54.9 s of
+delay), whereas fresh processes agree. Without fork (on Windows) episodes share the process and may differ in that way.
 """
 
 from __future__ import annotations
@@ -26,60 +24,64 @@ import numpy as np
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator.simulator import Simulator
 
 WITHIN_EPISODE = ("decide", "frames")
-"""Commands about the episode that runs, or that just ended; any other one begins the next."""
+"""Commands for the running or the last episode; any other command begins the next one."""
 
 
 def config_from_tree(tree: dict[str, Any]) -> SumoConfig:
-    """The config that `dataclasses.asdict` made a tree of."""
+    """The inverse of `dataclasses.asdict`."""
     return SumoConfig(**{**tree, "demand": DemandConfig(**tree["demand"])})
 
 
 def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
-    """Do what one request says."""
+    """Carry out one request; its answer."""
     if request["command"] == "decide":
-        return simulator.decide(np.asarray(request["action"], dtype=np.float32)).to_message()
+        return vars(simulator.decide(np.asarray(request["action"], dtype=np.float32)))
     if request["command"] == "frames":
-        return {"frames": [] if simulator.camera is None else simulator.camera.frames}
-    episode = {key: request[key] for key in ("seed", "evaluation", "demand")}
-    simulator.film = request["film"]
+        camera = simulator.episode.camera
+        return {"frames": [] if camera is None else camera.frames}
     if request["command"] == "start":
-        return {"observation": simulator.start(**episode)}
+        return {"observation": simulator.start(_episode(request))}
     if request["command"] == "baseline":
         limit = math.inf if request["limit"] is None else request["limit"]
-        return {"metrics": simulator.baseline(request["name"], request["settings"], **episode, limit=limit)}
+        return {"metrics": simulator.baseline(_episode(request), request["name"], request["settings"], limit)}
     raise ValueError(f"unknown command {request['command']!r}")
 
 
+def _episode(request: dict[str, Any]) -> EpisodeRequest:
+    return EpisodeRequest(*(request[key] for key in EpisodeRequest._fields))
+
+
 class Server:
-    """Answers requests until there are no more, or one fails: SUMO is in no known state then, so the worker ends."""
+    """Answers requests until the input ends or one fails: the worker ends then, since SUMO's state is unknown."""
 
     def __init__(self, requests: TextIO, answers: TextIO):
         self._requests, self._answers = requests, answers
 
     def serve(self) -> int:
-        """Answer everything; the exit status."""
+        """Answer all requests; the exit status."""
         set_up = self._requests.readline()
         status = self._guard(lambda: self._set_up(json.loads(set_up))) if set_up else 0
         next_line = self._requests.readline() if set_up and status == 0 else ""
         while next_line:
-            next_line, status = self._in_fork(next_line) if hasattr(os, "fork") else self._episode(next_line)
+            next_line, status = self._in_fork(next_line) if hasattr(os, "fork") else self._serve_episode(next_line)
         return status
 
     def _set_up(self, message: dict[str, Any]) -> None:
-        # Here, so that a simulator that cannot be imported is told like any other failure.
+        # Here, so that a failed import is reported like any other failure.
         from genreplay.envs.sumo.simulator.simulator import Simulator
 
         self._simulator = Simulator(config_from_tree(message["config"]), Path(message["folder"]))
         if stat.S_ISREG(os.fstat(2).st_mode):
-            os.ftruncate(2, 0)  # the notices of imports that worked
+            os.ftruncate(2, 0)  # notices of successful imports
 
-    def _episode(self, first_line: str) -> tuple[str, int]:
-        """Answer one episode's requests; the line that begins the next one ("" at the end) and the exit status."""
+    def _serve_episode(self, first_line: str) -> tuple[str, int]:
+        """Answer the requests of one episode; the first line of the next one ("" at the end) and the exit status."""
         line = first_line
 
         def respond() -> None:
@@ -95,14 +97,14 @@ class Server:
                 return line, 0
 
     def _in_fork(self, first_line: str) -> tuple[str, int]:
-        """`_episode` in a child process, which inherits both ends of the conversation."""
+        """`_serve_episode` in a child process, which inherits input and output."""
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(read_end)
-            next_line, status = self._episode(first_line)
+            next_line, status = self._serve_episode(first_line)
             os.write(write_end, next_line.encode())
-            # Without Python's clean-up: what it would close belongs to the parent.
+            # Without Python's clean-up, which would close what belongs to the parent.
             os._exit(status)
         os.close(write_end)
         with os.fdopen(read_end, encoding="utf-8") as stream:
@@ -113,7 +115,7 @@ class Server:
         return next_line, status
 
     def _guard(self, work: Callable[[], None]) -> int:
-        """Exit status of `work`; a failure is told to the parent in words: SUMO's exceptions do not pickle."""
+        """Exit status of `work`; a failure is sent to the parent as text, since SUMO's exceptions do not pickle."""
         try:
             work()
         except UserError as error:

@@ -1,8 +1,7 @@
-"""The traffic of one episode, drawn from the episode's seed and written as a SUMO route file."""
+"""The traffic of one episode, sampled from the episode's seed and written as a SUMO route file."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,14 +20,26 @@ from genreplay.envs.sumo.traffic.route_flows import route_flows
 from genreplay.envs.sumo.traffic.routes import read_routes, scale_routes
 from genreplay.envs.sumo.traffic.scenarios import Scenario
 
+APPROACH_WEIGHT_RANGE = (0.5, 1.5)
+"""Random traffic: each approach's weight; its share of the total flow is its weight over the sum of weights."""
 TIDAL_SHARE = 0.55
-"""Share of the total flow that the heavy approach of tidal traffic brings."""
+"""Share of the total flow on the heavy approach of tidal traffic."""
 SURGE_FACTOR = 2.0
 """The flow of a surge, as a multiple of the flow before and after it."""
 SURGE_WINDOW = (1 / 3, 1 / 2)
-"""When a surge begins and ends, as parts of the episode."""
-OTHER_DAY_MARGIN = 0.2
-"""How far beyond their training range the left-turning shares of another day lie."""
+"""Begin and end of a surge, as fractions of the episode."""
+
+
+class Turns(NamedTuple):
+    """Random traffic: ranges of the shares of an approach's vehicles that turn; the rest goes straight on."""
+
+    left_share_range: tuple[float, float]
+    right_share_range: tuple[float, float]
+
+
+TRAINING_TURNS = Turns((0.1, 0.3), (0.1, 0.3))
+OTHER_DAY_TURNS = Turns((0.3, 0.5), (0.0, 0.1))
+"""More left turns than in training, and fewer right turns."""
 
 
 class Vehicle(NamedTuple):
@@ -41,7 +52,7 @@ class Vehicle(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """A time during which random traffic or counts have constant rates."""
+    """An interval in which random traffic or counts have constant rates."""
 
     begin: float
     """s"""
@@ -63,11 +74,11 @@ class Traffic(NamedTuple):
 
 
 class Demand:
-    """Draws and writes the traffic of episodes.
+    """Samples the traffic of episodes.
 
     Args:
-        config: what to draw from.
-        scenario: the route file or the counts to scale (neither: random traffic) and the time to fill.
+        config: ranges of training and levels of evaluation.
+        scenario: the route file or the counts to scale (neither: random traffic) and the episode's time.
         intersection: movements of random traffic and of counts.
 
     Raises:
@@ -80,17 +91,17 @@ class Demand:
         self.counted = None if scenario.count_file is None else count_segments(scenario, intersection)
         """The expected traffic of counts in the episode; None without counts."""
 
-    def draw(self, seed: int, evaluation: bool, name: str | None = None) -> Traffic:
-        """The traffic of the episode of `seed`: the demand of that name, or what `evaluation` or training takes."""
+    def sample(self, seed: int, evaluation: bool, name: str | None = None) -> Traffic:
+        """The traffic of the episode of `seed`, at the demand `name` or else at a level of evaluation or training."""
         rng = np.random.default_rng(derive_seed(seed, "demand"))
         begin, end = self.scenario.begin_time, self.scenario.end_time
         is_given = self.scenario.is_given
-        drawn, fixed = (
+        level_range, listed = (
             (self.config.scale_range, self.config.evaluation_scales)
             if is_given
             else (self.config.flow_range, self.config.evaluation_flows)
         )
-        level = _level(drawn, fixed, seed, evaluation, rng)
+        level = _level(level_range, listed, seed, evaluation, rng)
         profile = Profile(level) if name is None else parse_profile(name, self.config, is_given)
         if self._template is not None:
             root = scale_routes(self._template, profile.level, begin, end, rng)
@@ -98,8 +109,8 @@ class Demand:
         if self.counted is not None:
             segments = [segment._replace(flows=profile.level * segment.flows) for segment in self.counted]
         else:
-            segments = draw_segments(profile, self.intersection.movements, self.config, begin, end, rng)
-        vehicles = sorted(vehicle for segment in segments for vehicle in draw_vehicles(segment, rng))
+            segments = sample_segments(profile, self.intersection.movements, begin, end, rng)
+        vehicles = sorted(vehicle for segment in segments for vehicle in sample_vehicles(segment, rng))
         root = vehicles_to_xml(self.intersection, vehicles)
         return Traffic(root, {"demand_scale" if is_given else "demand_flow": profile.level}, mean_flows(segments))
 
@@ -107,7 +118,7 @@ class Demand:
         """The flows over the light of a route file or counts at factor 1."""
         if self.counted is not None:
             return self.counted
-        assert self._template is not None, "random traffic is drawn anew for each episode"
+        assert self._template is not None, "random traffic is sampled anew for each episode"
         begin, end = self.scenario.begin_time, self.scenario.end_time
         root = scale_routes(self._template, 1.0, begin, end, np.random.default_rng(0))
         flows = route_flows(root, self.intersection.movements, self.scenario.net_file, begin, end)
@@ -115,10 +126,10 @@ class Demand:
 
 
 def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segment]:
-    """The flows of the scenario's counts, as long as they are the same, over its episode.
+    """The flows of the scenario's counts over its episode, one segment for each interval.
 
     Raises:
-        UserError: the counts do not fit the light, or there are none in this time.
+        UserError: the counts do not fit the light, or are all zero in this time.
     """
     assert scenario.count_file is not None
     table = read_counts(scenario.count_file)
@@ -139,16 +150,11 @@ def mean_flows(segments: Sequence[Segment]) -> np.ndarray:
     return seconds @ np.array([segment.flows for segment in segments]) / seconds.sum()
 
 
-def draw_segments(
-    profile: Profile,
-    movements: Sequence[Movement],
-    config: DemandConfig,
-    begin: float,
-    end: float,
-    rng: np.random.Generator,
+def sample_segments(
+    profile: Profile, movements: Sequence[Movement], begin: float, end: float, rng: np.random.Generator
 ) -> list[Segment]:
     """The rates of random traffic of this profile in [begin, end)."""
-    shares = draw_shares(movements, _other_day(config) if profile.shape == OTHER_DAY else config, rng)
+    shares = sample_shares(movements, OTHER_DAY_TURNS if profile.shape == OTHER_DAY else TRAINING_TURNS, rng)
     length = end - begin
     if profile.shape == TIDAL:
         approaches = sorted({movement.approach for movement in movements if movement.has_cars})
@@ -166,7 +172,7 @@ def draw_segments(
 
 
 def tilt(shares: np.ndarray, movements: Sequence[Movement], approach: int) -> np.ndarray:
-    """The shares `[M]` with `TIDAL_SHARE` of everything on one approach, and the rest as it was among itself."""
+    """The shares `[M]` with `TIDAL_SHARE` of the total on one approach; the others keep their proportions."""
     heavy = np.array([movement.approach == approach for movement in movements])
     if heavy.all():
         return shares
@@ -175,34 +181,23 @@ def tilt(shares: np.ndarray, movements: Sequence[Movement], approach: int) -> np
     )
 
 
-def _other_day(config: DemandConfig) -> DemandConfig:
-    """More left turns than training shows, and fewer right turns."""
-    left, right = config.left_share_range[1], config.right_share_range[0]
-    return dataclasses.replace(
-        config,
-        left_share_range=[left, max(left, min(left + OTHER_DAY_MARGIN, 1.0 - right))],
-        right_share_range=[0.0, min(right, 1.0 - left)],
-    )
-
-
-def draw_shares(movements: Sequence[Movement], config: DemandConfig, rng: np.random.Generator) -> np.ndarray:
-    """Each movement's share of the total flow, `[M]`, sum 1. Nobody turns back where another way is open."""
+def sample_shares(movements: Sequence[Movement], turns: Turns, rng: np.random.Generator) -> np.ndarray:
+    """Each movement's share of the total flow, `[M]`, sum 1. Vehicles turn back only if no other way is open."""
     shares = np.zeros(len(movements))
     approaches = sorted({movement.approach for movement in movements if movement.has_cars})
-    low, high = config.approach_weight_range
-    weights = rng.uniform(low, high, size=len(approaches))
+    weights = rng.uniform(*APPROACH_WEIGHT_RANGE, size=len(approaches))
     for approach, weight in zip(approaches, weights / weights.sum(), strict=True):
-        left, right = _uniform(rng, config.left_share_range), _uniform(rng, config.right_share_range)
+        left, right = float(rng.uniform(*turns.left_share_range)), float(rng.uniform(*turns.right_share_range))
         wanted = {"left": left, "right": right, "straight": 1.0 - left - right, "turn": 0.0}
         mine = [i for i, movement in enumerate(movements) if movement.approach == approach and movement.has_cars]
-        turns = [movements[i].turn for i in mine]
-        parts = np.array([wanted[turn] / turns.count(turn) for turn in turns])
+        ways = [movements[i].turn for i in mine]
+        parts = np.array([wanted[way] / ways.count(way) for way in ways])
         parts = parts if parts.sum() > 0 else np.ones(len(mine))
         shares[mine] = weight * parts / parts.sum()
     return shares
 
 
-def draw_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
+def sample_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
     """Poisson arrivals of the segment's flows, by time of departure."""
     begin, end, flows = segment
     counts = rng.poisson(flows * (end - begin) / 3600.0)
@@ -215,7 +210,7 @@ def draw_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
 
 
 def vehicles_to_xml(intersection: Intersection, vehicles: Sequence[Vehicle]) -> Element:
-    """A route file of these vehicles, which enter the map where the approach's road begins to be observed."""
+    """A route file of these vehicles, which enter the map at the first observed edge of their approach."""
     root = Element("routes")
     for i, movement in enumerate(intersection.movements):
         if movement.has_cars:
@@ -235,11 +230,9 @@ def vehicles_to_xml(intersection: Intersection, vehicles: Sequence[Vehicle]) -> 
     return root
 
 
-def _uniform(rng: np.random.Generator, bounds: list[float]) -> float:
-    return float(rng.uniform(bounds[0], bounds[1]))
-
-
-def _level(drawn: list[float], fixed: list[float], seed: int, evaluation: bool, rng: np.random.Generator) -> float:
-    """How heavy the traffic is. Always draws, so that the rest does not depend on `evaluation`."""
-    level = _uniform(rng, drawn)
-    return float(fixed[seed % len(fixed)]) if evaluation else level
+def _level(
+    level_range: list[float], listed: list[float], seed: int, evaluation: bool, rng: np.random.Generator
+) -> float:
+    """Total flow or factor. Always samples, so that the rest does not depend on `evaluation`."""
+    level = float(rng.uniform(level_range[0], level_range[1]))
+    return float(listed[seed % len(listed)]) if evaluation else level

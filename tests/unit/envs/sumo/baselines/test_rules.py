@@ -2,6 +2,7 @@
 
 import pytest
 
+from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.rules import (
     RULE_SECONDS,
     LaneCounts,
@@ -60,7 +61,8 @@ def test_a_tie_keeps_the_phase(junction, rule):
 
 
 def test_random_choices_follow_the_seed_and_the_bounds(junction):
-    rules = [random_phase(junction, 5, 45, seed) for seed in (1, 1, 2)]
+    timing = Timing("phase_duration", 4, min_green=5, max_green=45, yellow_time=2, all_red_time=0)
+    rules = [random_phase(junction, timing, seed) for seed in (1, 1, 2)]
     first, again, other = ([rule(counts(), 0) for _ in range(200)] for rule in rules)
     assert first == again != other
     assert {choice.phase for choice in first} == {0, 1, 2, 3}

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.webster import (
     LONGEST_CYCLE,
     cycle_length,
@@ -64,9 +65,12 @@ def test_left_turns_count_where_they_have_right_of_way():
     assert here.greens[serving[0]][index] == "G"
 
 
+TIMING = Timing("phase_duration", 4, min_green=5, max_green=45, yellow_time=2, all_red_time=0)
+
+
 def test_greens_are_whole_and_not_too_short():
     here = junction()
-    greens = webster_greens(here, np.full(len(here.movements), 100.0), intergreen=2, min_green=5)
+    greens = webster_greens(here, np.full(len(here.movements), 100.0), TIMING)
     # Two lanes with 200 vehicles/h, two with 100: Y = 1/3, C = 17 / (2/3) = 25.5, 17.5 s of green 2 : 1 : 2 : 1.
     assert greens == [6, 5, 6, 5]
-    assert webster_greens(here, np.zeros(len(here.movements)), 2, 5) == [5, 5, 5, 5]
+    assert webster_greens(here, np.zeros(len(here.movements)), TIMING) == [5, 5, 5, 5]

@@ -126,7 +126,7 @@ def test_broken_routes_are_named(tmp_path, inside, message):
     ],
 )
 def test_good_routes_pass(tmp_path, inside):
-    traffic = check(tmp_path, inside).draw(1, True)
+    traffic = check(tmp_path, inside).sample(1, True)
     assert len(traffic.root) > 0
 
 

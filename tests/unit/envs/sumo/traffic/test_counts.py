@@ -199,7 +199,7 @@ def test_drawn_vehicles_have_the_counted_numbers():
     here = demand(EXAMPLE / "counts.csv")
     drawn = np.zeros((4, 6))
     for seed in range(num_seeds):
-        for vehicle in here.draw(seed, False, f"{scale}").root.findall("vehicle"):
+        for vehicle in here.sample(seed, False, f"{scale}").root.findall("vehicle"):
             drawn[int((float(vehicle.attrib["depart"]) - 25200) // 900), int(vehicle.attrib["route"][1:])] += 1
     expected = scale * num_seeds * np.array([segment.flows for segment in here.counted]) / 4
     assert np.all(np.abs(drawn - expected) < 5 * np.sqrt(expected))
@@ -207,7 +207,7 @@ def test_drawn_vehicles_have_the_counted_numbers():
 
 def test_routes_lead_over_the_counted_movement():
     here = demand(EXAMPLE / "counts.csv")
-    root = here.draw(1, True).root
+    root = here.sample(1, True).root
     edges = {route.attrib["id"]: route.attrib["edges"] for route in root.findall("route")}
     assert edges == {f"m{i}": f"{m.from_edge} {m.to_edge}" for i, m in enumerate(here.intersection.movements)}
 
@@ -215,17 +215,17 @@ def test_routes_lead_over_the_counted_movement():
 def test_seeds_and_factors():
     config = DemandConfig(scale_range=[0.5, 0.7], evaluation_scales=[0.8, 1.2])
     here = demand(EXAMPLE / "counts.csv", config)
-    departures = [[v.get("depart") for v in here.draw(seed, False).root.iter("vehicle")] for seed in (1, 1, 2)]
+    departures = [[v.get("depart") for v in here.sample(seed, False).root.iter("vehicle")] for seed in (1, 1, 2)]
     assert departures[0] == departures[1] != departures[2]
-    trained = [here.draw(seed, False).level["demand_scale"] for seed in range(30)]
+    trained = [here.sample(seed, False).level["demand_scale"] for seed in range(30)]
     assert 0.5 <= min(trained) < 0.55
     assert 0.65 < max(trained) <= 0.7
-    assert [here.draw(seed, True).level for seed in (1, 2)] == [{"demand_scale": 1.2}, {"demand_scale": 0.8}]
+    assert [here.sample(seed, True).level for seed in (1, 2)] == [{"demand_scale": 1.2}, {"demand_scale": 0.8}]
 
 
 def test_webster_gets_the_scaled_counts():
     here = demand(EXAMPLE / "counts.csv")
-    flows = here.draw(3, False, "1.1").flows
+    flows = here.sample(3, False, "1.1").flows
     np.testing.assert_allclose(flows, 1.1 * mean_flows(here.counted))
     # South: one lane with 93 + 158 vehicles/h; main road: two lanes west with 546 / 2 + the 114 that turn right.
     by_name = dict(zip([heading(m) for m in here.intersection.movements], flows / 1.1, strict=True))

@@ -7,7 +7,15 @@ import pytest
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
-from genreplay.envs.sumo.traffic.demand import TIDAL_SHARE, Demand, Segment, draw_segments, draw_shares, draw_vehicles
+from genreplay.envs.sumo.traffic.demand import (
+    TIDAL_SHARE,
+    Demand,
+    Segment,
+    Turns,
+    sample_segments,
+    sample_shares,
+    sample_vehicles,
+)
 from genreplay.envs.sumo.traffic.profiles import parse_profile
 from genreplay.envs.sumo.traffic.routes import count_vehicles, scale_routes
 from genreplay.envs.sumo.traffic.scenarios import resolve
@@ -25,20 +33,20 @@ def text(traffic):
 @pytest.mark.parametrize("scenario", ["2way", "cologne1", "single"])
 def test_traffic_is_a_function_of_the_seed(scenario):
     first, second = demand(DemandConfig(), scenario), demand(DemandConfig(), scenario)
-    once, other, again = first.draw(5, False), first.draw(6, False), second.draw(5, False)
+    once, other, again = first.sample(5, False), first.sample(6, False), second.sample(5, False)
     assert once.level == again.level
     assert text(once) == text(again) != text(other)
 
 
 def test_evaluation_takes_the_listed_levels():
     config = DemandConfig(evaluation_flows=[1000.0, 1500.0, 2000.0])
-    levels = [demand(config).draw(seed, True).level for seed in (1, 2, 3)]
+    levels = [demand(config).sample(seed, True).level for seed in (1, 2, 3)]
     assert levels == [{"demand_flow": 1500.0}, {"demand_flow": 2000.0}, {"demand_flow": 1000.0}]
 
 
 def test_training_levels_fill_the_range():
     config = DemandConfig(flow_range=[500.0, 700.0])
-    drawn = [demand(config).draw(seed, False).level["demand_flow"] for seed in range(30)]
+    drawn = [demand(config).sample(seed, False).level["demand_flow"] for seed in range(30)]
     assert min(drawn) >= 500
     assert max(drawn) <= 700
     assert max(drawn) - min(drawn) > 150
@@ -46,16 +54,15 @@ def test_training_levels_fill_the_range():
 
 def test_a_named_level_is_the_listed_one_in_everything():
     here = demand(DemandConfig(evaluation_flows=[1500.0]))
-    assert text(here.draw(4, False, "1500")) == text(here.draw(4, True))
+    assert text(here.sample(4, False, "1500")) == text(here.sample(4, True))
     routes = demand(DemandConfig(evaluation_scales=[1.2]), "cologne1")
-    assert text(routes.draw(4, False, "1.2")) == text(routes.draw(4, True))
+    assert text(routes.sample(4, False, "1.2")) == text(routes.sample(4, True))
 
 
-def segments(name, seed=0, config=None):
-    config = DemandConfig() if config is None else config
+def segments(name, seed=0):
     movements = read_intersection(resolve(SumoConfig()).net_file, 0.0).movements
-    profile = parse_profile(name, config, False)
-    return movements, draw_segments(profile, movements, config, 100.0, 1900.0, np.random.default_rng(seed))
+    profile = parse_profile(name, DemandConfig(), False)
+    return movements, sample_segments(profile, movements, 100.0, 1900.0, np.random.default_rng(seed))
 
 
 def test_tidal_traffic_changes_its_heavy_approach_half_way():
@@ -81,9 +88,8 @@ def test_a_surge_doubles_the_flow_for_a_sixth_of_the_episode():
 
 
 def test_another_day_turns_as_training_never_does():
-    config = DemandConfig(left_share_range=[0.1, 0.3], right_share_range=[0.1, 0.3])
     for seed in range(10):
-        movements, (segment,) = segments("other_day", seed, config)
+        movements, (segment,) = segments("other_day", seed)
         assert segment.flows.sum() == pytest.approx(1500)
         for approach in range(4):
             of_turn = {m.turn: f for m, f in zip(movements, segment.flows, strict=True) if m.approach == approach}
@@ -97,7 +103,7 @@ def test_expected_flows_are_those_of_the_vehicles():
     here = demand(DemandConfig())
     expected, counted = np.zeros(12), np.zeros(12)
     for seed in range(200):
-        traffic = here.draw(seed, True, "surge:600")
+        traffic = here.sample(seed, True, "surge:600")
         expected += traffic.flows * 0.5  # half an hour
         routes = [int(vehicle.attrib["route"][1:]) for vehicle in traffic.root.findall("vehicle")]
         counted += np.bincount(routes, minlength=12)
@@ -105,10 +111,10 @@ def test_expected_flows_are_those_of_the_vehicles():
 
 
 def test_shares_lie_in_their_ranges():
-    config = DemandConfig(left_share_range=[0.1, 0.2], right_share_range=[0.3, 0.4])
+    turns = Turns((0.1, 0.2), (0.3, 0.4))
     movements = read_intersection(resolve(SumoConfig()).net_file, 0.0).movements
     for seed in range(20):
-        shares = draw_shares(movements, config, np.random.default_rng(seed))
+        shares = sample_shares(movements, turns, np.random.default_rng(seed))
         assert shares.sum() == pytest.approx(1.0)
         for approach in range(4):
             of_turn = {m.turn: s for m, s in zip(movements, shares, strict=True) if m.approach == approach}
@@ -119,7 +125,7 @@ def test_shares_lie_in_their_ranges():
 
 
 def test_arrivals_have_the_asked_for_rate():
-    vehicles = draw_vehicles(Segment(100.0, 1100.0, np.array([3600.0, 360.0])), np.random.default_rng(0))
+    vehicles = sample_vehicles(Segment(100.0, 1100.0, np.array([3600.0, 360.0])), np.random.default_rng(0))
     counts = np.bincount([vehicle.movement for vehicle in vehicles])
     # Poisson with means 1000 and 100: five standard deviations.
     assert abs(counts[0] - 1000) < 160
