@@ -25,18 +25,19 @@ from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.continuous.redq_sac import RedqSac
+from genreplay.common.precision import Speed
 
 BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES, SUBSET_SIZE = 256, 256, 20, 2
 SHAPES = {"SUMO-like 21/4": (21, 4), "quadruped-like 78/12": (78, 12)}
 """Observation and action width."""
 PLAIN, TORCHRL, PEER = "plain loop", "TorchRL REDQLoss", "Stable-Baselines3 SAC"
 OURS = {
-    "genreplay fp32": ("highest", False),
-    "genreplay matmul_precision=medium": ("medium", False),
-    "genreplay compiled": ("highest", True),
-    "genreplay compiled, medium": ("medium", True),
+    "genreplay fp32": Speed(),
+    "genreplay matmul_precision=medium": Speed("medium"),
+    "genreplay compiled": Speed(compile=True),
+    "genreplay compiled, medium": Speed("medium", compile=True),
 }
-"""`agent.matmul_precision` and `agent.compile`; compiled ones take part on a CPU only."""
+"""Compiled ones take part on a CPU only."""
 UNIT = "updates/s"
 
 
@@ -69,15 +70,13 @@ def widths(block: TensorDict) -> tuple[int, int]:
     return block["observation"].shape[-1], block["action"].shape[-1]
 
 
-def ours(block: TensorDict, ensemble_size: int, matmul_precision: str, compiled: bool) -> Callable[[], object]:
+def ours(block: TensorDict, ensemble_size: int, speed: Speed) -> Callable[[], object]:
     config = RedqSacConfig(
         hidden_width=HIDDEN_WIDTH,
         ensemble_size=ensemble_size,
         critic_updates_per_actor_update=NUM_UPDATES,
-        matmul_precision=matmul_precision,
-        compile=compiled,
     )
-    agent = RedqSac(config, *widths(block), discount_period=1.0).to(block.device)
+    agent = RedqSac(config, *widths(block), discount_period=1.0, speed=speed).to(block.device)
     return lambda: agent.training_step(block)
 
 
@@ -167,9 +166,9 @@ def block_operations(observation_width: int, action_width: int, ensemble_size: i
 
 def measure(case: str, block: TensorDict, ensemble_size: int, settings: Settings) -> list[Record]:
     contenders: dict[str, Callable[[], object]] = {PLAIN: plain(block, ensemble_size)}
-    for name, (precision, compiled) in OURS.items():
-        if settings.device == "cpu" or not compiled:
-            contenders[name] = ours(block, ensemble_size, precision, compiled)
+    for name, speed in OURS.items():
+        if settings.device == "cpu" or not speed.compile:
+            contenders[name] = ours(block, ensemble_size, speed)
     contenders[TORCHRL] = torchrl(block, ensemble_size)
     peer = stable_baselines(block, ensemble_size, HIDDEN_WIDTH)
     if peer is not None:
@@ -182,7 +181,7 @@ def measure(case: str, block: TensorDict, ensemble_size: int, settings: Settings
     operations = block_operations(*widths(block), ensemble_size)
     for line in lines:
         # Each is held to what the machine does at the precision it asked for.
-        precision, _ = OURS.get(line["contender"], ("highest", False))
+        precision = OURS.get(line["contender"], Speed()).matmul_precision
         alone, times = taken[precision], taken[line["contender"]]
         least = (operations * a / (2.0 * width**3) for a in alone)
         line["floor"] = statistics.median(a / b for a, b in zip(least, times, strict=True))

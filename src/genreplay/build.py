@@ -6,6 +6,7 @@ import torch
 
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.errors import UserError
+from genreplay.common.precision import AGENT_SPEEDS
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
@@ -37,4 +38,5 @@ def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
 def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
     """The agent that `agent.name` stands for, untrained."""
     torch.manual_seed(derive_seed(config.seed, "agent"))
-    return entry("agent", config.agent.name).part.for_layout(config.agent, world.layout, world.discount_period)
+    part, speed = entry("agent", config.agent.name).part, AGENT_SPEEDS[config.speed]
+    return part.for_layout(config.agent, world.layout, world.discount_period, speed)

@@ -5,16 +5,18 @@ from tensordict import TensorDict
 
 from genreplay.agents.config import DiscreteRedqSacConfig
 from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
+from genreplay.common.precision import EXACT
 from genreplay.transitions.columns import Seats
 
 O, A, B, K = 6, 3, 16, 2  # noqa: E741 (the shapes' letters)
 PERMUTATION = torch.tensor([2, 3, 0, 1, 4, 5])
 
 
-def make_agent(seed=0, learners="any", **options):
+def make_agent(seed=0, learners="any", speed=EXACT, **options):
     torch.manual_seed(seed)
     settings = {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": K, "gamma": 0.9} | options
-    return DiscreteRedqSac(DiscreteRedqSacConfig(**settings), Seats(PERMUTATION, A, learners), discount_period=1.0)
+    seats = Seats(PERMUTATION, A, learners)
+    return DiscreteRedqSac(DiscreteRedqSacConfig(**settings), seats, discount_period=1.0, speed=speed)
 
 
 def make_block(num_updates=K, batch_size=B, seed=1, learner=None):

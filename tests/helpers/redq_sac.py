@@ -5,14 +5,19 @@ from tensordict import TensorDict
 
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.continuous.redq_sac import RedqSac
+from genreplay.common.precision import EXACT, Speed
+
+COMPILED = Speed(compile=True)
+MEDIUM = Speed("medium")
+FAST = Speed("medium", compile=True)
 
 OBS, ACT, B = 5, 2, 16
 
 
-def make_agent(seed=0, **options):
+def make_agent(seed=0, speed=EXACT, **options):
     torch.manual_seed(seed)
     settings = {"hidden_width": 8, "ensemble_size": 4, "critic_updates_per_actor_update": 3} | options
-    return RedqSac(RedqSacConfig(**settings), OBS, ACT, discount_period=30.0)
+    return RedqSac(RedqSacConfig(**settings), OBS, ACT, discount_period=30.0, speed=speed)
 
 
 def make_block(num_updates=3, batch_size=B, seed=1):

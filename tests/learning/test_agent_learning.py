@@ -56,11 +56,10 @@ def discounted_cost(policy, x):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("ensemble_size", "fast"),
-    [(2, {}), (5, {}), (5, {"compile": True, "matmul_precision": "medium"})],
-    ids=["2 critics", "5 critics", "5 critics, compiled, medium"],
+    ("ensemble_size", "speed"),
+    [(2, "default"), (5, "default"), (5, "fast")],
 )
-def test_the_learned_policy_is_close_to_the_optimal_regulator(monkeypatch, ensemble_size, fast):
+def test_the_learned_policy_is_close_to_the_optimal_regulator(monkeypatch, ensemble_size, speed):
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)  # slow without the units, and the same figures
     torch.manual_seed(0)
     config = RedqSacConfig(
@@ -74,9 +73,8 @@ def test_the_learned_policy_is_close_to_the_optimal_regulator(monkeypatch, ensem
         target_update_rate=0.02,
         initial_temperature=0.1,
         target_entropy=-2.0,
-        **fast,
     )
-    agent = RedqSac(config, 1, 1, discount_period=PERIOD)
+    agent = RedqSac(config, 1, 1, PERIOD, precision.AGENT_SPEEDS[speed])
     start = torch.linspace(-1, 1, 21).unsqueeze(1)
     p, k = riccati()
     optimal = (p * start**2).mean().item()

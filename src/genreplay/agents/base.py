@@ -20,7 +20,7 @@ from genreplay.agents import losses
 from genreplay.agents.config import EnsembleConfig
 from genreplay.agents.critics.stacked import StackedCritics, move_targets
 from genreplay.agents.critics.update import CriticBatch, loss_and_values, target_values
-from genreplay.common.precision import matmul_precision
+from genreplay.common.precision import EXACT, Speed, matmul_precision
 from genreplay.transitions.columns import TransitionLayout
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class EnsembleAgent(LightningModule, ABC):
         actor: what acts.
         critics: N of them; their targets start as copies.
         discount_period: time over which `config.gamma` applies once, in the unit of the transitions' durations.
+        speed: of the updates. Compiled critic updates are for a CPU; elsewhere the eager ones run.
     """
 
     config: EnsembleConfig
@@ -48,10 +49,12 @@ class EnsembleAgent(LightningModule, ABC):
     target_entropy: float
     """Entropy the policy is held at where the temperature is learned, in nats."""
 
-    def __init__(self, config: EnsembleConfig, actor: nn.Module, critics: StackedCritics, discount_period: float):
+    def __init__(
+        self, config: EnsembleConfig, actor: nn.Module, critics: StackedCritics, discount_period: float, speed: Speed
+    ):
         super().__init__()
         self.automatic_optimization = False
-        self.config, self.discount_period = config, discount_period
+        self.config, self.discount_period, self.speed = config, discount_period, speed
         self.actor, self.critics = actor, critics
         self.average_actor = deepcopy(actor).requires_grad_(False)
         self.register_buffer("num_actor_updates", torch.zeros(()))
@@ -61,7 +64,7 @@ class EnsembleAgent(LightningModule, ABC):
         )
         self._adams = self._new_optimizers()
         self._compiled_updates: CompiledUpdates | None = None
-        if config.compile:
+        if speed.compile:
             from genreplay.agents.critics.compiled import CompiledUpdates
 
             self._compiled_updates = CompiledUpdates(
@@ -70,7 +73,7 @@ class EnsembleAgent(LightningModule, ABC):
 
     @classmethod
     @abstractmethod
-    def for_layout(cls, config: Any, layout: TransitionLayout, discount_period: float) -> Self:
+    def for_layout(cls, config: Any, layout: TransitionLayout, discount_period: float, speed: Speed = EXACT) -> Self:
         """An untrained agent for an environment's transitions.
 
         Raises:
@@ -118,7 +121,7 @@ class EnsembleAgent(LightningModule, ABC):
             `critic_loss_real` and `critic_loss_synthetic` are NaN where the block has no such row.
         """
         self._check(block)
-        with matmul_precision(self.config.matmul_precision):
+        with matmul_precision(self.speed.matmul_precision):
             return self._update(block)
 
     def _draw_subsets(self, num_updates: int) -> Tensor:
@@ -137,7 +140,8 @@ class EnsembleAgent(LightningModule, ABC):
             The block's metrics.
         """
         temperature = self.log_temperature.detach().exp()
-        updates = self._eager_updates if self._compiled_updates is None else self._compiled_updates
+        compiled = self._compiled_updates if self.device.type == "cpu" else None
+        updates = compiled or self._eager_updates
         return _critic_metrics(*updates(block, temperature), is_synthetic, block.weight)
 
     def _eager_updates(self, block: CriticBatch, temperature: Tensor) -> tuple[Tensor, Tensor]:

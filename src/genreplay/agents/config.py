@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from genreplay.common.errors import require
 
 TARGET_MODES = ("min", "mean")
-MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 @dataclass
@@ -54,13 +53,6 @@ class EnsembleConfig:
     temperature_learning_rate: float = 3e-4
     """Adam's step size for the logarithm of the temperature."""
 
-    matmul_precision: str = "highest"
-    """Of matrix products in the updates: `highest` is fp32, `high` may use TF32 and `medium` bfloat16 units where the
-    hardware has them (faster; `medium` changes gradients by some percent)."""
-    compile: bool = False
-    """Compile the critic updates: faster, after a first block that takes from seconds to some minutes. Only on a CPU,
-    with a C++ compiler such as g++."""
-
     def __post_init__(self) -> None:
         for field in (
             "hidden_width",
@@ -90,11 +82,6 @@ class EnsembleConfig:
             self.target_mode in TARGET_MODES,
             "target_mode",
             f"must be one of {', '.join(TARGET_MODES)}, not {self.target_mode!r}",
-        )
-        require(
-            self.matmul_precision in MATMUL_PRECISIONS,
-            "matmul_precision",
-            f"must be one of {', '.join(MATMUL_PRECISIONS)}, not {self.matmul_precision!r}",
         )
 
 

@@ -1,4 +1,4 @@
-"""`torch.compile` with room for many variants, and one clear line where there is no compiler."""
+"""`torch.compile` with room for many variants, and a one-line error where there is no compiler."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from torch._dynamo.exc import BackendCompilerFailed
 from genreplay.common.errors import UserError
 
 MAX_VARIANTS = 256
-"""Of one function, for networks of many sizes in one process: torch counts them together, and gives up after 8."""
+"""Compiled variants of one function: torch counts networks of all sizes together, and gives up after 8 by default."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def compiled(function: Callable[P, R], option: str, what: str) -> Callable[P, R]:
-    """`function` as one piece of generated code for each shape of its arguments, made when it is first called with it.
+def compiled(function: Callable[P, R], name: str) -> Callable[P, R]:
+    """`function` as one piece of generated code for each shape of its arguments, compiled at its first call.
 
     Args:
         function: on tensors, without branches on their values.
-        option: the key in the config that asked for it.
-        what: the function is, for whoever is told that it cannot be compiled.
+        name: what error messages call the function.
 
     Raises:
-        UserError: in a call: it cannot be compiled here.
+        UserError: at a call: it cannot be compiled on this machine.
     """
     dynamo_config.recompile_limit = max(dynamo_config.recompile_limit, MAX_VARIANTS)
     generated: Any = torch.compile(function, fullgraph=True, dynamic=False)
@@ -40,8 +39,8 @@ def compiled(function: Callable[P, R], option: str, what: str) -> Callable[P, R]
         except BackendCompilerFailed as error:
             cause = str(error.__cause__ or error).strip().partition("\n")[0]
             raise UserError(
-                f"{option}: {what} cannot be compiled here ({cause}); install a C++ compiler such as g++ "
-                "(the environment variable CXX names another), or write false"
+                f"speed: fast compiles {name}, which fails on this machine ({cause}); install a C++ compiler such as "
+                "g++ (the environment variable CXX names another), or write speed: default"
             ) from error
 
     return call

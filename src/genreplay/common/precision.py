@@ -1,17 +1,44 @@
-"""Which units of the hardware multiply float32 matrices."""
+"""Exactness against speed: precision of matrix products, compilation, mixed precision."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How one part of a run computes. The config's `speed` picks one for each part, see `AGENT_SPEEDS`."""
+
+    matmul_precision: str = "highest"
+    """Of fp32 matrix products: `highest` is fp32; `high` may use TF32 and `medium` bfloat16 units where the hardware
+    has them."""
+    compile: bool = False
+    """Compile the innermost update, where the device can; needs a C++ compiler such as g++."""
+    mixed_precision: bool = False
+    """Let Fabric cast to bfloat16 (`bf16-mixed`), on a GPU."""
+
+
+EXACT = Speed()
+"""fp32, and nothing compiled."""
+AGENT_SPEEDS = {"exact": EXACT, "default": EXACT, "fast": Speed("medium", compile=True)}
+"""Of the agent, for each value of `speed`: its gradients keep fp32 by default, as `medium` changes them by some
+percent."""
+GENERATOR_SPEEDS = {
+    "exact": EXACT,
+    "default": Speed("medium"),
+    "fast": Speed("medium", compile=True, mixed_precision=True),
+}
+"""Of the generator, likewise."""
+
+
 @contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    """Torch's setting is global: within the block it is `precision`, other parts of the process keep theirs."""
+    """Set torch's global matmul precision to `precision` within the block, and restore it afterwards."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
@@ -21,9 +48,9 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 
 def multiplies_bfloat16(x: Tensor) -> bool:
-    """Whether to take products of fp32 `x` in bfloat16 by casting: `medium` asks for it, and this CPU has units for it.
+    """Whether to cast fp32 `x` to bfloat16 for products: the setting is `medium`, and this CPU has units for bfloat16.
 
-    Torch's own setting reaches them on few CPUs, and on a GPU it needs no help.
+    Torch's own setting reaches those units on few CPUs only; on a GPU it needs no cast.
     """
     return (
         x.device.type == "cpu"
@@ -34,7 +61,7 @@ def multiplies_bfloat16(x: Tensor) -> bool:
 
 
 def _cpu_has_bfloat16() -> bool:
-    """The question is private to PyTorch; a PyTorch without it counts as a CPU without the units."""
+    """The query is private to PyTorch; where a version lacks it, the CPU counts as one without the units."""
     has = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return has is not None and bool(has()) and torch.backends.mkldnn.is_available()
 

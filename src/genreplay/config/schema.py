@@ -19,6 +19,7 @@ DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relev
 ACCELERATORS = ("auto", "cpu", "cuda")
 PRECISIONS = ("32-true", "bf16-mixed")
 STORAGES = ("memory", "memmap")
+SPEEDS = ("exact", "default", "fast")
 SOURCES = ("generated", "counterfactual", "oracle")
 
 
@@ -222,6 +223,10 @@ class ExperimentConfig:
 
     seed: int = 0
     """Everything random follows from it."""
+    speed: str = "default"
+    """`exact`: fp32 everywhere. `default`: fp32 for the agent, bfloat16 products for the generator where the hardware
+    has them. `fast`: bfloat16 products for both, and compiled updates where the device can (needs a C++ compiler; the
+    first update takes up to some minutes)."""
     env: Any = None
     """The world: the dataclass of the environment that `env.name` picks."""
     agent: Any = None
@@ -240,6 +245,7 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, "seed", f"must lie in [0, 2**31), not {self.seed}")
+        _one_of(self, SPEEDS, "speed")
         require(
             self.replay.batch_size <= self.replay.capacity,
             "replay.batch_size",

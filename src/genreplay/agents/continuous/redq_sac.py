@@ -19,6 +19,7 @@ from genreplay.agents.continuous.actor import Actor, ActorPolicy
 from genreplay.agents.critics.stacked import StackedCritics
 from genreplay.agents.critics.update import CriticBatch
 from genreplay.common.errors import UserError
+from genreplay.common.precision import EXACT, Speed
 from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import ACTION, DURATION, IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED
 
@@ -42,6 +43,7 @@ class RedqSac(EnsembleAgent):
         observation_width: O.
         action_width: A.
         discount_period: time over which `config.gamma` applies once, in the unit of the transitions' durations.
+        speed: of the updates.
     """
 
     config: RedqSacConfig
@@ -49,7 +51,14 @@ class RedqSac(EnsembleAgent):
     actor: Actor
     average_actor: Actor
 
-    def __init__(self, config: RedqSacConfig, observation_width: int, action_width: int, discount_period: float):
+    def __init__(
+        self,
+        config: RedqSacConfig,
+        observation_width: int,
+        action_width: int,
+        discount_period: float,
+        speed: Speed = EXACT,
+    ):
         actor = Actor(observation_width, action_width, config.hidden_width, config.num_hidden_layers)
         critics = StackedCritics(
             config.ensemble_size,
@@ -58,12 +67,14 @@ class RedqSac(EnsembleAgent):
             config.num_hidden_layers,
             config.critic_layer_norm,
         )
-        super().__init__(config, actor, critics, discount_period)
+        super().__init__(config, actor, critics, discount_period, speed)
         self.action_width = action_width
         self.target_entropy = -float(action_width) if config.target_entropy is None else config.target_entropy
 
     @classmethod
-    def for_layout(cls, config: RedqSacConfig, layout: TransitionLayout, discount_period: float) -> Self:
+    def for_layout(
+        cls, config: RedqSacConfig, layout: TransitionLayout, discount_period: float, speed: Speed = EXACT
+    ) -> Self:
         """An untrained agent for an environment's transitions.
 
         Raises:
@@ -75,7 +86,7 @@ class RedqSac(EnsembleAgent):
                 "categorical ones; write discrete_redq_sac"
             )
         widths = layout.widths()
-        return cls(config, widths[OBSERVATION], widths[ACTION], discount_period)
+        return cls(config, widths[OBSERVATION], widths[ACTION], discount_period, speed)
 
     # Acting ----------------------------------------------------------------------------------------------------
 

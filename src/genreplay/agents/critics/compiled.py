@@ -18,7 +18,6 @@ from torch.func import functional_call, grad
 from genreplay.agents.critics.stacked import StackedCritics
 from genreplay.agents.critics.update import CriticBatch, loss_and_values, target_values
 from genreplay.common.compilation import compiled
-from genreplay.common.errors import UserError
 from genreplay.common.precision import multiplies_bfloat16
 
 
@@ -56,12 +55,8 @@ class CompiledUpdates:
             temperature: scalar.
 
         Raises:
-            UserError: the critics are not on a CPU, or cannot be compiled here.
+            UserError: the critics cannot be compiled on this machine.
         """
-        if temperature.device.type != "cpu":
-            raise UserError(
-                f"agent.compile: is for critics on a CPU, and these are on {temperature.device.type}; write false"
-            )
         num_updates, parameters = len(block.inputs), list(self.critics.parameters())
         states = [_adam_state(self.adam, parameter) for parameter in parameters]
         group = self.adam.param_groups[0]
@@ -137,4 +132,4 @@ def _compiled_update(
             slow.lerp_(weight, target_update_rate)
         return q, target
 
-    return compiled(update, "agent.compile", "the critic update")
+    return compiled(update, "the critic update")

@@ -26,6 +26,7 @@ from genreplay.agents.critics.update import CriticBatch, chosen
 from genreplay.agents.discrete.actor import CategoricalActor, CategoricalPolicy, sample_categorical
 from genreplay.agents.discrete.seat_rows import SeatRows, seat_rows
 from genreplay.common.errors import UserError
+from genreplay.common.precision import EXACT, Speed
 from genreplay.transitions.columns import Seats, TransitionLayout
 from genreplay.transitions.keys import (
     ACTION,
@@ -60,6 +61,7 @@ class DiscreteRedqSac(EnsembleAgent):
         config: its options.
         seats: how the two players see a transition.
         discount_period: time over which `config.gamma` applies once, in the unit of the transitions' durations.
+        speed: of the updates.
 
     Raises:
         UserError: a centralised critic beside a partner.
@@ -70,7 +72,7 @@ class DiscreteRedqSac(EnsembleAgent):
     average_actor: CategoricalActor
     permutation: Tensor
 
-    def __init__(self, config: DiscreteRedqSacConfig, seats: Seats, discount_period: float):
+    def __init__(self, config: DiscreteRedqSacConfig, seats: Seats, discount_period: float, speed: Speed = EXACT):
         if config.centralised_critic and seats.learners != "both":
             raise UserError(
                 "agent.centralised_critic: needs self-play, where the other seat's next action comes from the same "
@@ -86,13 +88,15 @@ class DiscreteRedqSac(EnsembleAgent):
             config.critic_layer_norm,
             num_values=seats.num_actions,
         )
-        super().__init__(config, actor, critics, discount_period)
+        super().__init__(config, actor, critics, discount_period, speed)
         self.seats = seats
         self.register_buffer("permutation", seats.permutation, persistent=False)
         self.set_progress(0)
 
     @classmethod
-    def for_layout(cls, config: DiscreteRedqSacConfig, layout: TransitionLayout, discount_period: float) -> Self:
+    def for_layout(
+        cls, config: DiscreteRedqSacConfig, layout: TransitionLayout, discount_period: float, speed: Speed = EXACT
+    ) -> Self:
         """An untrained agent for an environment's transitions.
 
         Raises:
@@ -103,7 +107,7 @@ class DiscreteRedqSac(EnsembleAgent):
                 f"agent.name: {config.name!r} needs an environment with two seats and categorical actions, and this "
                 "one has neither; write redq_sac"
             )
-        return cls(config, layout.seats, discount_period)
+        return cls(config, layout.seats, discount_period, speed)
 
     def set_progress(self, env_step: int) -> None:
         """Put the target entropy and the coefficient of the shaped reward where their schedules are at `env_step`.

@@ -45,7 +45,7 @@ class EdmGenerator(Generator):
         if config.compile:
             from genreplay.common.compilation import compiled
 
-            self._loss = compiled(_loss, "generator.compile", "the generator's loss")
+            self._loss = compiled(_loss, "the generator's loss")
         self.set_network()
 
     @property

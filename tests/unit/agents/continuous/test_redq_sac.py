@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from genreplay.agents.config import RedqSacConfig
 from genreplay.common.errors import FieldError
 from tests.helpers.paths import CONF
-from tests.helpers.redq_sac import ACT, OBS, B, assert_same_state, make_agent, make_block, step
+from tests.helpers.redq_sac import ACT, MEDIUM, OBS, B, assert_same_state, make_agent, make_block, step
 
 # A block -------------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ def test_mean_mode_sets_higher_targets_than_min():
 
 
 def test_a_medium_precision_block_leaves_torchs_setting_alone():
-    agent = make_agent(matmul_precision="medium")
+    agent = make_agent(speed=MEDIUM)
     before = torch.get_float32_matmul_precision()
     assert before == "highest"
     step(agent, make_block())
@@ -306,7 +306,6 @@ def test_a_lightning_trainer_takes_the_same_steps(tmp_path):
         ({"initial_temperature": 0.0}, "initial_temperature: must be positive, not 0.0"),
         ({"actor_learning_rate": math.inf}, "actor_learning_rate: must be positive and finite, not inf"),
         ({"target_mode": "median"}, "target_mode: must be one of min, mean, not 'median'"),
-        ({"matmul_precision": "low"}, "matmul_precision: must be one of highest, high, medium, not 'low'"),
         (
             {"target_entropy": math.nan},
             "target_entropy: must be a finite number of nats, or null for minus the action width, not nan",

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from genreplay.common import precision
-from genreplay.common.errors import UserError
+from genreplay.common.precision import EXACT, Speed
 from tests.helpers import discrete_redq_sac
 from tests.helpers.edm import fitted, weights
 from tests.helpers.paths import REPOSITORY
-from tests.helpers.redq_sac import assert_same_state, make_agent, make_block, step
+from tests.helpers.redq_sac import COMPILED, FAST, MEDIUM, assert_same_state, make_agent, make_block, step
 
 pytestmark = pytest.mark.slow
 NUM_BLOCKS = 14
@@ -30,10 +30,10 @@ CONTINUOUS = {
 }
 DISCRETE = {
     "discrete": (discrete_redq_sac.make_agent, discrete_redq_sac.make_block, {"critic_updates_per_actor_update": 3}),
-    "discrete, LayerNorm, centralised": (
-        functools.partial(discrete_redq_sac.make_agent, learners="both"),
+    "discrete, LayerNorm": (
+        discrete_redq_sac.make_agent,
         discrete_redq_sac.make_block,
-        {"critic_updates_per_actor_update": 3, "critic_layer_norm": True, "centralised_critic": True},
+        {"critic_updates_per_actor_update": 3, "critic_layer_norm": True},
     ),
 }
 AGENTS = pytest.mark.parametrize("agent", list((CONTINUOUS | DISCRETE).values()), ids=list(CONTINUOUS | DISCRETE))
@@ -45,10 +45,10 @@ def traced(monkeypatch):
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
 
 
-def trained(agent, num_blocks=NUM_BLOCKS, **options):
+def trained(agent, num_blocks=NUM_BLOCKS, speed=EXACT):
     """An agent after `num_blocks` blocks, and the metrics of the last."""
     make, blocks, settings = agent
-    learner = make(**settings, **options)
+    learner = make(**settings, speed=speed)
     for seed in range(num_blocks):
         metrics = step(learner, blocks(3, seed=seed), seed=seed)
     return learner, metrics
@@ -86,7 +86,7 @@ def _norm(tensors):
 @AGENTS
 def test_forty_compiled_updates_are_the_eager_ones(traced, agent):
     eager, its_metrics = trained(agent)
-    compiled, metrics = trained(agent, compile=True)
+    compiled, metrics = trained(agent, speed=COMPILED)
     assert_close_agents(compiled, eager, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(metrics, its_metrics, rtol=1e-4, atol=1e-5, equal_nan=True)
 
@@ -94,10 +94,10 @@ def test_forty_compiled_updates_are_the_eager_ones(traced, agent):
 @AGENTS
 @pytest.mark.parametrize("compiles_first", [False, True])
 def test_checkpoints_of_compiled_and_eager_updates_are_interchangeable(traced, agent, compiles_first):
-    first, _ = trained(agent, 1, compile=compiles_first)
+    first, _ = trained(agent, 1, speed=Speed(compile=compiles_first))
     weights, optimizers = copy.deepcopy((first.state_dict(), first.optimizer_state_dict()))
     make, blocks, settings = agent
-    other = make(seed=99, **settings, compile=not compiles_first)
+    other = make(seed=99, **settings, speed=Speed(compile=not compiles_first))
     other.load_state_dict(weights)
     other.load_optimizer_state_dict(optimizers)
     assert_same_state(other.state_dict(), first.state_dict())
@@ -109,21 +109,21 @@ def test_checkpoints_of_compiled_and_eager_updates_are_interchangeable(traced, a
     assert counts == {6}
 
 
-@pytest.mark.parametrize("compiles", [False, True])
-def test_forty_updates_in_bfloat16_go_the_way_of_fp32(traced, monkeypatch, compiles):
+@pytest.mark.parametrize("speed", [MEDIUM, FAST])
+def test_forty_updates_in_bfloat16_go_the_way_of_fp32(traced, monkeypatch, speed):
     exact, _ = trained(CONTINUOUS["plain"])
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
-    rough, _ = trained(CONTINUOUS["plain"], compile=compiles, matmul_precision="medium")
+    rough, _ = trained(CONTINUOUS["plain"], speed=speed)
     assert 1e-4 < distance(rough, exact) < 0.15
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", False)
-    without, _ = trained(CONTINUOUS["plain"], compile=compiles, matmul_precision="medium")
+    without, _ = trained(CONTINUOUS["plain"], speed=speed)
     assert distance(without, exact) < 1e-4
 
 
 def test_agents_of_many_sizes_compile_in_one_process(traced):
     """More of them than torch compiles of a function before it gives up."""
     for width in range(4, 16):
-        metrics = [step(make_agent(hidden_width=width, compile=each), make_block()) for each in (True, False)]
+        metrics = [step(make_agent(hidden_width=width, speed=each), make_block()) for each in (COMPILED, EXACT)]
         torch.testing.assert_close(*metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
@@ -150,22 +150,16 @@ def test_generators_of_many_sizes_compile_in_one_process(traced):
         assert fits[0]["loss_last"] == pytest.approx(fits[1]["loss_last"], rel=1e-5)
 
 
-def test_compiled_critics_elsewhere_than_on_a_cpu_are_refused():
-    message = "^agent.compile: is for critics on a CPU, and these are on meta; write false$"
-    with pytest.raises(UserError, match=message):
-        make_agent(compile=True)._compiled_updates(None, torch.zeros((), device="meta"))
-
-
 @pytest.mark.parametrize(
     ("code", "what"),
     [
         (
-            "from tests.helpers.redq_sac import *; step(make_agent(compile=True), make_block())",
-            "agent.compile: the critic update",
+            "from tests.helpers.redq_sac import *; step(make_agent(speed=COMPILED), make_block())",
+            "the critic update",
         ),
         (
             "from tests.helpers.edm import *; fitted(compile=True)",
-            "generator.compile: the generator's loss",
+            "the generator's loss",
         ),
     ],
 )
@@ -173,9 +167,11 @@ def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
     elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
     told = ran.stderr.strip().splitlines()[-1]
-    assert told.startswith(f"genreplay.common.errors.UserError: {what} cannot be compiled here (")
+    assert told.startswith(
+        f"genreplay.common.errors.UserError: speed: fast compiles {what}, which fails on this machine ("
+    )
     assert told.endswith(
-        "install a C++ compiler such as g++ (the environment variable CXX names another), or write false"
+        "install a C++ compiler such as g++ (the environment variable CXX names another), or write speed: default"
     )
 
 
@@ -186,16 +182,16 @@ def _path():
 def test_generated_code_makes_the_same_updates():
     agent = CONTINUOUS["plain"]
     eager, its_metrics = trained(agent)
-    compiled, metrics = trained(agent, compile=True)
+    compiled, metrics = trained(agent, speed=COMPILED)
     assert_close_agents(compiled, eager, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(metrics, its_metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
 
 
 def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkeypatch):
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
-    agent = DISCRETE["discrete, LayerNorm, centralised"]
+    agent = DISCRETE["discrete, LayerNorm"]
     eager, its_metrics = trained(agent)
-    compiled, metrics = trained(agent, compile=True, matmul_precision="medium")
+    compiled, metrics = trained(agent, speed=FAST)
     torch.testing.assert_close(compiled.critics.state_dict(), eager.critics.state_dict(), rtol=0, atol=5e-3)
     torch.testing.assert_close(metrics, its_metrics, rtol=0.05, atol=0.05, equal_nan=True)
 
