@@ -1,26 +1,43 @@
-"""A checkpoint to load in tests: an agent that was never trained, but whose actions vary."""
+"""Checkpoints to load in tests: parts that were never trained, but whose actions vary."""
 
 from pathlib import Path
 
 import torch
-from tensordict import TensorDict
+from tensordict import TensorDict, TensorDictBase
 
-from genreplay.build import build_agent, build_world
+from genreplay.build import build_agent, build_generator, build_world
 from genreplay.config.reader import from_yaml, to_yaml
 from genreplay.runs import checkpoint
+from genreplay.transitions.codec import Codec
+
+NO_ROWS = TensorDict({"cursor": torch.tensor(0)}, batch_size=[])
 
 
-def save_untrained(folder: Path, config_yaml: str) -> Path:
-    """The folder of a checkpoint with the agent that `config_yaml` describes, its last layer scaled up."""
+def save_untrained(
+    folder: Path, config_yaml: str, fit_generator: bool = False, buffers: TensorDictBase = NO_ROWS
+) -> Path:
+    """The folder of a checkpoint with the parts that `config_yaml` describes, the actor's last layer scaled up.
+
+    With `fit_generator` the generator counts as fitted, to rows of random numbers.
+    """
     config = from_yaml(config_yaml, "test")
-    agent = build_agent(config, build_world(config))
+    world = build_world(config)
+    agent = build_agent(config, world)
     with torch.no_grad():
         agent.average_actor.network[-1].weight.mul_(12)
+    modules: dict[str, torch.nn.Module] = {"agent": agent}
+    codec = Codec(world.layout, config.codec.derive)
+    generator = build_generator(config, codec)
+    if generator is not None:
+        modules["generator"] = generator
+        if fit_generator:
+            generator.begin_fit(torch.randn(32, codec.width), None, seed=0)
+            generator.on_train_end()
     return checkpoint.save(
         folder,
-        modules={"agent": agent.state_dict()},
+        modules={name: module.state_dict() for name, module in modules.items()},
         optimizers={},
-        buffers=TensorDict({"cursor": torch.tensor(0)}, []),
+        buffers=buffers,
         counters={
             "run_id": "abc123",
             "counters": {"env_step": 400},

@@ -122,6 +122,12 @@ class MixedReplay:
             raise ValueError("real_transitions: no real rows are stored yet")
         return _oldest_first(self._real[:], self._cursor).to(self.device)
 
+    def synthetic_transitions(self) -> TensorDict:
+        """A copy of every stored synthetic row `[N]`."""
+        if self._synthetic is None:
+            raise ValueError("synthetic_transitions: no synthetic rows are stored yet")
+        return self._synthetic[:].clone().to(self.device)
+
     # Checkpoint --------------------------------------------------------------------------------------------
 
     def state(self) -> TensorDict:

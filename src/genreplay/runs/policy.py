@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
+from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.build import build_agent, build_world
@@ -27,6 +30,18 @@ class LoadedPolicy(NamedTuple):
     """MLflow's id of the run that wrote the checkpoint."""
     env_step: int
     """Environment steps that the policy was trained for."""
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """Actions `[N, A]` for observations `[N, O]`.
+
+        In Overcooked, for each of the two seats, the probabilities of its actions `[N, 2, A]` for what it sees
+        `[N, 2, O]`.
+        """
+        seen = TensorDict({}, [len(observations)]).set(
+            self.policy.in_keys[0], torch.as_tensor(observations, dtype=torch.float32)
+        )
+        with torch.no_grad():
+            return self.policy(seen).get(self.policy.out_keys[0]).numpy()
 
 
 def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:

@@ -21,6 +21,7 @@ from genreplay.replay.overlapped import OverlappedCollection
 from genreplay.replay.synthesis import Synthesis
 from genreplay.training.loop import Parts
 from genreplay.transitions.codec import Codec
+from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import ACTION, OBSERVATION
 
 
@@ -55,6 +56,18 @@ def build_synthesis(
     return Synthesis(config.synthesis, codec, agent, world)
 
 
+def build_replay(config: ExperimentConfig, layout: TransitionLayout, device: torch.device | str) -> MixedReplay:
+    """The empty replay buffer of a run."""
+    return MixedReplay(
+        config.replay.capacity,
+        config.replay.synthetic_fraction,
+        config.replay.storage,
+        device=device,
+        seed=derive_seed(config.seed, "replay"),
+        keys=layout.stored_keys,
+    )
+
+
 def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:
     """Everything rank 0 owns: simulators, buffers, agent, relevance."""
     device = fabric.device
@@ -68,14 +81,7 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     env = world.make_env(
         config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
     )
-    replay = MixedReplay(
-        config.replay.capacity,
-        config.replay.synthetic_fraction,
-        config.replay.storage,
-        device=device,
-        seed=derive_seed(config.seed, "replay"),
-        keys=world.layout.stored_keys,
-    )
+    replay = build_replay(config, world.layout, device)
     collection = (OverlappedCollection if config.loop.overlap_collection else Collection)(
         env, agent.policy(deterministic=False), config.loop.warmup_env_steps, world.layout.stored_keys
     )

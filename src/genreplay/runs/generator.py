@@ -1,0 +1,59 @@
+"""A fitted generator from a checkpoint, to sample transitions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tensordict import TensorDict
+
+from genreplay.build import build_generator, build_world
+from genreplay.common.errors import UserError
+from genreplay.config.reader import from_yaml
+from genreplay.config.schema import ExperimentConfig
+from genreplay.generators.base import Generator
+from genreplay.runs import checkpoint
+from genreplay.transitions.codec import Codec
+
+
+class LoadedGenerator(NamedTuple):
+    """A generator and the codec that it was fitted through."""
+
+    config: ExperimentConfig
+    codec: Codec
+    generator: Generator
+    """Fitted, on the CPU."""
+
+    def sample(self, num_rows: int, seed: int = 0, relevance: float | None = None) -> TensorDict:
+        """Synthetic transitions `[num_rows]`, the same at every call.
+
+        Args:
+            num_rows: how many.
+            seed: of the noise.
+            relevance: condition of every row, in the unit of the run's relevance function; None samples without one.
+        """
+        condition = None if relevance is None else torch.full((num_rows, 1), relevance)
+        return self.codec.decode(self.generator.sample(num_rows, condition, seed).rows)
+
+
+def load_generator(folder: Path) -> LoadedGenerator:
+    """The generator of a checkpoint.
+
+    Args:
+        folder: of the checkpoint, or the one above it.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or has no generator that was fitted.
+    """
+    loaded = checkpoint.load(folder)
+    config = from_yaml(loaded.config_yaml, f"checkpoint {loaded.folder}")
+    codec = Codec(build_world(config).layout, config.codec.derive)
+    with torch.random.fork_rng(devices=[]):
+        generator = build_generator(config, codec)
+    if generator is None:
+        raise UserError(f"checkpoint {loaded.folder}: has generator.name: none; name one of a run with a generator")
+    generator.load_state_dict(loaded.modules["generator"])
+    if not generator.fitted:
+        raise UserError(f"checkpoint {loaded.folder}: its generator is not fitted yet; name a later checkpoint")
+    return LoadedGenerator(config, codec, generator.requires_grad_(False).eval())
