@@ -1,9 +1,9 @@
-"""Drive a traffic light in a live SUMO with an exported policy: NumPy, ONNX Runtime and TraCI, nothing else.
+"""Control a traffic light in a running SUMO with an exported policy; needs only NumPy, ONNX Runtime and TraCI.
 
     genreplay export --run last --output export
     python examples/drive_sumo.py export --seconds 1800 -- -n my.net.xml -r my.rou.xml --seed 7
 
-What stands after `--` goes to SUMO; `--sumo sumo-gui` shows it. `--log FILE` writes one line a decision.
+Options after `--` are passed to SUMO; `--sumo sumo-gui` shows it. `--log FILE` writes one line for each decision.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import traci
 
 
 class Light:
-    """What the controller knows of its signal."""
+    """The signal and its recent history."""
 
     def __init__(self, signal):
         self.name, self.states = signal["light"], signal["phases"]
@@ -30,7 +30,7 @@ class Light:
         self.last_green = [0.0] * count
 
     def plan(self, mode, action):
-        """(phase, green in s) of everything that one action shows, in order."""
+        """The phases and greens (s) of one action, in order."""
         count = len(self.states)
         if mode == "cycle":
             order = [(self.phase + 1 + k) % count for k in range(count)]
@@ -50,7 +50,7 @@ class Light:
         return (self.min_green + (entry + 1.0) / 2.0 * (self.max_green - self.min_green) + 0.5) // 1.0
 
     def show(self, phase, green, run):
-        """Change to `phase` and keep it for `green` s; `run(seconds)` lets time pass."""
+        """Change to `phase` and keep it for `green` s; `run(seconds)` simulates."""
         passed = green
         if phase != self.phase:
             now, following = self.states[self.phase], self.states[phase]
@@ -65,7 +65,7 @@ class Light:
         self.phase = phase
 
     def turn(self, state, seconds, run):
-        """Show `state` for so long."""
+        """Show `state` for `seconds`."""
         if seconds > 0:
             traci.trafficlight.setRedYellowGreenState(self.name, state)
             run(int(seconds))
@@ -90,7 +90,7 @@ class Counter:
         self.halting, self.losses, self.waiting = [], [], []
 
     def run(self, seconds):
-        """Let SUMO simulate, counting every second."""
+        """Simulate, counting every second."""
         for _ in range(seconds):
             traci.simulationStep()
             self.halting.append([domain.getLastStepHaltingNumber(name) for _, domain, name, _ in self.places])
@@ -99,7 +99,7 @@ class Counter:
 
     @staticmethod
     def loss(domain, name, limit):
-        """Seconds that the vehicles on a lane or an edge lose in this second."""
+        """Seconds that the vehicles on a lane or an edge lose in the last second."""
         return domain.getLastStepVehicleNumber(name) * max(0.0, 1.0 - domain.getLastStepMeanSpeed(name) / limit)
 
     def values(self):
@@ -122,7 +122,7 @@ class Counter:
 
 
 def observe(card, counter, light):
-    """The policy's input `[1, O]`, entry by entry as the card says."""
+    """The policy's input `[1, O]`, entry by entry as described by the card."""
     values = counter.values()
     for phase in range(len(light.states)):
         values["phase", str(phase)] = float(phase == light.phase)
@@ -158,13 +158,13 @@ def drive(folder, seconds, sumo, options, log):
 
 
 def main():
-    """Read the command line and drive."""
+    """Read the command line and control the light."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="what `genreplay export` wrote")
+    parser.add_argument("folder", type=Path, help="output of `genreplay export`")
     parser.add_argument("--seconds", type=float, default=3600.0, help="simulated time to control, s")
     parser.add_argument("--sumo", default="sumo", help="the program, such as sumo-gui")
     parser.add_argument("--log", type=Path, help="CSV: time, then phase and green (s) of each decision")
-    parser.add_argument("options", nargs="+", help="SUMO's own, after --")
+    parser.add_argument("options", nargs="+", help="options for SUMO, after --")
     arguments = parser.parse_args()
     with open(arguments.log or os.devnull, "w", newline="") as log:
         decisions = drive(arguments.folder, arguments.seconds, arguments.sumo, arguments.options, log)

@@ -1,4 +1,4 @@
-"""From a map and a count table to a judged controller, with the commands of docs/traffic.md."""
+"""From a map and a count table to an evaluated controller, with the commands of docs/traffic.md."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def genreplay(folder, *arguments):
     return done.stdout
 
 
-def test_an_episode_of_counts_has_the_drawn_vehicles():
+def test_an_episode_of_counts_has_the_counted_vehicles():
     config = SumoConfig(net_file=str(FOLDER / "my_junction.net.xml"), count_file=str(FOLDER / "counts.csv"))
     world = SumoWorld(config)
     assert world.episode_seconds == 3600

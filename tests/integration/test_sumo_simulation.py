@@ -107,7 +107,7 @@ def test_a_killed_worker_is_reported_and_the_run_goes_on(caplog):
         assert not broken["next", "terminated"].any()
         assert torch.equal(broken["next", "observation"][1], before)
         assert caplog.messages == [
-            "env: the simulator of worker 1 broke down and is started again: the simulator process ended with signal 9"
+            "env: the simulator of worker 1 failed and is restarted: the simulator process ended with signal 9"
         ]
         state = env.rollout(5, break_when_any_done=False)
         assert not state["next", "failed"].any()

@@ -57,7 +57,7 @@ def test_a_template_is_written_once(capsys, tmp_path):
     assert f"wrote {path}: fill in the counts" in capsys.readouterr().out.replace("\n", " ")
     assert cli.main(["junction", "--net", NET, "--counts-template", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"genreplay: error: --counts-template: {path} is there already; name a new file, or remove it\n"
+        f"genreplay: error: --counts-template: {path} exists already; choose another name, or remove it\n"
     )
 
 

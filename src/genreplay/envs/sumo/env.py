@@ -25,20 +25,20 @@ from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProce
 logger = logging.getLogger("genreplay")
 
 MAX_FAILURES = 3
-"""Failures of one worker in a row, without a decision between them, that end the run."""
+"""Consecutive failures of one worker, without a decision between them, that end the run."""
 
 
 class SumoEnv(BatchedEnv):
-    """W simulators, each in a process of its own, working at the same time.
+    """W simulators in parallel, each in a separate process.
 
-    A worker that breaks down is reported with SUMO's message and started again; its episode ends as failed.
+    A worker that fails is reported with SUMO's message and restarted; its episode ends as failed.
 
     Args:
-        config: of the world.
-        view: of the intersection.
+        config: the environment's.
+        view: the intersection's observations.
         num_workers: W.
         episode_seeds: the seed of each worker's i-th episode.
-        evaluation: take the fixed demand levels.
+        evaluation: take the demand levels of evaluation.
     """
 
     def __init__(self, config: SumoConfig, view: View, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool):
@@ -48,37 +48,37 @@ class SumoEnv(BatchedEnv):
         self._evaluation = evaluation
         self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
         self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
-        self._is_asked = False
+        self._is_sent = False
         self._has_worked = False
         self._num_failures = [0] * num_workers
         self.film: tuple[int, int] | None = None
-        """Film what lies between these two seconds, in the episodes that begin from now on; None for none."""
+        """Record episodes that begin from now on between these two seconds; None to record nothing."""
         self._observations: list[np.ndarray] = [np.zeros(view.width, dtype=np.float32)] * num_workers
         self._metrics: list[dict[str, float]] = [{} for _ in range(num_workers)]
 
     def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
         """Begin an episode in each named worker."""
-        answers = self._insist({"command": "start"}, seeds)
+        answers = self._request({"command": "start"}, seeds)
         for worker, message in answers.items():
             self._observations[worker] = np.array(message["observation"], dtype=np.float32)
         return {worker: self._observations[worker] for worker in answers}
 
     def send(self, actions: dict[int, np.ndarray]) -> None:
-        """Let each named worker begin with its decision; `advance` then waits for what came of it."""
-        self._ask({w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()})
-        self._is_asked = True
+        """Let each named worker begin its decision; `advance` then waits for the result."""
+        self._send_all({w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()})
+        self._is_sent = True
 
     def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
         """One decision in each named worker, all at the same time."""
-        if not self._is_asked:
+        if not self._is_sent:
             self.send(actions)
-        self._is_asked = False
-        answers = self._hear(actions)
+        self._is_sent = False
+        answers = self._receive_all(actions)
         return {worker: self._step_of(worker, answers[worker]) for worker in actions}
 
     def metrics(self, worker: int) -> dict[str, float]:
-        """Of the last episode: `delay`, `waiting_time`, `travel_time` (s, means over all vehicles), `mean_queue`,
-        `num_vehicles`, `throughput` (vehicles that arrived), `teleports`, `demand_flow` (vehicles/h) or
+        """Metrics of the last episode: `delay`, `waiting_time`, `travel_time` (s, means over all vehicles),
+        `mean_queue`, `num_vehicles`, `throughput` (arrived vehicles), `teleports`, `demand_flow` (vehicles/h) or
         `demand_scale`.
         """
         return self._metrics[worker]
@@ -88,13 +88,13 @@ class SumoEnv(BatchedEnv):
     ) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, all workers at the same time (see `Simulator.baseline`)."""
         command = {"command": "baseline", "name": name, "settings": dict(settings)}
-        answers = self._insist({**command, "limit": limit if isfinite(limit) else None}, seeds)
+        answers = self._request({**command, "limit": limit if isfinite(limit) else None}, seeds)
         for worker in answers:
             self._has_worked, self._num_failures[worker] = True, 0
         return {worker: message["metrics"] for worker, message in answers.items()}
 
     def frames(self, worker: int) -> list[dict[str, Any]]:
-        """What was filmed of the episode in `worker`, so far or to its end (see `camera.Camera`)."""
+        """Frames recorded so far of the episode in `worker` (see `camera.Camera`)."""
         self.workers[worker].send({"command": "frames"})
         return self.workers[worker].receive()["frames"]
 
@@ -114,13 +114,13 @@ class SumoEnv(BatchedEnv):
         self._metrics[worker] = message["metrics"]
         return Step(self._observations[worker], message["reward"], message["duration"], truncated=message["truncated"])
 
-    def _ask(self, requests: Mapping[int, dict[str, Any]]) -> None:
-        """Ask all before any is heard, so that they work side by side."""
+    def _send_all(self, requests: Mapping[int, dict[str, Any]]) -> None:
+        """Send all requests before waiting for an answer, so that the workers run in parallel."""
         for worker, request in requests.items():
             self.workers[worker].send(request)
 
-    def _hear(self, workers: Iterable[int]) -> dict[int, dict[str, Any] | SimulatorError]:
-        """Wait for the answer of each."""
+    def _receive_all(self, workers: Iterable[int]) -> dict[int, dict[str, Any] | SimulatorError]:
+        """The answer or the failure of each."""
         answers: dict[int, dict[str, Any] | SimulatorError] = {}
         for worker in workers:
             try:
@@ -129,13 +129,13 @@ class SumoEnv(BatchedEnv):
                 answers[worker] = error
         return answers
 
-    def _insist(self, command: dict[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
-        """Ask until every worker has answered; `_recover` gives up where that is hopeless."""
+    def _request(self, command: dict[str, Any], seeds: dict[int, int]) -> dict[int, dict[str, Any]]:
+        """Begin an episode in every worker, again after a failure until `_recover` gives up; their answers."""
         done: dict[int, dict[str, Any]] = {}
         episode = {"evaluation": self._evaluation, "demand": self.demand, "film": self.film}
         while missing := {worker: seed for worker, seed in seeds.items() if worker not in done}:
-            self._ask({worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()})
-            for worker, message in self._hear(missing).items():
+            self._send_all({worker: {**command, **episode, "seed": seed} for worker, seed in missing.items()})
+            for worker, message in self._receive_all(missing).items():
                 if isinstance(message, SimulatorError):
                     self._recover(worker, message)
                 else:
@@ -143,11 +143,11 @@ class SumoEnv(BatchedEnv):
         return {worker: done[worker] for worker in seeds}
 
     def _recover(self, worker: int, error: SimulatorError) -> None:
-        """Start a broken worker again, or give up: at once where nothing ever worked, else after `MAX_FAILURES`."""
+        """Restart a failed worker, or give up: at once if nothing ever worked, else after `MAX_FAILURES`."""
         self._num_failures[worker] += 1
         if not self._has_worked:
             raise UserError(f"env: SUMO cannot run this scenario: {error}")
         if self._num_failures[worker] >= MAX_FAILURES:
             raise UserError(f"env: SUMO failed {MAX_FAILURES} times in a row in worker {worker}: {error}")
-        logger.warning("env: the simulator of worker %d broke down and is started again: %s", worker, error)
+        logger.warning("env: the simulator of worker %d failed and is restarted: %s", worker, error)
         self.workers[worker].restart()

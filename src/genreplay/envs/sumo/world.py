@@ -140,8 +140,8 @@ class SumoWorld(World):
             self.intersection.green_seconds,
             timing.intergreen,
             timing.min_green,
-            lambda heats: judge(
-                [SearchEpisode({"greens": list(heat.plan)}, heat.episode, heat.limit) for heat in heats]
+            lambda episodes: judge(
+                [SearchEpisode({"greens": list(each.plan)}, each.episode, each.limit) for each in episodes]
             ),
             num_episodes,
             [tuple(settings["greens"]) for settings in known],

@@ -1,9 +1,9 @@
-"""The best constant plan for a demand, by search in the simulator.
+"""Search for the best constant plan for a demand, by simulation.
 
-A pattern search whose plans race each other (successive halving, Jamieson and Talwalkar, 2016): all new plans play one
-validation episode, the better half plays the next one, and the last two play the rest. Whoever falls behind the best
-plan so far leaves at once, in the middle of an episode where the simulator can tell (adaptive capping; Hutter et al.,
-2009, "ParamILS"). A plan becomes the best only by the mean over all validation episodes.
+A pattern search with racing (successive halving, Jamieson and Talwalkar, 2016): all new plans play one validation
+episode, the better half plays the next one, and the last two play the rest. A plan that falls behind the best plan so
+far is dropped at once, in the middle of an episode if the simulator supports that (adaptive capping; Hutter et al.,
+2009, "ParamILS"). A plan becomes the best only by its mean over all validation episodes.
 
 Shapes: P phases.
 """
@@ -16,17 +16,16 @@ from math import ceil
 from typing import NamedTuple
 
 CYCLES = (40, 60, 85, 120)
-"""Cycles that the search begins with, s."""
+"""Cycles of the initial plans, s."""
 STEPS = (8, 3)
-"""By how much greens are changed, coarse to fine, s."""
+"""Changes of the greens, coarse to fine, s."""
 MAX_PLANS = 48
-"""Plans that are tried at most."""
+"""Plans tried at most."""
 LONGEST_GREEN = 120
-"""s; a plan is not bound by a policy's longest green."""
+"""s; the longest green of a policy does not limit a plan."""
 MARGINS = (0.15, 0.05, 0.03, 0.02)
-"""By how much a plan may be worse than the best one after 1, 2, ... episodes, as a part of the best one's delay on
-these, and still play the next; nothing after the last. On one episode, plans that are as good as each other differ by
-5 to 10 % (2way, random traffic)."""
+"""A plan plays on if its delay after 1, 2, ... episodes exceeds the best plan's on these by at most this fraction; the
+margin after the last episode is 0. On one episode, equally good plans differ by 5 to 10 % (2way, random traffic)."""
 NUM_FINALISTS = 2
 """Plans of a race that play more than two episodes."""
 
@@ -34,57 +33,57 @@ Plan = tuple[int, ...]
 """Seconds of green, `[P]`."""
 
 
-class Heat(NamedTuple):
-    """One episode for one plan."""
+class PlanEpisode(NamedTuple):
+    """One validation episode under one plan."""
 
     plan: Plan
     episode: int
     """Number of the validation episode."""
     limit: float
-    """Whether its delay is above this is all that counts: the episode may be given up once that is sure, s."""
+    """The episode may be stopped once its delay is certain to exceed this, s."""
 
 
-Judge = Callable[[list[Heat]], list[float]]
-"""The delay of each; where it was given up, some value above its limit."""
+Evaluate = Callable[[list[PlanEpisode]], list[float]]
+"""The delay of each episode, s; of a stopped one some value above its limit."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The end of a search."""
+class BestPlan:
+    """Result of a search."""
 
     plan: Plan
     delay: float
     """Mean over the validation episodes, s."""
     num_plans: int
-    """How many were tried."""
+    """Number of plans tried."""
 
 
 def search_plan(
     map_greens: Sequence[int],
     intergreen: int,
     min_green: int,
-    judge: Judge,
+    evaluate: Evaluate,
     num_episodes: int,
     known: Sequence[Plan] = (),
-) -> Found:
+) -> BestPlan:
     """The plan with the least delay that a pattern search finds (Hooke and Jeeves, 1961).
 
-    It begins with the map's plan, and with what is known to be good elsewhere or else with the map's splits and equal
-    splits at `CYCLES`. Then it changes one green, or all alike, by `STEPS` seconds while that helps, and goes on in a
-    direction that helped.
+    It begins with the map's plan and the plans in `known`, or else the map's splits and equal splits at `CYCLES`. Then
+    it changes one green, or all greens, by `STEPS` seconds while that improves the delay, and continues in a direction
+    that did.
 
     Args:
         map_greens: the map's own plan, s, `[P]`.
         intergreen: yellow and all-red between two greens, s.
-        min_green: the least, s.
-        judge: plays episodes; may play them side by side.
-        num_episodes: how many validation episodes there are.
+        min_green: shortest green, s.
+        evaluate: plays episodes, possibly at the same time.
+        num_episodes: number of validation episodes.
         known: the best plans of similar demands.
     """
     starts = _starts(map_greens, intergreen, min_green)
     if known:
         starts = [*known, starts[0]]
-    race = Race(starts[0], judge, num_episodes)
+    race = Race(starts[0], evaluate, num_episodes)
     race.run(starts[1:])
     for step in STEPS:
         improved = True
@@ -92,30 +91,30 @@ def search_plan(
             before = last = race.best
             race.run(_neighbours(before, step, min_green))
             improved = race.best != before
-            while race.best != last:  # on in the direction that helped
+            while race.best != last:  # continue in the direction that helped
                 ahead = [2 * now - then for now, then in zip(race.best, last, strict=True)]
                 last = race.best
                 race.run([_bounded(ahead, min_green)])
-    return Found(race.best, race.delay, race.num_plans)
+    return BestPlan(race.best, race.delay, race.num_plans)
 
 
 class Race:
-    """The best plan so far, and rivals that try to beat it.
+    """The best plan so far, and challengers that may replace it.
 
     Args:
-        first: plan, which plays every episode.
-        judge: plays episodes.
-        num_episodes: how many there are.
+        first: initial plan, which plays every episode.
+        evaluate: plays episodes.
+        num_episodes: number of validation episodes.
     """
 
-    def __init__(self, first: Plan, judge: Judge, num_episodes: int):
+    def __init__(self, first: Plan, evaluate: Evaluate, num_episodes: int):
         self.best = first
-        self._judge, self._num_episodes = judge, num_episodes
-        self._delays = {first: judge([Heat(first, i, float("inf")) for i in range(num_episodes)])}
+        self._evaluate, self._num_episodes = evaluate, num_episodes
+        self._delays = {first: evaluate([PlanEpisode(first, i, float("inf")) for i in range(num_episodes)])}
 
     @property
     def num_plans(self) -> int:
-        """How many plans have played."""
+        """Number of plans that have played."""
         return len(self._delays)
 
     @property
@@ -124,25 +123,25 @@ class Race:
         return sum(self._delays[self.best]) / self._num_episodes
 
     def run(self, plans: Sequence[Plan]) -> None:
-        """Let those of `plans` race that have not yet played, `MAX_PLANS` in all; the best one is the best so far."""
-        rivals = [plan for plan in dict.fromkeys(plans) if plan not in self._delays][: MAX_PLANS - self.num_plans]
-        self._delays |= {plan: [] for plan in rivals}
+        """Race those of `plans` that have not yet played, `MAX_PLANS` in all; a winner becomes the best plan."""
+        challengers = [plan for plan in dict.fromkeys(plans) if plan not in self._delays][: MAX_PLANS - self.num_plans]
+        self._delays |= {plan: [] for plan in challengers}
         for episode in range(self._num_episodes):
-            rivals = self._play(rivals, episode)[
-                : NUM_FINALISTS if episode else max(NUM_FINALISTS, ceil(len(rivals) / 2))
+            challengers = self._play(challengers, episode)[
+                : NUM_FINALISTS if episode else max(NUM_FINALISTS, ceil(len(challengers) / 2))
             ]
-        if rivals:
-            self.best = rivals[0]
+        if challengers:
+            self.best = challengers[0]
 
-    def _play(self, rivals: list[Plan], episode: int) -> list[Plan]:
-        """Those who are not too far behind after this episode, the best first."""
+    def _play(self, challengers: list[Plan], episode: int) -> list[Plan]:
+        """The challengers within the margin after this episode, the best first."""
         margin = 0.0 if episode + 1 == self._num_episodes else MARGINS[min(episode, len(MARGINS) - 1)]
         most = (1 + margin) * sum(self._delays[self.best][: episode + 1])
-        heats = [Heat(plan, episode, most - sum(self._delays[plan])) for plan in rivals]
-        for heat, delay in zip(heats, self._judge(heats) if heats else [], strict=True):
-            self._delays[heat.plan].append(delay)
-        totals = {plan: sum(self._delays[plan]) for plan in rivals}
-        return sorted((plan for plan in rivals if totals[plan] < most), key=lambda plan: totals[plan])
+        episodes = [PlanEpisode(plan, episode, most - sum(self._delays[plan])) for plan in challengers]
+        for each, delay in zip(episodes, self._evaluate(episodes) if episodes else [], strict=True):
+            self._delays[each.plan].append(delay)
+        totals = {plan: sum(self._delays[plan]) for plan in challengers}
+        return sorted((plan for plan in challengers if totals[plan] < most), key=lambda plan: totals[plan])
 
 
 def _starts(map_greens: Sequence[int], intergreen: int, min_green: int) -> list[Plan]:
@@ -161,7 +160,7 @@ def _neighbours(plan: Plan, step: int, min_green: int) -> list[Plan]:
 
 
 def _groups(plan: Plan) -> list[range]:
-    """Each phase alone, and all together."""
+    """Each phase alone, then all together."""
     return [range(i, i + 1) for i in range(len(plan))] + [range(len(plan))]
 
 

@@ -1,4 +1,4 @@
-"""What a network file says about its one traffic light: phases, lanes, approaches, movements."""
+"""The one traffic light of a network file: phases, lanes, approaches, movements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.network.net_file import only_light, read_net
 
 VEHICLE_SPACE = 7.5
-"""Road that a standing car takes up with its gap, m."""
+"""Length of a standing car with its gap, m."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Section:
     speed_limits: tuple[float, ...]
     """Of the lane, or of each edge, m/s."""
     capacity: int
-    """Standing cars that fit, at least 1."""
+    """Standing cars that fit on it, at least 1."""
 
 
 @dataclass(frozen=True)
 class Approach:
-    """A road that leads to the light, with what lies upstream of it."""
+    """A road that leads to the light, with the roads upstream of it."""
 
     name: str
     edges: tuple[str, ...]
@@ -40,7 +40,7 @@ class Approach:
 
 @dataclass(frozen=True)
 class Movement:
-    """A way over the intersection."""
+    """A way over the intersection, from edge to edge."""
 
     approach: int
     """Index in `Intersection.approaches`."""
@@ -57,7 +57,7 @@ class Link:
     """A way from lane to lane over the intersection."""
 
     index: int
-    """Place of its light in the signal states."""
+    """Index of its light in the signal states."""
     from_lane: str
     to_lane: str
     movement: int
@@ -72,7 +72,7 @@ class Intersection:
     greens: tuple[str, ...]
     """Signal states of the P green phases, in the order of the map's plan."""
     green_seconds: tuple[int, ...]
-    """How long the map's plan shows each of them in a cycle, s."""
+    """Green of each of them in a cycle of the map's plan, s."""
     yellow_time: int
     """Longest yellow of the map's plan, s."""
     all_red_time: int
@@ -83,7 +83,7 @@ class Intersection:
     approaches: tuple[Approach, ...]
     movements: tuple[Movement, ...]
     entries: tuple[tuple[str, ...], ...]
-    """For each approach the edges by which drawn traffic comes: the road upstream, straight on, to the light."""
+    """For each approach the edges of random traffic: from upstream straight on to the light."""
     links: tuple[Link, ...]
 
 
@@ -92,10 +92,10 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
 
     Args:
         net_file: a SUMO network.
-        upstream_metres: how far before the stop line edges still count as upstream of an approach.
+        upstream_metres: largest distance from the stop line at which edges belong to an approach.
 
     Raises:
-        UserError: the file is no network, or has not exactly one traffic light with at least two green phases.
+        UserError: the file is not a network, or does not have exactly one traffic light with at least two green phases.
     """
     light = only_light(read_net(net_file), net_file)
     phases = _phases(light, net_file)
@@ -126,36 +126,36 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
 
 
 def is_green(state: str) -> bool:
-    """Whether a phase lets somebody go and nobody clear (sumo-rl's rule for the phases it chooses among)."""
+    """Whether a phase has green and no yellow (sumo-rl's rule for the phases it chooses from)."""
     return not set(state) & set("yYu") and not set(state) <= set("rs")
 
 
 def is_all_red(state: str) -> bool:
-    """Whether a phase stops everybody."""
+    """Whether a phase has only red."""
     return set(state) <= set("rs")
 
 
 def yellow_state(now: str, following: str) -> str:
-    """What stands between two greens: yellow for whoever has to stop, the rest as it is (sumo-rl's rule)."""
+    """The state between two greens: yellow for links that lose their green, the rest unchanged (sumo-rl's rule)."""
     return "".join("y" if old in "Gg" and new in "rs" else old for old, new in zip(now, following, strict=True))
 
 
 def cleared_state(yellow: str) -> str:
-    """What follows yellow where the plan has an all-red: red for whoever had to stop."""
+    """The all-red state after yellow: red for links that had yellow."""
     return yellow.replace("y", "r")
 
 
 def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...], int, int, int]:
-    """Green states and their seconds, the longest yellow and all-red, and the cycle (s), of the programme that SUMO
-    runs: the last.
+    """Green states and their seconds, the longest yellow and all-red, and the cycle (s), of the last programme, which
+    is the one that SUMO runs.
     """
     programmes = list(light.getPrograms().values())
     phases = programmes[-1].getPhases() if programmes else []
     greens = tuple(dict.fromkeys(phase.state for phase in phases if is_green(phase.state)))
     if len(greens) < 2:
         raise UserError(
-            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s), and "
-            "there is something to control from two on; give it more in netedit, or a new plan with: "
+            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s), but "
+            "at least two are needed; add phases in netedit, or make a new plan with: "
             f"netconvert -s {net_file} --tls.rebuild -o one.net.xml"
         )
     yellow = [phase.duration for phase in phases if "y" in phase.state.lower()]
@@ -168,7 +168,7 @@ def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...
 def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, list[Any]]:
     """For each controlled edge, the edges that lead to it, nearest first; each edge belongs to one approach only.
 
-    Edges that leave the intersection are left out: they are upstream only of somebody who turns back.
+    Edges that leave the intersection are left out: they are upstream only of vehicles that turn back.
     """
     found: dict[Any, list[Any]] = {edge: [] for edge in edges}
     seen = set(edges) | exits
@@ -214,7 +214,7 @@ def _has_cars(connection: Any) -> bool:
 
 
 def _entry(edge: Any, upstream: list[Any]) -> tuple[str, ...]:
-    """Edges in the order of travel, ending with `edge`: straight on as far as the observed road upstream goes."""
+    """Edges in the order of travel, ending with `edge`: straight on along the observed road upstream."""
     route = [edge]
     while True:
         straight = [

@@ -1,4 +1,4 @@
-"""Opening a network file, and finding the one traffic light in it; what to do about maps that do not fit."""
+"""Reading of network files with one traffic light, and remedies for maps that do not fit."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from genreplay.common.errors import UserError
 MAX_NAMED = 8
 """Lights named in a message."""
 LONGEST_CUT = 400.0
-"""Half the width of the largest piece that a message proposes to cut out, m."""
+"""Half the width of the largest piece that a message suggests to cut out, m."""
 CUT_MARGIN = 0.8
-"""How much of the way to the nearest other light such a piece takes in."""
+"""Extent of such a piece, as a fraction of the distance to the nearest other light."""
 
 
 def read_net(net_file: Path) -> Any:
     """The network, as sumolib reads it.
 
     Raises:
-        UserError: the file is no SUMO network.
+        UserError: the file is not a SUMO network.
     """
     try:
         with sumolib.miscutils.openz(str(net_file), "rb") as file:
             _, root = next(ElementTree.iterparse(file, events=("start",)))
         if root.tag != "net":
             raise UserError(
-                f"env.net_file: {net_file} is no SUMO network but a file of <{root.tag}>; {_maker(net_file, root.tag)}"
+                f"env.net_file: {net_file} is not a SUMO network but a file of <{root.tag}>; "
+                f"{_maker(net_file, root.tag)}"
             )
         return sumolib.net.readNet(str(net_file), withPrograms=True)
     except (ElementTree.ParseError, SAXException, KeyError, ValueError, OSError) as error:
-        raise UserError(f"env.net_file: {net_file} is no SUMO network ({error}); make one with netconvert") from None
+        raise UserError(f"env.net_file: {net_file} is not a SUMO network ({error}); make one with netconvert") from None
 
 
 def only_light(net: Any, net_file: Path) -> Any:
@@ -53,31 +54,31 @@ def only_light(net: Any, net_file: Path) -> Any:
     names = [light.getID() for light in lights]
     listed = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
     raise UserError(
-        f"env.net_file: {net_file} has {len(lights)} traffic lights ({listed}), and one is controlled; "
+        f"env.net_file: {net_file} has {len(lights)} traffic lights ({listed}), but only one can be controlled; "
         f"{_how_to_keep_one(lights, net_file)}"
     )
 
 
 def _maker(path: Path, tag: str) -> str:
-    """How to come by a network from what was given instead."""
+    """How to make a network from a file of another kind."""
     if tag == "osm":
         return f"convert it with: netconvert --osm-files {path} --tls.join --output-file one.net.xml"
     return "name the .net.xml file that netedit or netconvert wrote"
 
 
 def _how_to_add_one(net: Any, net_file: Path) -> str:
-    """A command that signals the junction with most arms."""
+    """A command that adds a light to the junction with most connections."""
     junctions = [node for node in net.getNodes() if len(node.getIncoming()) > 1]
     if not junctions:
-        return "name a map of a junction"
+        return "use a map of a junction"
     largest = max(junctions, key=lambda node: len(node.getConnections()))
     return f"add one, such as with: netconvert -s {net_file} --tls.set {largest.getID()} -o one.net.xml"
 
 
 def _how_to_keep_one(lights: Sequence[Any], net_file: Path) -> str:
-    """A command after which the largest light is the only one, or nearly so.
+    """A command that keeps the largest light, and no or few others.
 
-    Cutting leaves stumps of neighbouring lights where a road's two directions end; these lose their light.
+    A cut leaves stumps of neighbouring lights where a road's two directions end; another command removes their lights.
     """
     largest = max(lights, key=lambda light: len(light.getConnections()))
     others = [light for light in lights if light is not largest]

@@ -49,7 +49,7 @@ def play(env: SumoEnv, policy: TensorDictModule, seed: int, end: int) -> list[di
             action = policy(inputs)["action"][0].numpy()
         step = env.advance({0: action})[0]
         if step.failed:
-            raise UserError("render: the simulator broke down; see the warning above for its message")
+            raise UserError("render: the simulator failed; see the warning above for its message")
         observation, seconds = step.observation, seconds + step.duration
         if step.truncated:
             break

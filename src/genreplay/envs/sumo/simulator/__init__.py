@@ -1,1 +1,1 @@
-"""SUMO itself, in a process of its own."""
+"""SUMO in a worker process."""

@@ -1,1 +1,1 @@
-"""Demand: what an episode lets into the network."""
+"""Demand: the vehicles of an episode."""

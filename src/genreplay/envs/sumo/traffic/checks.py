@@ -1,4 +1,4 @@
-"""What is wrong with a user's route file, told before SUMO runs into it in the middle of an episode."""
+"""Checks of a user's route file, before SUMO fails on it in the middle of an episode."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ from genreplay.envs.sumo.traffic.scenarios import Scenario
 
 TRAFFIC = ("trip", "vehicle", "flow")
 DEPART_WORDS = ("triggered", "containerTriggered", "split")
-"""Departures that are no times."""
+"""Departures that are not times."""
 
 
 class _Entry(NamedTuple):
     """A trip, vehicle or flow."""
 
     name: str
-    """As messages call it."""
+    """Its name in messages."""
     element: Element
     begin: float
     """s"""
     end: float
-    """s; as `begin` for one vehicle."""
+    """s; equal to `begin` for one vehicle."""
 
 
 def check_traffic(config: SumoConfig, scenario: Scenario, intersection: Intersection) -> Demand:
-    """The traffic of the config, once what the user gave is seen to fit the map.
+    """The traffic of the config, checked against the map.
 
     Raises:
-        UserError: it does not.
+        UserError: the traffic does not fit the map.
     """
     if scenario.route_file is not None and config.net_file is not None:
         check_routes(scenario, intersection)
     elif not any(movement.has_cars for movement in intersection.movements):
         raise UserError(
             f"env.net_file: cars may not cross the light {intersection.light!r} of {scenario.net_file}; "
-            "draw another map, or allow passenger cars there in netedit"
+            "use another map, or allow passenger cars there in netedit"
         )
     return Demand(config.demand, scenario, intersection)
 
 
 def check_routes(scenario: Scenario, intersection: Intersection) -> None:
-    """See that the route file's traffic can drive on the map, some of it in the episode and over the light.
+    """Check that the route file's traffic can drive on the map, and that some crosses the light in the episode.
 
-    What only SUMO knows (such as lanes closed to a vehicle class) it says itself when it meets it.
+    SUMO itself reports what only it can know, such as lanes closed to a vehicle class.
 
     Raises:
-        UserError: it cannot; the message names the first element that is wrong.
+        UserError: it cannot; the message names the first wrong element.
     """
     assert scenario.route_file is not None
     where = f"env.route_file: {scenario.route_file}"
@@ -76,13 +76,13 @@ def check_routes(scenario: Scenario, intersection: Intersection) -> None:
     types = {element.get("id") for element in root.iter() if element.tag in ("vType", "vTypeDistribution")}
     for entry in entries:
         _check_type(where, entry, types)
-        _check_way(f"{where}: {entry.name}", entry.element, routes, root, net)
+        _check_route(f"{where}: {entry.name}", entry.element, routes, root, net)
     _check_time(where, entries, begin, end)
     if not Demand(DemandConfig(), scenario, intersection).expected()[0].flows.any():
         movement = intersection.movements[0]
         raise UserError(
-            f"{where}: no vehicle of the episode crosses the light {intersection.light!r}; a route has to lead over "
-            f"one of its movements, such as edges {movement.from_edge!r} then {movement.to_edge!r}"
+            f"{where}: no vehicle of the episode crosses the light {intersection.light!r}; a route has to use one "
+            f"of its movements, such as edges {movement.from_edge!r} then {movement.to_edge!r}"
         )
 
 
@@ -117,7 +117,7 @@ def _time(where: str, element: Element, key: str, fallback: float | None) -> flo
 def _check_rate(where: str, flow: Element) -> None:
     given = [name for name in (*RATE_ATTRIBUTES, "period") if name in flow.attrib]
     if not given:
-        raise UserError(f'{where} says not how many vehicles; add such as vehsPerHour="300"')
+        raise UserError(f'{where} does not say how many vehicles; add for example vehsPerHour="300"')
     for name in given:
         text = flow.attrib[name].removeprefix("exp(").removesuffix(")")
         try:
@@ -125,16 +125,16 @@ def _check_rate(where: str, flow: Element) -> None:
         except ValueError:
             value = math.nan
         if not 0 <= value < math.inf or (name == "period" and value == 0):
-            raise UserError(f"{where} has {flow.attrib[name]!r} as {name}; write a number from 0 on")
+            raise UserError(f"{where} has {flow.attrib[name]!r} as {name}; write a number of at least 0")
 
 
 def _check_names(where: str, entries: Sequence[_Entry]) -> None:
     seen: set[str | None] = set()
     for name, element, *_ in entries:
         if element.get("id") is None:
-            raise UserError(f"{where}: a {element.tag} has no id; give each one its own")
+            raise UserError(f"{where}: a {element.tag} has no id; give each one a unique id")
         if element.get("id") in seen:
-            raise UserError(f"{where}: {name} is there twice; give each one an id of its own")
+            raise UserError(f"{where}: {name} is duplicated; give each one a unique id")
         seen.add(element.get("id"))
 
 
@@ -148,32 +148,32 @@ def _check_type(where: str, entry: _Entry, types: Iterable[str | None]) -> None:
     )
 
 
-def _check_way(where: str, element: Element, routes: dict[str | None, Element], root: Element, net: Any) -> None:
-    """The element has a way that exists: a route of its own, one by name, or two edges that something leads between."""
+def _check_route(where: str, element: Element, routes: dict[str | None, Element], root: Element, net: Any) -> None:
+    """Check that the element has a route: its own, one by name, or two connected edges."""
     name = element.get("route")
     distributions = {distribution.get("id") for distribution in root.iter("routeDistribution")}
     if name is not None and name not in routes and name not in distributions:
-        raise UserError(f"{where} takes the route {name!r}, which the file does not define; define it before")
+        raise UserError(f"{where} uses the route {name!r}, which the file does not define; define it first")
     ends = {"from", "to", "fromTaz", "toTaz", "fromJunction", "toJunction"}
     if name is None and element.find("route") is None and not ends & set(element.attrib):
-        raise UserError(f"{where} has no way; give it a route, or the edges from and to")
+        raise UserError(f"{where} has no route; give it one, or the edges from and to")
     if "from" in element.attrib and "to" in element.attrib:
         stops = [element.attrib["from"], *element.get("via", "").split(), element.attrib["to"]]
         _check_known(where, stops, net)
         for start, goal in pairwise(stops):
             if net.getOptimalPath(net.getEdge(start), net.getEdge(goal), fastest=True)[0] is None:
-                raise UserError(f"{where} goes from {start!r} to {goal!r}, and no road leads there; mend it or the map")
+                raise UserError(f"{where} goes from {start!r} to {goal!r}, but no road leads there; fix it or the map")
 
 
 def _check_edges(where: str, edges: Sequence[str], net: Any) -> None:
     if not edges:
-        raise UserError(f"{where} has no edges; write their ids, parted by spaces")
+        raise UserError(f"{where} has no edges; write their ids, separated by spaces")
     _check_known(where, edges, net)
     for edge, following in pairwise(edges):
         if net.getEdge(following) not in net.getEdge(edge).getOutgoing():
             raise UserError(
-                f"{where} goes from edge {edge!r} to {following!r}, which are not connected; mend the route, or "
-                "have duarouter --repair do so"
+                f"{where} goes from edge {edge!r} to {following!r}, which are not connected; fix the route, or "
+                "run duarouter --repair"
             )
 
 
@@ -183,7 +183,7 @@ def _check_known(where: str, edges: Sequence[str], net: Any) -> None:
             close = difflib.get_close_matches(edge, [known.getID() for known in net.getEdges()], n=1)
             hint = f"did you mean {close[0]!r}?" if close else "was the route made for another map?"
             raise UserError(
-                f"{where} goes by the edge {edge!r}, which the map has not; {hint} Routes for a piece cut out of a "
+                f"{where} uses the edge {edge!r}, which is not in the map; {hint} Routes for a piece cut out of a "
                 "larger map: see docs/traffic.md"
             )
 
@@ -195,6 +195,6 @@ def _check_time(where: str, entries: Sequence[_Entry], begin: float, end: float)
     if not any(entry.begin < end and entry.end >= begin for entry in timed):
         first, last = min(entry.begin for entry in timed), max(entry.end for entry in timed)
         raise UserError(
-            f"{where}: nobody departs in the episode, {begin:g} to {end:g} s; the file's vehicles depart from "
+            f"{where}: no vehicle departs in the episode, {begin:g} to {end:g} s; the file's vehicles depart from "
             f"{first:g} to {last:g} s, so set env.begin_time={math.floor(first)}"
         )

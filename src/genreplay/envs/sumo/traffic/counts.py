@@ -1,4 +1,4 @@
-"""Turning counts: a table that a spreadsheet writes, as the expected flows of an episode.
+"""Turning counts: a table from a spreadsheet, as the expected flows of an episode.
 
 A row holds an interval, then a count for each movement over the light; times are clock times or seconds:
 
@@ -35,11 +35,11 @@ TEMPLATE_INTERVALS = [(second, second + 900) for second in range(7 * 3600, 9 * 3
 
 @dataclass(frozen=True)
 class CountTable:
-    """Counted vehicles by interval and column, as the file says; not yet compared with a map."""
+    """Counted vehicles by interval and column of the file; not yet compared with a map."""
 
     path: Path
     edges: tuple[float, ...]
-    """When the intervals begin, and when the last one ends, s, `[I + 1]`."""
+    """Begin of each interval and end of the last one, s, `[I + 1]`."""
     columns: tuple[str, ...]
     """Headings `from -> to`, `[C]`."""
     counts: np.ndarray
@@ -49,7 +49,7 @@ class CountTable:
         """Vehicles/h by interval and movement, `[I, M]`; 0 for a movement without a column.
 
         Raises:
-            UserError: a column is no movement of the light.
+            UserError: a column is not a movement of the light.
         """
         places: dict[str, int] = {}
         for i, movement in enumerate(intersection.movements):
@@ -63,7 +63,7 @@ class CountTable:
         return flows * 3600.0 / np.diff(self.edges)[:, None]
 
     def parts(self, begin: float, end: float) -> list[tuple[float, float, int]]:
-        """Which interval counts when in [begin, end): begin and end, s, and the interval's index."""
+        """The intervals in [begin, end): begin and end of each, s, and its index."""
         parts = [(max(begin, start), min(end, stop), i) for i, (start, stop) in enumerate(pairwise(self.edges))]
         return [part for part in parts if part[0] < part[1]]
 
@@ -81,10 +81,10 @@ def clock(seconds: float) -> str:
 
 
 def write_template(path: Path, movements: Sequence[Movement]) -> None:
-    """A table to fill in: two hours of quarters, empty cells, and 0 where vehicles turn back.
+    """Write a table to fill in: two hours of quarters, empty cells, and 0 for vehicles that turn back.
 
     Raises:
-        UserError: the file is there already, or cannot be written.
+        UserError: the file exists already, or cannot be written.
     """
     columns = {heading(movement): "0" if movement.turn == "turn" else "" for movement in movements if movement.has_cars}
     try:
@@ -93,36 +93,40 @@ def write_template(path: Path, movements: Sequence[Movement]) -> None:
             writer.writerow([*TIMES, *columns])
             writer.writerows([clock(begin), clock(end), *columns.values()] for begin, end in TEMPLATE_INTERVALS)
     except FileExistsError:
-        raise UserError(f"--counts-template: {path} is there already; name a new file, or remove it") from None
+        raise UserError(f"--counts-template: {path} exists already; choose another name, or remove it") from None
     except OSError as error:
-        raise UserError(f"--counts-template: {path} cannot be written ({error.strerror}); name another place") from None
+        raise UserError(
+            f"--counts-template: {path} cannot be written ({error.strerror}); choose another place"
+        ) from None
 
 
 def read_counts(path: Path) -> CountTable:
-    """The table in a file: UTF-8, columns parted by commas, semicolons or tabs.
+    """The table in a file: UTF-8, columns separated by commas, semicolons or tabs.
 
     Raises:
-        UserError: the file is no such table; the message names line and column.
+        UserError: the file is not such a table; the message names line and column.
     """
     where = f"env.count_file: {path}"
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{where} is no text file ({error}); save the sheet as CSV UTF-8") from None
+        raise UserError(f"{where} is not a text file ({error}); save the sheet as CSV UTF-8") from None
     head = text.partition("\n")[0]
     delimiter = next((mark for mark in (";", "\t") if mark in head), ",")
     lines = enumerate(csv.reader(text.splitlines(), delimiter=delimiter, strict=False), 1)
     rows = [(number, [" ".join(cell.split()) for cell in row]) for number, row in lines if any(map(str.strip, row))]
     if not rows:
-        raise UserError(f"{where} is empty; begin with: genreplay junction --net FILE --counts-template {path.name}")
+        raise UserError(
+            f"{where} is empty; create a table with: genreplay junction --net FILE --counts-template {path.name}"
+        )
     columns = _columns(where, rows[0][1])
     if len(rows) == 1:
-        raise UserError(f"{where} has a heading and no counts; add a row for each interval, such as 07:00,07:15,92,14")
+        raise UserError(f"{where} has a heading but no counts; add a row for each interval, such as 07:00,07:15,92,14")
     for number, row in rows[1:]:
         if len(row) != len(columns) + len(TIMES):
             raise UserError(
-                f"{where}: line {number} has {len(row)} cells and the heading {len(columns) + len(TIMES)}; "
-                "write one for each column, 0 where nobody was counted"
+                f"{where}: line {number} has {len(row)} cells, but the heading has {len(columns) + len(TIMES)}; "
+                "write one for each column, 0 if no vehicle was counted"
             )
     intervals = [_interval(f"{where}: line {number}", *row[:2]) for number, row in rows[1:]]
     for (number, _), before, after in zip(rows[2:], intervals, intervals[1:], strict=False):
@@ -147,10 +151,10 @@ def _columns(where: str, cells: list[str]) -> list[str]:
     for column in columns:
         if len(column.split(ARROW)) != 2:
             raise UserError(
-                f"{where}: the column {column!r} is no movement; write the edges it leads from and to as 'FROM -> TO'"
+                f"{where}: the column {column!r} is not a movement; name the edges it leads from and to as 'FROM -> TO'"
             )
         if columns.count(column) > 1:
-            raise UserError(f"{where}: the column {column!r} is there twice; keep one of them")
+            raise UserError(f"{where}: the column {column!r} is duplicated; keep one of them")
     return columns
 
 
@@ -158,7 +162,7 @@ def _interval(where: str, begin: str, end: str) -> tuple[float, float]:
     interval = _time(where, begin), _time(where, end)
     if interval[0] >= interval[1]:
         hint = "; midnight at the end of a day is 24:00" if interval[1] == 0 else ""
-        raise UserError(f"{where}: begins at {begin} and ends at {end}; write an end after the begin{hint}")
+        raise UserError(f"{where}: begins at {begin} and ends at {end}; write an end after the beginning{hint}")
     return interval
 
 
@@ -172,7 +176,7 @@ def _time(where: str, text: str) -> float:
         seconds = 3600 * numbers[0] + 60 * numbers[1] + sum(numbers[2:])
         if max(numbers[1:]) < 60 and seconds <= DAY:
             return float(seconds)
-    raise UserError(f"{where}: {text!r} is no time; write HH:MM, such as 07:15, or seconds")
+    raise UserError(f"{where}: {text!r} is not a time; write HH:MM, such as 07:15, or seconds")
 
 
 def _check_order(where: str, before: tuple[float, float], after: tuple[float, float]) -> None:
@@ -183,8 +187,8 @@ def _check_order(where: str, before: tuple[float, float], after: tuple[float, fl
         )
     if after[0] > before[1]:
         raise UserError(
-            f"{where}: nothing is said about {clock(before[1])} to {clock(after[0])}; add a row for it, with 0 where "
-            "nobody was counted"
+            f"{where}: {clock(before[1])} to {clock(after[0])} is missing; add a row for it, with 0 if no vehicle was "
+            "counted"
         )
 
 
@@ -194,8 +198,8 @@ def _count(where: str, text: str) -> float:
     except ValueError:
         count = math.nan
     if not 0 <= count < math.inf:
-        problem = f"{text!r} is no count" if text else "is empty"
-        raise UserError(f"{where}: {problem}; write a number of vehicles, 0 where nobody was counted")
+        problem = f"{text!r} is not a count" if text else "is empty"
+        raise UserError(f"{where}: {problem}; write a number of vehicles, 0 if no vehicle was counted")
     return count
 
 

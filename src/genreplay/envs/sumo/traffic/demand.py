@@ -137,7 +137,7 @@ def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segme
     found = [Segment(begin, end, flows[i]) for begin, end, i in table.parts(scenario.begin_time, scenario.end_time)]
     if not any(segment.flows.any() for segment in found):
         raise UserError(
-            f"env.count_file: {scenario.count_file} counts nobody from {clock(scenario.begin_time)} to "
+            f"env.count_file: {scenario.count_file} counts no vehicles from {clock(scenario.begin_time)} to "
             f"{clock(scenario.end_time)}; fill in the table, or set env.begin_time and env.episode_seconds (s) to when "
             "there is traffic"
         )

@@ -1,7 +1,7 @@
-"""The demands that controllers are judged on, by name. No heavy imports: a misspelt name must answer at once.
+"""Demands of evaluation by name. Imports nothing heavy, so that a misspelt name is reported at once.
 
-`1500` is steady random traffic of 1500 vehicles/h, on a map with a route file or counts a factor on them (`1.25`). The
-words stand for random traffic that training never shows: `tidal`, `surge`, `other_day`; `surge:1800` gives its flow.
+`1500` is steady random traffic of 1500 vehicles/h; with a route file or counts, `1.25` is a factor on them. Words stand
+for random traffic that never occurs in training: `tidal`, `surge`, `other_day`; `surge:1800` gives the flow.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from genreplay.envs.sumo.config import DemandConfig
 
 STEADY, TIDAL, SURGE, OTHER_DAY = "steady", "tidal", "surge", "other_day"
 SHAPES = (TIDAL, SURGE, OTHER_DAY)
-"""The words that `--demand` knows."""
+"""Words for `--demand`."""
 
 DENSER_FLOW = 1.3
 """The default unseen flow, as a multiple of the largest flow of training."""
 DENSER_SCALE = 1.15
-"""The same for factors on a route file or counts, whose rush hour is near what the road carries already."""
+"""The same for factors on a route file or counts, whose rush hour is close to the capacity of the road."""
 
 _FLOW_LIMITS = (10.0, 20_000.0)
 _SCALE_LIMITS = (0.01, 10.0)
@@ -36,16 +36,16 @@ class Profile:
 
 
 def parse_profile(name: str, config: DemandConfig, is_given: bool) -> Profile:
-    """The demand that `name` stands for; a word without a flow takes the middle of the training range.
+    """The demand named `name`; a word without a flow takes the middle of the training range.
 
     Raises:
-        UserError: there is no such demand here.
+        UserError: there is no such demand on this map.
     """
     word, colon, text = name.partition(":")
     if word in SHAPES:
         if is_given:
             raise UserError(
-                f"--demand {name}: {word} is a shape of random traffic, and this map has a route file or counts; give "
+                f"--demand {name}: {word} is a shape of random traffic, but this map has a route file or counts; give "
                 "factors on them, such as 0.75,1,1.25"
             )
         low, high = config.flow_range
@@ -54,7 +54,7 @@ def parse_profile(name: str, config: DemandConfig, is_given: bool) -> Profile:
 
 
 def default_demands(config: DemandConfig, is_given: bool) -> list[str]:
-    """In-range levels from light to heavy, then what training never shows."""
+    """Levels of training from light to heavy, then demands that never occur in training."""
     (low, high), listed = (
         (config.scale_range, config.evaluation_scales) if is_given else (config.flow_range, config.evaluation_flows)
     )
@@ -64,7 +64,7 @@ def default_demands(config: DemandConfig, is_given: bool) -> list[str]:
 
 
 def is_in_range(profile: Profile, config: DemandConfig, is_given: bool) -> bool:
-    """Whether training draws episodes like this."""
+    """Whether such episodes occur in training."""
     low, high = config.scale_range if is_given else config.flow_range
     return profile.shape == STEADY and low <= profile.level <= high
 

@@ -1,4 +1,4 @@
-"""Expected flows by movement of a route file, which Webster's plan is made for.
+"""Expected flows by movement of a route file, as input of Webster's plan.
 
 Shapes: M movements.
 """
@@ -22,7 +22,7 @@ from genreplay.envs.sumo.network.intersection import Movement
 def route_flows(root: Element, movements: Sequence[Movement], net_file: Path, begin: float, end: float) -> np.ndarray:
     """Vehicles/h by movement over [begin, end), `[M]`, of a route file whose vehicles all depart in that time.
 
-    Trips are taken to go the fastest way. What does not cross the light counts nowhere.
+    Trips are assumed to take the fastest way. Vehicles that do not cross the light are not counted.
     """
     routes = {route.get("id"): route.attrib["edges"].split() for route in root.iter("route") if "edges" in route.attrib}
     crossing = {(movement.from_edge, movement.to_edge): i for i, movement in enumerate(movements)}
@@ -63,7 +63,7 @@ def _way(net_file: str, start: str, goal: str) -> tuple[str, ...]:
 
 
 def _vehicles(element: Element, begin: float, end: float) -> float:
-    """How many vehicles an element stands for in [begin, end)."""
+    """Number of vehicles of an element in [begin, end)."""
     if element.tag != "flow":
         return 1.0
     if "number" in element.attrib:

@@ -17,7 +17,7 @@ COPY_JITTER = 30.0
 """A vehicle added by scaling departs up to this much before or after the one it copies, s."""
 
 RATE_ATTRIBUTES = ("vehsPerHour", "perHour", "probability", "number")
-"""Of flows: what grows with the traffic."""
+"""Attributes of flows that are proportional to the traffic."""
 _LARGEST = {"probability": 1.0}
 
 
@@ -46,7 +46,7 @@ def scale_routes(template: Element, scale: float, begin: float, end: float, rng:
 
 
 def count_vehicles(root: Element) -> float:
-    """How many vehicles a route file lets in; infinity where flows leave that open."""
+    """Number of vehicles in a route file; infinity if flows leave it open."""
     if root.find("flow") is not None:
         return math.inf
     return float(sum(element.tag in ("trip", "vehicle") for element in root))
@@ -55,7 +55,7 @@ def count_vehicles(root: Element) -> float:
 def _copies(
     element: Element, depart: float, num_copies: int, begin: float, end: float, rng: np.random.Generator
 ) -> list[tuple[float, Element]]:
-    """The element itself and `num_copies - 1` like it, at times near its own."""
+    """The element and `num_copies - 1` copies, at times near its own."""
     copies = [(depart, element)] if num_copies > 0 else []
     for i in range(1, num_copies):
         near = rng.uniform(depart - COPY_JITTER, depart + COPY_JITTER)
@@ -84,7 +84,7 @@ def _scale_flow(flow: Element, scale: float, end: float) -> Element:
 
 
 def _time(element: Element, attribute: str) -> float | None:
-    """A time in s; None where it is left out or is a word, such as `triggered`."""
+    """A time in s; None if it is missing or a word, such as `triggered`."""
     try:
         return float(parseTime(element.attrib[attribute]))
     except (KeyError, ValueError):
@@ -95,15 +95,15 @@ def read_routes(path: Path) -> Element:
     """The root of a route file.
 
     Raises:
-        UserError: the file is no XML, or holds something else.
+        UserError: the file is not XML, or has another content.
     """
     try:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, OSError) as error:
-        raise UserError(f"env.route_file: {path} is no SUMO route file ({error}); write plain XML") from None
+        raise UserError(f"env.route_file: {path} is not a SUMO route file ({error}); write plain XML") from None
     if root.tag not in ("routes", "additional"):
         raise UserError(
-            f"env.route_file: {path} is no SUMO route file but one of <{root.tag}>; name a .rou.xml with <routes>, as "
-            "duarouter and jtrrouter write it"
+            f"env.route_file: {path} is not a SUMO route file but one of <{root.tag}>; use a .rou.xml with <routes>, "
+            "as duarouter and jtrrouter write it"
         )
     return root

@@ -1,4 +1,4 @@
-"""Which files an episode runs on: the single-intersection maps that sumo-rl ships, or the user's own."""
+"""Files and times of an episode: one of the single-intersection maps of sumo-rl, or the user's own."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Scenario:
     episode_seconds: int
     """s"""
     count_file: Path | None = None
-    """At most one of `route_file` and `count_file`; neither for random traffic."""
+    """`route_file` and `count_file` are not both given; neither for random traffic."""
 
     @property
     def end_time(self) -> int:
-        """When the episode ends, s."""
+        """End of the episode, s."""
         return self.begin_time + self.episode_seconds
 
     @property
@@ -53,15 +53,15 @@ _SHIPPED = {
 DEFAULT = "2way"
 
 SCENARIOS = tuple(_SHIPPED)
-"""The names `env.scenario` knows."""
+"""Values of `env.scenario`."""
 
 
 LONGEST_TABLE = 4 * 3600
-"""How much of a count table an episode takes in unasked, s."""
+"""Longest count table that an episode covers by default, s."""
 
 
 def resolve(config: SumoConfig) -> Scenario:
-    """The scenario that `config` names, with its files checked to exist.
+    """The scenario that `config` names; its files exist.
 
     Raises:
         UserError: an unknown name, a missing file, or a count table that does not cover the episode.
@@ -86,7 +86,7 @@ def resolve(config: SumoConfig) -> Scenario:
 
 
 def _within_counts(chosen: Scenario, config: SumoConfig) -> Scenario:
-    """The scenario with the times of its count table, where the config names none."""
+    """The scenario, with the times of its count table by default."""
     assert chosen.count_file is not None
     edges = read_counts(chosen.count_file).edges
     first, last = int(edges[0]), int(edges[-1])
@@ -95,7 +95,7 @@ def _within_counts(chosen: Scenario, config: SumoConfig) -> Scenario:
     covered = f"env.count_file: {chosen.count_file} covers {clock(first)} to {clock(last)} ({first} to {last} s)"
     if begin < first or begin + seconds > last:
         raise UserError(
-            f"{covered}, and the episode {clock(begin)} to {clock(begin + seconds)}; set env.begin_time and "
+            f"{covered}, but the episode is {clock(begin)} to {clock(begin + seconds)}; set env.begin_time and "
             "env.episode_seconds (s) to a time within the table"
         )
     if config.episode_seconds is None and seconds > LONGEST_TABLE:

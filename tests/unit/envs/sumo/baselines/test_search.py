@@ -7,12 +7,12 @@ NUM_EPISODES = 5
 
 
 class Bowl:
-    """A delay with one minimum, a little elsewhere in each episode; an episode costs what it may up to its limit."""
+    """A delay with one minimum, slightly shifted in each episode; an episode above its limit is stopped."""
 
     def __init__(self, *best, scatter=0.0, seed=0):
         self.best = np.array(best)
         self.shifts = np.random.default_rng(seed).normal(scale=scatter, size=(NUM_EPISODES, len(best)))
-        self.heats = []
+        self.episodes = []
 
     def delay(self, plan, episode):
         return 10.0 + 0.1 * float(np.square(np.array(plan) - self.best - self.shifts[episode]).sum())
@@ -20,47 +20,47 @@ class Bowl:
     def mean(self, plan):
         return float(np.mean([self.delay(plan, i) for i in range(NUM_EPISODES)]))
 
-    def __call__(self, heats):
-        self.heats += heats
-        return [min(self.delay(heat.plan, heat.episode), heat.limit + 1.0) for heat in heats]
+    def __call__(self, episodes):
+        self.episodes += episodes
+        return [min(self.delay(each.plan, each.episode), each.limit + 1.0) for each in episodes]
 
     @property
     def plans(self):
-        return list(dict.fromkeys(heat.plan for heat in self.heats))
+        return list(dict.fromkeys(each.plan for each in self.episodes))
 
 
-def search(judge, map_greens, intergreen=3, min_green=5, known=()):
-    return search_plan(map_greens, intergreen, min_green, judge, NUM_EPISODES, known)
+def search(bowl, map_greens, intergreen=3, min_green=5, known=()):
+    return search_plan(map_greens, intergreen, min_green, bowl, NUM_EPISODES, known)
 
 
 @pytest.mark.parametrize("scatter", [0.0, 2.0])
 @pytest.mark.parametrize("best", [(20, 11), (50, 8), (7, 33)])
 def test_it_comes_close_to_the_best_plan_with_few_episodes(best, scatter):
-    judge = Bowl(*best, scatter=scatter)
-    found = search(judge, [30, 30])
-    middle = np.array(best) + judge.shifts.mean(axis=0)
+    bowl = Bowl(*best, scatter=scatter)
+    found = search(bowl, [30, 30])
+    middle = np.array(best) + bowl.shifts.mean(axis=0)
     assert all(abs(green - wanted) <= 3 for green, wanted in zip(found.plan, middle, strict=True))
-    assert found.delay == pytest.approx(judge.mean(found.plan))
-    assert found.num_plans == len(judge.plans)
-    assert len(judge.heats) < 0.65 * NUM_EPISODES * found.num_plans
+    assert found.delay == pytest.approx(bowl.mean(found.plan))
+    assert found.num_plans == len(bowl.plans)
+    assert len(bowl.episodes) < 0.65 * NUM_EPISODES * found.num_plans
 
 
 def test_racing_costs_little_in_quality(monkeypatch):
-    """Beside the same search with every plan in every episode, where these differ as with random traffic: at most 3 %
+    """Compared with the same search where every plan plays every episode, scattered as in random traffic: at most 3 %
     on the mean of 30 searches, for less than half of the episodes.
     """
 
-    def delays_and_heats():
-        judges = [
+    def delays_and_episodes():
+        bowls = [
             Bowl(*np.random.default_rng(seed).integers(6, 50, size=4), scatter=1.5, seed=seed) for seed in range(30)
         ]
-        delays = [judge.mean(search(judge, [33, 6, 33, 6]).plan) for judge in judges]
-        return np.mean(delays), sum(len(judge.heats) for judge in judges)
+        delays = [bowl.mean(search(bowl, [33, 6, 33, 6]).plan) for bowl in bowls]
+        return np.mean(delays), sum(len(bowl.episodes) for bowl in bowls)
 
-    raced, num_raced = delays_and_heats()
+    raced, num_raced = delays_and_episodes()
     monkeypatch.setattr("genreplay.envs.sumo.baselines.search.MARGINS", (float("inf"),))
     monkeypatch.setattr("genreplay.envs.sumo.baselines.search.NUM_FINALISTS", MAX_PLANS)
-    whole, num_whole = delays_and_heats()
+    whole, num_whole = delays_and_episodes()
     assert raced < 1.03 * whole
     assert num_raced < 0.5 * num_whole
 
@@ -69,17 +69,17 @@ def test_what_is_known_from_elsewhere_saves_episodes():
     cold, warm = Bowl(20, 7, 24, 5), Bowl(20, 7, 24, 5)
     search(cold, [33, 6, 33, 6])
     assert search(warm, [33, 6, 33, 6], known=[(21, 7, 23, 5)]).delay <= 10.5
-    assert warm.heats[0].plan == (21, 7, 23, 5)
-    assert len(warm.heats) < len(cold.heats)
+    assert warm.episodes[0].plan == (21, 7, 23, 5)
+    assert len(warm.episodes) < len(cold.episodes)
 
 
-def test_every_heat_is_played_once_within_the_budget_and_the_bounds():
-    judge = Bowl(200, 0, 60, 5)
-    found = search(judge, [33, 6, 33, 6], 2, 6)
-    assert len({(heat.plan, heat.episode) for heat in judge.heats}) == len(judge.heats)
-    assert found.num_plans == len(judge.plans) <= MAX_PLANS
-    assert all(6 <= green <= LONGEST_GREEN for plan in judge.plans for green in plan)
-    assert (33, 6, 33, 6) in judge.plans
+def test_every_episode_is_played_once_within_the_budget_and_the_bounds():
+    bowl = Bowl(200, 0, 60, 5)
+    found = search(bowl, [33, 6, 33, 6], 2, 6)
+    assert len({(each.plan, each.episode) for each in bowl.episodes}) == len(bowl.episodes)
+    assert found.num_plans == len(bowl.plans) <= MAX_PLANS
+    assert all(6 <= green <= LONGEST_GREEN for plan in bowl.plans for green in plan)
+    assert (33, 6, 33, 6) in bowl.plans
 
 
 def test_nothing_is_better_than_the_map_where_it_is_best():
@@ -91,11 +91,11 @@ def test_a_race_by_hand():
     delays = {"best": (10, 10, 10), "late": (11.4, 9, 9), "early": (9, 13, 1), "half": (11, 1, 1), "jam": (99, 1, 1)}
     limits = {}
 
-    def judge(heats):
-        limits.update({(heat.plan, heat.episode): heat.limit for heat in heats})
-        return [delays[heat.plan][heat.episode] for heat in heats]
+    def evaluate(episodes):
+        limits.update({(each.plan, each.episode): each.limit for each in episodes})
+        return [delays[each.plan][each.episode] for each in episodes]
 
-    race = Race("best", judge, 3)
+    race = Race("best", evaluate, 3)
     race.run(["late", "early", "half", "jam"])
     assert limits[("jam", 0)] == limits[("late", 0)] == pytest.approx(11.5)
     assert limits[("half", 1)] == pytest.approx(21 - 11)

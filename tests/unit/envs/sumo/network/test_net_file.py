@@ -40,8 +40,8 @@ def test_one_of_several_lights_can_be_cut_out(tmp_path, name, num_lights, light)
     message = refusal(net_file)
     names = {2: "B, E", 4: "1, 2, 5, 6"}[num_lights]
     assert message.startswith(
-        f"env.net_file: {net_file} has {num_lights} traffic lights ({names}), and one is controlled; cut one out, such "
-        f"as {light} with: netconvert -s {net_file} --keep-edges.in-boundary "
+        f"env.net_file: {net_file} has {num_lights} traffic lights ({names}), but only one can be controlled; "
+        f"cut one out, such as {light} with: netconvert -s {net_file} --keep-edges.in-boundary "
     )
     intersection = read_intersection(follow(message, tmp_path), 300.0)
     assert intersection.light == light
@@ -75,9 +75,8 @@ def test_one_green_phase_is_not_enough(tmp_path):
     net_file.write_text(re.sub(r'<phase duration="42" state="rrrGGGrr"/>\s*<phase [^>]*>', "", text))
     message = refusal(net_file)
     assert message == (
-        f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s), and there is something to control "
-        f"from two on; give it more in netedit, or a new plan with: netconvert -s {net_file} --tls.rebuild "
-        "-o one.net.xml"
+        f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s), but at least two are needed; "
+        f"add phases in netedit, or make a new plan with: netconvert -s {net_file} --tls.rebuild -o one.net.xml"
     )
     assert len(read_intersection(follow(message, tmp_path), 300.0).greens) >= 2
 
@@ -85,20 +84,20 @@ def test_one_green_phase_is_not_enough(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"is no SUMO network \(no element found.*\); make one with netconvert"),
-        ("<net><edge", r"is no SUMO network \(.*\); make one with netconvert"),
-        ("a,b\n1,2\n", r"is no SUMO network \(.*\); make one with netconvert"),
+        ("", r"is not a SUMO network \(no element found.*\); make one with netconvert"),
+        ("<net><edge", r"is not a SUMO network \(.*\); make one with netconvert"),
+        ("a,b\n1,2\n", r"is not a SUMO network \(.*\); make one with netconvert"),
         (
             "<routes/>",
-            r"is no SUMO network but a file of <routes>; name the \.net\.xml file that netedit or netconvert wrote",
+            r"is not a SUMO network but a file of <routes>; name the \.net\.xml file that netedit or netconvert wrote",
         ),
         (
             "<osm/>",
-            r"is no SUMO network but a file of <osm>; convert it with: netconvert --osm-files .*my\.net\.xml "
+            r"is not a SUMO network but a file of <osm>; convert it with: netconvert --osm-files .*my\.net\.xml "
             r"--tls\.join --output-file one\.net\.xml",
         ),
-        ("<net/>", r"is no SUMO network \(.*\); make one with netconvert"),
-        ('<net version="1.20"/>', r"has no traffic light; name a map of a junction"),
+        ("<net/>", r"is not a SUMO network \(.*\); make one with netconvert"),
+        ('<net version="1.20"/>', r"has no traffic light; use a map of a junction"),
     ],
 )
 def test_files_that_are_no_maps(tmp_path, text, message):

@@ -26,12 +26,12 @@ BROKEN = [
     (
         '<trip id="a" depart="25200" from="west_in" to="east_out"/><trip id="b" depart="28799.5" from="west_in" '
         'to="east_out"/>',
-        ": nobody departs in the episode, 0 to 1800 s; the file's vehicles depart from 25200 to 28799.5 s, so set "
+        ": no vehicle departs in the episode, 0 to 1800 s; the file's vehicles depart from 25200 to 28799.5 s, so set "
         "env.begin_time=25200",
     ),
     (
         '<trip id="a" depart="3" from="west_in" to="west_in"/>',
-        ": no vehicle of the episode crosses the light 'C'; a route has to lead over one of its movements, such as "
+        ": no vehicle of the episode crosses the light 'C'; a route has to use one of its movements, such as "
         "edges 'east_in' then 'west_out'",
     ),
     (
@@ -52,21 +52,21 @@ BROKEN = [
     ),
     (
         '<flow id="f" begin="0" from="west_in" to="east_out"/>',
-        ": flow 'f' says not how many vehicles; add such as vehsPerHour=\"300\"",
+        ": flow 'f' does not say how many vehicles; add for example vehsPerHour=\"300\"",
     ),
     (
         '<flow id="f" begin="0" from="west_in" to="east_out" vehsPerHour="lots"/>',
-        ": flow 'f' has 'lots' as vehsPerHour; write a number from 0 on",
+        ": flow 'f' has 'lots' as vehsPerHour; write a number of at least 0",
     ),
     (
         '<flow id="f" begin="0" from="west_in" to="east_out" period="0"/>',
-        ": flow 'f' has '0' as period; write a number from 0 on",
+        ": flow 'f' has '0' as period; write a number of at least 0",
     ),
     (
         '<trip depart="1" from="west_in" to="east_out"/>',
-        ": a trip has no id; give each one its own",
+        ": a trip has no id; give each one a unique id",
     ),
-    (GOOD + GOOD, ": trip 'good' is there twice; give each one an id of its own"),
+    (GOOD + GOOD, ": trip 'good' is duplicated; give each one a unique id"),
     (
         '<trip id="a" type="lorry" depart="1" from="west_in" to="east_out"/>',
         ": trip 'a' has the type 'lorry', which the file does not define; copy its <vType id=\"lorry\"> into the file, "
@@ -74,34 +74,34 @@ BROKEN = [
     ),
     (
         '<vehicle id="a" route="r" depart="1"/>',
-        ": vehicle 'a' takes the route 'r', which the file does not define; define it before",
+        ": vehicle 'a' uses the route 'r', which the file does not define; define it first",
     ),
     (
         '<trip id="a" depart="1" from="west_inn" to="east_out"/>',
-        ": trip 'a' goes by the edge 'west_inn', which the map has not; did you mean 'west_in'? Routes for a piece cut "
+        ": trip 'a' uses the edge 'west_inn', which is not in the map; did you mean 'west_in'? Routes for a piece cut "
         "out of a larger map: see docs/traffic.md",
     ),
     (
         '<route id="r" edges="west_in 4711"/>' + GOOD,
-        ": route 'r' goes by the edge '4711', which the map has not; was the route made for another map? Routes for a "
+        ": route 'r' uses the edge '4711', which is not in the map; was the route made for another map? Routes for a "
         "piece cut out of a larger map: see docs/traffic.md",
     ),
     (
         '<vehicle id="a" depart="1"><route edges="west_in south_in"/></vehicle>',
-        ": vehicle 'a' goes from edge 'west_in' to 'south_in', which are not connected; mend the route, or have "
-        "duarouter --repair do so",
+        ": vehicle 'a' goes from edge 'west_in' to 'south_in', which are not connected; fix the route, or run "
+        "duarouter --repair",
     ),
     (
         '<vehicle id="a" depart="1"><route edges=""/></vehicle>',
-        ": vehicle 'a' has no edges; write their ids, parted by spaces",
+        ": vehicle 'a' has no edges; write their ids, separated by spaces",
     ),
     (
         '<trip id="a" depart="1" from="east_out" to="west_in"/>',
-        ": trip 'a' goes from 'east_out' to 'west_in', and no road leads there; mend it or the map",
+        ": trip 'a' goes from 'east_out' to 'west_in', but no road leads there; fix it or the map",
     ),
     (
         '<vehicle id="a" depart="1"/>',
-        ": vehicle 'a' has no way; give it a route, or the edges from and to",
+        ": vehicle 'a' has no route; give it one, or the edges from and to",
     ),
 ]
 
@@ -135,7 +135,7 @@ def test_a_file_of_something_else_is_no_route_file():
     with pytest.raises(UserError) as error:
         check_traffic(config, resolve(config), read_intersection(NET, 300.0))
     assert str(error.value) == (
-        f"env.route_file: {NET} is no SUMO route file but one of <net>; name a .rou.xml with <routes>, as duarouter "
+        f"env.route_file: {NET} is not a SUMO route file but one of <net>; use a .rou.xml with <routes>, as duarouter "
         "and jtrrouter write it"
     )
 
@@ -147,6 +147,6 @@ def test_a_light_without_cars_is_refused(tmp_path):
     with pytest.raises(UserError) as error:
         check_traffic(config, resolve(config), read_intersection(net_file, 300.0))
     assert str(error.value) == (
-        f"env.net_file: cars may not cross the light 'C' of {net_file}; draw another map, or allow passenger cars "
+        f"env.net_file: cars may not cross the light 'C' of {net_file}; use another map, or allow passenger cars "
         "there in netedit"
     )

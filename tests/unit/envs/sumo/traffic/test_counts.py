@@ -31,10 +31,10 @@ def table(tmp_path, text):
 
 
 BROKEN = [
-    ("", " is empty; begin with: genreplay junction --net FILE --counts-template counts.csv"),
+    ("", " is empty; create a table with: genreplay junction --net FILE --counts-template counts.csv"),
     (
         HEAD,
-        " has a heading and no counts; add a row for each interval, such as 07:00,07:15,92,14",
+        " has a heading but no counts; add a row for each interval, such as 07:00,07:15,92,14",
     ),
     (
         "hour,a -> b\n7,3\n",
@@ -46,22 +46,22 @@ BROKEN = [
     ),
     (
         "begin,end,west\n07:00,08:00,3\n",
-        ": the column 'west' is no movement; write the edges it leads from and to as 'FROM -> TO'",
+        ": the column 'west' is not a movement; name the edges it leads from and to as 'FROM -> TO'",
     ),
     (
         "begin,end,a -> b,a  ->  b\n07:00,08:00,3,4\n",
-        ": the column 'a -> b' is there twice; keep one of them",
+        ": the column 'a -> b' is duplicated; keep one of them",
     ),
     (
         HEAD + "07:00,08:00,3\n",
-        ": line 2 has 3 cells and the heading 4; write one for each column, 0 where nobody was counted",
+        ": line 2 has 3 cells, but the heading has 4; write one for each column, 0 if no vehicle was counted",
     ),
-    (HEAD + "7am,08:00,3,4\n", ": line 2: '7am' is no time; write HH:MM, such as 07:15, or seconds"),
-    (HEAD + "07:75,08:00,3,4\n", ": line 2: '07:75' is no time; write HH:MM, such as 07:15, or seconds"),
+    (HEAD + "7am,08:00,3,4\n", ": line 2: '7am' is not a time; write HH:MM, such as 07:15, or seconds"),
+    (HEAD + "07:75,08:00,3,4\n", ": line 2: '07:75' is not a time; write HH:MM, such as 07:15, or seconds"),
     (
         HEAD + "23:00,00:00,3,4\n",
-        ": line 2: begins at 23:00 and ends at 00:00; write an end after the begin; midnight at the end of a day is "
-        "24:00",
+        ": line 2: begins at 23:00 and ends at 00:00; write an end after the beginning; midnight at the end of a "
+        "day is 24:00",
     ),
     (
         HEAD + "07:00,07:30,3,4\n07:15,07:45,3,4\n",
@@ -69,26 +69,26 @@ BROKEN = [
     ),
     (
         HEAD + "07:00,07:15,3,4\n\n07:30,07:45,3,4\n",
-        ": line 4: nothing is said about 07:15 to 07:30; add a row for it, with 0 where nobody was counted",
+        ": line 4: 07:15 to 07:30 is missing; add a row for it, with 0 if no vehicle was counted",
     ),
     (
         HEAD + "07:00,08:00,3,-4\n",
-        ": line 2, column 'south_in -> west_out': '-4' is no count; write a number of vehicles, 0 where nobody was "
-        "counted",
+        ": line 2, column 'south_in -> west_out': '-4' is not a count; write a number of vehicles, 0 if no vehicle "
+        "was counted",
     ),
     (
         HEAD + "07:00,08:00,many,4\n",
-        ": line 2, column 'west_in -> east_out': 'many' is no count; write a number of vehicles, 0 where nobody was "
-        "counted",
+        ": line 2, column 'west_in -> east_out': 'many' is not a count; write a number of vehicles, 0 if no vehicle "
+        "was counted",
     ),
     (
         HEAD + "07:00,08:00,nan,4\n",
-        ": line 2, column 'west_in -> east_out': 'nan' is no count; write a number of vehicles, 0 where nobody was "
-        "counted",
+        ": line 2, column 'west_in -> east_out': 'nan' is not a count; write a number of vehicles, 0 if no vehicle "
+        "was counted",
     ),
     (
         HEAD + "07:00,08:00,,4\n",
-        ": line 2, column 'west_in -> east_out': is empty; write a number of vehicles, 0 where nobody was counted",
+        ": line 2, column 'west_in -> east_out': is empty; write a number of vehicles, 0 if no vehicle was counted",
     ),
     (
         "begin,end,west_in -> north_out\n07:00,08:00,4\n",
@@ -106,8 +106,8 @@ BROKEN = [
     ),
     (
         HEAD + "07:00,08:00,0,0\n",
-        " counts nobody from 07:00 to 08:00; fill in the table, or set env.begin_time and env.episode_seconds (s) to "
-        "when there is traffic",
+        " counts no vehicles from 07:00 to 08:00; fill in the table, or set env.begin_time and env.episode_seconds "
+        "(s) to when there is traffic",
     ),
     (
         HEAD + "06:00,12:00,600,600\n",
@@ -128,7 +128,7 @@ def test_a_broken_table_is_named(tmp_path, text, message):
 def test_a_spreadsheet_saved_as_such_is_refused(tmp_path):
     path = tmp_path / "counts.xlsx"
     path.write_bytes(b"PK\x03\x04\xff\xfe")
-    with pytest.raises(UserError, match=r"counts\.xlsx is no text file \(.*\); save the sheet as CSV UTF-8$"):
+    with pytest.raises(UserError, match=r"counts\.xlsx is not a text file \(.*\); save the sheet as CSV UTF-8$"):
         demand(path)
 
 
@@ -137,10 +137,10 @@ def test_the_episode_must_lie_within_the_table(tmp_path):
     with pytest.raises(UserError) as error:
         demand(path, begin_time=0)
     assert str(error.value) == (
-        f"env.count_file: {path} covers 07:00 to 08:00 (25200 to 28800 s), and the episode 00:00 to 08:00; set "
+        f"env.count_file: {path} covers 07:00 to 08:00 (25200 to 28800 s), but the episode is 00:00 to 08:00; set "
         "env.begin_time and env.episode_seconds (s) to a time within the table"
     )
-    with pytest.raises(UserError, match=r"and the episode 07:30 to 08:30; set env\.begin_time"):
+    with pytest.raises(UserError, match=r"but the episode is 07:30 to 08:30; set env\.begin_time"):
         demand(path, begin_time=27000, episode_seconds=3600)
 
 
@@ -257,4 +257,4 @@ def test_template_filled_and_read_again(tmp_path):
     np.testing.assert_allclose([segment.flows / 4 for segment in here.counted], counts)
     with pytest.raises(UserError) as error:
         write_template(path, intersection.movements)
-    assert str(error.value) == f"--counts-template: {path} is there already; name a new file, or remove it"
+    assert str(error.value) == f"--counts-template: {path} exists already; choose another name, or remove it"

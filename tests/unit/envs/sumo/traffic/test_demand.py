@@ -184,7 +184,7 @@ def test_a_broken_route_file_is_named(tmp_path):
     path = tmp_path / "broken.rou.xml"
     path.write_text("<routes><trip")
     net_file = str(resolve(SumoConfig()).net_file)
-    with pytest.raises(UserError, match=rf"^env\.route_file: {path} is no SUMO route file \(.*\); write plain XML$"):
+    with pytest.raises(UserError, match=rf"^env\.route_file: {path} is not a SUMO route file \(.*\); write plain XML$"):
         demand(DemandConfig(), None, net_file=net_file, route_file=str(path))
     assert Path(path).exists()
 

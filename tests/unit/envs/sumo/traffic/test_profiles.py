@@ -57,7 +57,7 @@ def test_defaults_lie_inside_and_outside_the_range():
         (
             "tidal",
             True,
-            "--demand tidal: tidal is a shape of random traffic, and this map has a route file or counts; give factors "
+            "--demand tidal: tidal is a shape of random traffic, but this map has a route file or counts; give factors "
             "on them, such as 0.75,1,1.25",
         ),
     ],
