@@ -27,9 +27,9 @@ FITS = {
     "pendulum": ("pendulum_pgr", ["loop.num_env_steps=1500"]),
     "sumo": ("sumo_pgr", ["loop.num_env_steps=1000"]),
     "overcooked": ("overcooked_pgr", ["loop.num_env_steps=2000", "loop.first_refit_env_step=1000"]),
-    "overcooked_partner": ("overcooked_greedy_pgr", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
-    "overcooked_factorised": ("overcooked_factorised", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
-    "overcooked_edm": ("overcooked_edm", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
+    "overcooked_partner": ("overcooked/greedy_pgr", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
+    "overcooked_factorised": ("overcooked/factorised", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
+    "overcooked_edm": ("overcooked/edm", ["loop.num_env_steps=1500", "loop.first_refit_env_step=1000"]),
 }
 """Case: configuration, and overrides that make it short."""
 

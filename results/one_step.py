@@ -1,7 +1,7 @@
 r"""How soon a `factorised` generator knows the rules: fitted to a run's first transitions, asked about the next ones.
 
-    python results/one_step.py CHECKPOINTS FILE --config conf/overcooked_rollouts.yaml \
-        --config conf/overcooked_counterfactual.yaml
+    python results/one_step.py CHECKPOINTS FILE --config conf/overcooked/rollouts.yaml \
+        --config conf/overcooked/counterfactual.yaml
 
 CHECKPOINTS is the folder that `fit` names. For each config the generator is fitted as in a run, again after every
 thousand transitions, and then completes the states and actions of the next 8,000. Of those it keeps (by the config's

@@ -18,8 +18,10 @@ from genreplay.replay.synthesis import Synthesis
 from genreplay.runs import checkpoint
 from tests.helpers.paths import CONF
 
-EXPERIMENTS = sorted(path.name for path in CONF.glob("overcooked_*.yaml"))
-REAL_ONLY = tuple(f"overcooked_{name}.yaml" for name in ("redq", "greedy", "human", "random_start"))
+EXPERIMENTS = sorted(
+    str(path.relative_to(CONF)) for path in [*CONF.glob("overcooked_*.yaml"), *CONF.glob("overcooked/*")]
+)
+REAL_ONLY = ("overcooked_redq.yaml", "overcooked_human.yaml", "overcooked/greedy.yaml", "overcooked/random_start.yaml")
 TINY = [
     "env.horizon=40",
     "agent.hidden_width=16",
@@ -113,7 +115,7 @@ def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
         return draw(self, team, real, *rest)
 
     monkeypatch.setattr(Synthesis, "draw", counted)
-    name = "overcooked_counterfactual.yaml"
+    name = "overcooked/counterfactual.yaml"
     fit(tmp_path, "--config", str(CONF / name), *overrides(name), "loop.redraw_every_env_steps=24")
     # Fits at 80 and 140, with eight kitchens at 144, where a drawing is due as well.
     assert [at for at, _ in drawn] == [80, 96, 120, 144, 168, 192]
@@ -124,7 +126,7 @@ def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
 def test_a_generator_that_is_sure_of_nothing_leaves_the_agent_its_real_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=1"]
-    saved = fit(tmp_path, "--config", str(CONF / "overcooked_counterfactual.yaml"), *arguments)
+    saved = fit(tmp_path, "--config", str(CONF / "overcooked/counterfactual.yaml"), *arguments)
     assert "it is sure of none of its rows" in capsys.readouterr().err
     assert saved.buffers.get("synthetic", None) is None
     assert saved.counters["counters"]["env_step"] == 200

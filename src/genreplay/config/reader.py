@@ -2,7 +2,7 @@
 
 A config file is a YAML tree of the sections in `schema.ExperimentConfig`. `extends:` names one file or a list of them,
 relative to the file that says so; later ones win over earlier ones, the file wins over all it extends, and a file that
-is reached twice counts once, at its first place. Fragments (`conf/agent/redq.yaml`) are files like any other.
+is reached twice counts once, at its first place. Fragments (`conf/agents/redq.yaml`) are files like any other.
 
 A part's section holds the options of one part. A file or a command line that names another part there
 (`agent.name=...`) discards what lower files said in that section, since it was said to the part that is gone.

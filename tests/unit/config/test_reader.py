@@ -291,7 +291,17 @@ def test_a_resolved_tree_warns_of_nothing(write, caplog: pytest.LogCaptureFixtur
 # Round trips ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.name)
+FRAGMENTS = {"envs": "env", "agents": "agent", "generators": "generator", "relevance": "relevance"}
+"""Folder of conf/, and the section that its files are about."""
+
+
+def _files(are_fragments: bool):
+    """Parameters of a test: the files of conf/ that are fragments, or those that are whole experiments."""
+    paths = sorted(path for path in CONF.rglob("*.yaml") if (path.parent.name in FRAGMENTS) == are_fragments)
+    return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(CONF)) for path in paths])
+
+
+@_files(are_fragments=False)
 def test_every_experiment_loads_without_a_warning_and_comes_back(path: Path, tmp_path: Path, caplog) -> None:
     with caplog.at_level(logging.WARNING, logger="genreplay"):
         loaded = config.load(path)
@@ -302,10 +312,9 @@ def test_every_experiment_loads_without_a_warning_and_comes_back(path: Path, tmp
     assert config.load(tmp_path / "x.yaml") == loaded
 
 
-@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
+@_files(are_fragments=True)
 def test_every_fragment_tells_of_its_own_part_only_and_names_it(path: Path, tmp_path: Path) -> None:
-    kind = path.parent.name
-    assert kind in registry.KINDS
+    kind = FRAGMENTS[path.parent.name]
     own = OmegaConf.load(path)
     bases = [path.parent / base for base in own.pop("extends", [])]
     assert all(base.parent == path.parent for base in bases)
@@ -317,17 +326,6 @@ def test_every_fragment_tells_of_its_own_part_only_and_names_it(path: Path, tmp_
     part = getattr(config.load(tmp_path / "x.yaml", needed), kind)
     schema = OmegaConf.structured(registry.entry(kind, tree[kind]["name"]).config)
     assert part == OmegaConf.to_object(OmegaConf.merge(schema, tree[kind]))
-
-
-def test_base_spells_out_the_defaults() -> None:
-    base = OmegaConf.to_container(OmegaConf.load(CONF / "base.yaml"))
-    defaults = OmegaConf.to_container(OmegaConf.structured(ExperimentConfig))
-    assert isinstance(base, dict)
-    assert isinstance(defaults, dict)
-    for kind in registry.KINDS:
-        del defaults[kind]
-    del defaults["replay"]["synthetic_fraction"]  # depends on whether there is a generator
-    assert base == defaults
 
 
 @settings(deadline=None, max_examples=25)

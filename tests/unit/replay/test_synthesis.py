@@ -208,7 +208,7 @@ def test_seats_are_swapped_only_where_there_are_two():
 
 def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
     options = ["env.partners=[self,greedy]", "synthesis.source=oracle", "synthesis.rollout_length=2"]
-    config = load(CONF / "overcooked_edm.yaml", options)
+    config = load(CONF / "overcooked/edm.yaml", options)
     world = build_world(config)
     codec = Codec(world.layout)
     agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=16), world.layout, 1.0)
@@ -264,7 +264,7 @@ def test_generators_without_judgement_keep_every_row(world, agent):
     ],
 )
 def test_a_generator_is_not_asked_what_it_cannot_say(world, agent, option, message):
-    config = load(CONF / "overcooked_masked.yaml", [option])
+    config = load(CONF / "overcooked/masked.yaml", [option])
     codec = Codec(world.layout)
     with (
         Team(make_fabric("cpu"), build_generator(config, codec)) as team,

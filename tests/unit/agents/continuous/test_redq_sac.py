@@ -320,7 +320,7 @@ def test_values_out_of_range_are_named(options, message):
 
 @pytest.mark.parametrize(("fragment", "sizes"), [("sac", (2, 2, 1)), ("redq", (10, 2, 20)), ("redq_small", (2, 2, 20))])
 def test_fragments_are_the_published_settings(fragment, sizes):
-    file = OmegaConf.load(CONF / "agent" / f"{fragment}.yaml")
+    file = OmegaConf.load(CONF / "agents" / f"{fragment}.yaml")
     assert set(file) == {"agent"}
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RedqSacConfig), file.agent))
     assert (config.ensemble_size, config.target_subset_size, config.critic_updates_per_actor_update) == sizes

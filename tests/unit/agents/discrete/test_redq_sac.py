@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from tensordict import TensorDict
 
 from genreplay.agents.config import DiscreteRedqSacConfig, RedqSacConfig
@@ -16,7 +15,6 @@ from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
 from genreplay.common.errors import FieldError, UserError
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from tests.helpers.discrete_redq_sac import PERMUTATION, A, B, K, O, make_agent, make_block
-from tests.helpers.paths import CONF
 from tests.helpers.redq_sac import assert_same_state, step
 
 # Updates against plain loops -----------------------------------------------------------------------------------
@@ -373,13 +371,6 @@ def test_values_out_of_range_are_named(options, message):
     with pytest.raises(FieldError) as error:
         DiscreteRedqSacConfig(**options)
     assert str(error.value) == message
-
-
-def test_the_fragment_is_a_whole_config():
-    file = OmegaConf.load(CONF / "agent" / "discrete.yaml")
-    assert set(file) == {"agent"}
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(DiscreteRedqSacConfig), file.agent))
-    assert (config.name, config.hidden_width, config.critic_layer_norm) == ("discrete_redq_sac", 128, True)
 
 
 COLUMNS = (Column("observation", 0, "categorical", "state", O), Column("action", 0, "categorical", "actions", 2 * A))
