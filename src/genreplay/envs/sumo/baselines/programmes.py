@@ -46,11 +46,6 @@ class Programme:
     settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the type, under SUMO's own names."""
 
-    @property
-    def cycle(self) -> int:
-        """Length of the shortest cycle, s."""
-        return sum(phase.seconds for phase in self.phases)
-
     def to_xml(self, light: str) -> Element:
         """The additional file that gives the light this programme."""
         root = Element("additional")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from genreplay.envs.sumo.network.intersection import Intersection
@@ -28,16 +27,8 @@ class Camera:
         self._second, self._held, self._state = 0, 0, ""
         self.frames: list[dict[str, Any]] = []
 
-    def after(self, step: Callable[[], None]) -> Callable[[], None]:
-        """`step`, followed by recording a frame."""
-
-        def step_and_record() -> None:
-            step()
-            self._record()
-
-        return step_and_record
-
-    def _record(self) -> None:
+    def record(self) -> None:
+        """Record the second just simulated, if it lies between `begin` and `end`."""
         self._second += 1
         state = self._sumo.trafficlight.getRedYellowGreenState(self._intersection.light)
         self._held = self._held + 1 if state == self._state else 1

@@ -1,4 +1,4 @@
-"""An episode in the simulator: the request, its running state, and the outcome of a decision.
+"""An episode in the simulator: its request, running state and traffic light, and the outcome of a decision.
 
 Shapes: O observation.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from genreplay.envs.sumo.actions import Timing
+from genreplay.envs.sumo.network.intersection import Intersection, cleared_state, yellow_state
 from genreplay.envs.sumo.simulator.camera import Camera
 from genreplay.envs.sumo.simulator.readings import Readings
 
@@ -30,9 +32,9 @@ class EpisodeRequest(NamedTuple):
 class Episode:
     """The running episode."""
 
-    readings: Readings
     step: Callable[[], None]
     """Simulates one second."""
+    readings: Readings
     camera: Camera | None
     num_seconds: int
     """Length, s."""
@@ -54,11 +56,38 @@ class Episode:
         """Simulate so many seconds."""
         if self.is_cut:
             seconds = min(seconds, self.num_seconds - self.elapsed)
-        step, record = self.step, self.readings.record
         for _ in range(seconds):
-            step()
-            self.queue += record()
+            self.step()
+            self.queue += self.readings.record()
+            if self.camera is not None:
+                self.camera.record()
         self.elapsed += seconds
+
+
+class Light:
+    """The traffic light of an episode without a programme: the first green, then those of `switch`."""
+
+    def __init__(self, sumo: Any, intersection: Intersection, timing: Timing):
+        self._sumo, self._name, self._greens, self._timing = sumo, intersection.light, intersection.greens, timing
+        self.shown = 0
+        """Number of the green shown."""
+        self._show(self._greens[0])
+
+    def switch(self, number: int, run: Callable[[int], None]) -> None:
+        """Show green `number`, after yellow and all-red if another one is shown; `run` simulates seconds."""
+        if number == self.shown:
+            return
+        yellow = yellow_state(self._greens[self.shown], self._greens[number])
+        self._show(yellow)
+        run(self._timing.yellow_time)
+        if self._timing.all_red_time > 0:
+            self._show(cleared_state(yellow))
+            run(self._timing.all_red_time)
+        self._show(self._greens[number])
+        self.shown = number
+
+    def _show(self, state: str) -> None:
+        self._sumo.trafficlight.setRedYellowGreenState(self._name, state)
 
 
 @dataclass

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ os.environ.setdefault("SUMO_HOME", sumo.SUMO_HOME)  # sumo-rl needs it at import
 
 from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
-from sumo_rl.environment.traffic_signal import TrafficSignal
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, decode_action, timing_of
@@ -30,11 +28,11 @@ from genreplay.envs.sumo.baselines.programmes import Programme
 from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
 from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.intersection import cleared_state, read_intersection, yellow_state
+from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.simulator.camera import Camera
 from genreplay.envs.sumo.simulator.command import EpisodeFiles, sumo_command
-from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Outcome
+from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
 from genreplay.envs.sumo.traffic.demand import Demand, Traffic
@@ -44,32 +42,6 @@ from genreplay.envs.sumo.traffic.scenarios import resolve
 
 CHECK_SECONDS = 60
 """How often the limit of an episode is checked, s."""
-
-
-class GreenSignal(TrafficSignal):
-    """sumo-rl's signal without its fixed decision interval."""
-
-    def _build_phases(self) -> None:
-        self.num_green_phases = len(self.env.intersection.greens)
-        self.shown = 0
-        self._show(self.env.intersection.greens[0])
-
-    def switch(self, number: int, run: Callable[[int], None]) -> None:
-        """Show green phase `number`, after yellow and all-red if another one is shown; `run` simulates seconds."""
-        if number == self.shown:
-            return
-        greens, timing = self.env.intersection.greens, self.env.timing
-        yellow = yellow_state(greens[self.shown], greens[number])
-        self._show(yellow)
-        run(timing.yellow_time)
-        if timing.all_red_time > 0:
-            self._show(cleared_state(yellow))
-            run(timing.all_red_time)
-        self._show(greens[number])
-        self.shown = number
-
-    def _show(self, state: str) -> None:
-        self.sumo.trafficlight.setRedYellowGreenState(self.id, state)
 
 
 class Simulator(SumoEnvironment):
@@ -82,8 +54,8 @@ class Simulator(SumoEnvironment):
 
     episode: Episode
     """The running or the last one."""
-    light: GreenSignal
-    """Controls the light of the episode, unless a programme does."""
+    light: Light
+    """Of the episode, unless SUMO runs a programme."""
     signal: Signal
     """State of the light at the last decision."""
 
@@ -102,20 +74,13 @@ class Simulator(SumoEnvironment):
             str(self._files.routes),
             begin_time=scenario.begin_time,
             num_seconds=scenario.episode_seconds,
-            single_agent=True,
-            delta_time=self.timing.yellow_time + 1,
-            yellow_time=self.timing.yellow_time,
-            min_green=config.min_green,
-            max_green=config.max_green,
-            add_system_info=False,
-            add_per_agent_info=False,
         )
 
     def start(self, request: EpisodeRequest) -> list[float]:
         """Begin an episode with the first phase green on empty roads; the first observation `[O]`."""
         traffic = self._demand.sample(request.seed, request.evaluation, request.demand)
         self._begin(request, traffic, is_cut=request.evaluation)
-        self._take_light()
+        self.light = Light(self.sumo, self.intersection, self.timing)
         phase = np.eye(self.timing.num_phases)[:1]
         self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
         return self._observe().tolist()
@@ -150,7 +115,7 @@ class Simulator(SumoEnvironment):
             self._begin(request, traffic, controller)
             return self._run_programme(count_vehicles(traffic.root), limit)
         self._begin(request, traffic, is_cut=True)
-        self._take_light()
+        self.light = Light(self.sumo, self.intersection, self.timing)
         self._follow(controller)
         return self._finish()
 
@@ -188,20 +153,6 @@ class Simulator(SumoEnvironment):
         readings = self.episode.readings
         return self.view.observe(readings.present(), readings.waiting(), readings.losing(), self.signal)
 
-    def _take_light(self) -> None:
-        """Show the first phase, and from then on only what `switch` shows."""
-        self.light = GreenSignal(
-            self,
-            self.intersection.light,
-            self.delta_time,
-            self.yellow_time,
-            self.min_green,
-            self.max_green,
-            self.begin_time,
-            "queue",
-            self.sumo,
-        )
-
     def _begin(
         self, request: EpisodeRequest, traffic: Traffic, programme: Programme | None = None, is_cut: bool = False
     ) -> None:
@@ -214,8 +165,8 @@ class Simulator(SumoEnvironment):
         self._start_simulation(has_programme=programme is not None)
         camera = None if request.film is None else Camera(self.sumo, self.intersection, *request.film)
         self.episode = Episode(
+            self._sumo_step,
             Readings(self.sumo, self.intersection, self.view.capacity),
-            self._sumo_step if camera is None else camera.after(self._sumo_step),
             camera,
             self.sim_max_time - self.begin_time,
             traffic.level,

@@ -40,11 +40,6 @@ def read_trips(path: str | os.PathLike[str]) -> Trips:
     return Trips(*np.array(rows, dtype=np.float64).reshape(-1, 4).T)
 
 
-def delays(path: str | os.PathLike[str]) -> np.ndarray:
-    """Delay (timeLoss + departDelay) of every vehicle, unfinished and undeparted included, s, `[V]`."""
-    return read_trips(path).delay
-
-
 def summary(trips: Trips) -> dict[str, float]:
     """Means over all vehicles, s, and counts of vehicles; zeros without traffic."""
     means = {

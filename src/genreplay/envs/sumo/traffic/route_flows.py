@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import sumolib
 from sumolib.miscutils import parseTime
 
 from genreplay.envs.sumo.network.intersection import Movement
+from genreplay.envs.sumo.network.net_file import read_net
 
 
 def route_flows(root: Element, movements: Sequence[Movement], net_file: Path, begin: float, end: float) -> np.ndarray:
@@ -44,17 +43,15 @@ def _edges(element: Element, routes: dict[str | None, list[str]], net_file: Path
         return routes.get(element.attrib["route"], [])
     if "from" in element.attrib and "to" in element.attrib:
         stops = (element.attrib["from"], *element.get("via", "").split(), element.attrib["to"])
-        return [edge for pair in pairwise(stops) for edge in _way(str(net_file), *pair)]
+        return [edge for pair in pairwise(stops) for edge in _way(net_file, *pair)]
     return []
 
 
-@lru_cache(maxsize=4)
-def _net(net_file: str) -> Any:
-    return sumolib.net.readNet(net_file)
+_net = lru_cache(maxsize=4)(read_net)
 
 
 @lru_cache(maxsize=10_000)
-def _way(net_file: str, start: str, goal: str) -> tuple[str, ...]:
+def _way(net_file: Path, start: str, goal: str) -> tuple[str, ...]:
     net = _net(net_file)
     if not (net.hasEdge(start) and net.hasEdge(goal)):
         return ()

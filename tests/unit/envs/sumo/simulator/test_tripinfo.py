@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from genreplay.envs.sumo.simulator.tripinfo import delays, read_trips, summary
+from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<tripinfos xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
 ARRIVED = (
@@ -26,7 +26,7 @@ def written(tmp_path, *trips):
 
 def test_delay_counts_arrived_unfinished_and_undeparted(tmp_path):
     path = written(tmp_path, ARRIVED, UNDER_WAY, NEVER_ENTERED)
-    np.testing.assert_allclose(delays(path), [38.3, 188.95, 80.2])
+    np.testing.assert_allclose(read_trips(path).delay, [38.3, 188.95, 80.2])
 
 
 def test_summary(tmp_path):
@@ -38,5 +38,5 @@ def test_summary(tmp_path):
 
 def test_no_traffic_has_no_delay(tmp_path):
     path = written(tmp_path)
-    assert delays(path).shape == (0,)
+    assert read_trips(path).delay.shape == (0,)
     assert summary(read_trips(path))["delay"] == 0
