@@ -96,7 +96,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
     from genreplay.replay.collection import Collection
     from genreplay.replay.synthesis import Synthesis
     from genreplay.training import loop, snapshot
-    from genreplay.training.monitor import Report
+    from genreplay.training.monitor import Monitor
 
     found: list[tuple[Any, str, str]] = [
         (loop.Loop, "run", REST),
@@ -109,7 +109,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
         (Synthesis, "draw", "generator: samples"),
     ]
     found += [(MixedReplay, m, "replay") for m in ("extend_real", "replace_synthetic", "sample_blocks", "sample_real")]
-    found += [(Report, m, "report") for m in ("collected", "updated", "log", "refitted", "evaluated")]
+    found += [(Monitor, m, "report") for m in ("collected", "updated", "log", "refitted", "evaluated")]
     relevance = entry("relevance", config.relevance.name).part
     if relevance is not None:
         found += [(relevance, m, "relevance") for m in ("update", "score")]

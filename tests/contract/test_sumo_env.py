@@ -5,7 +5,6 @@ import contextlib
 import numpy as np
 import pytest
 import torch
-from torchrl.envs.utils import check_env_specs
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
@@ -36,11 +35,6 @@ def world(scenario="2way", mode="phase_duration", seconds=300):
 def rollout(env, num_steps, seed=0):
     torch.manual_seed(seed)
     return env.rollout(num_steps, break_when_any_done=False)
-
-
-def test_specs():
-    with running(world(), num_workers=2) as env:
-        check_env_specs(env)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -102,29 +96,6 @@ def test_same_seed_and_actions_give_the_same_episode(scenario):
     assert len(figures) >= 1
     for key in (OBSERVATION, NEXT_OBSERVATION, REWARD):
         assert torch.equal(first[key], second[key])
-
-
-def test_resuming_continues_identically():
-    here = world()
-    actions = torch.rand(14, 2, here.view.timing.action_width, generator=torch.Generator().manual_seed(0)) * 2 - 1
-
-    def steps(env, state, some):
-        observations = []
-        for action in some:
-            state, following = env.step_and_maybe_reset(state.set("action", action))
-            observations.append(state["next", "observation"])
-            state = following
-        return torch.stack(observations)
-
-    with running(here, num_workers=2) as env, running(here, num_workers=2) as later:
-        before, saved = steps(env, start := env.reset(), actions[:5]), env.state_dict()
-        following = before[-1]
-        whole = steps(env, start.set("observation", following), actions[5:])
-        later.load_state_dict(saved)
-        resumed_start = later.reset()
-        assert torch.equal(resumed_start["observation"], following)
-        assert torch.equal(steps(later, resumed_start, actions[5:]), whole)
-        assert later.pop_finished() == env.pop_finished() != []
 
 
 def test_evaluation_traffic_is_the_same_for_every_controller():

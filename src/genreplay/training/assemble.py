@@ -6,7 +6,7 @@ import torch
 from lightning import Fabric
 
 from genreplay.agents.base import EnsembleAgent
-from genreplay.build import build_agent
+from genreplay.build import build_agent, build_relevance
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
@@ -14,7 +14,6 @@ from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team
-from genreplay.registry import entry
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
@@ -22,7 +21,6 @@ from genreplay.replay.synthesis import Synthesis
 from genreplay.training.loop import Parts
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
-from genreplay.transitions.keys import ACTION, OBSERVATION
 
 
 def build_synthesis(
@@ -73,11 +71,9 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     device = fabric.device
     agent = build_agent(config, world).to(device)
 
-    relevance = None
-    if (part := entry("relevance", config.relevance.name).part) is not None:
-        widths = world.layout.widths()
-        relevance = part(config.relevance, widths[OBSERVATION], widths[ACTION], agent.td_error).to(device)
-
+    relevance = build_relevance(config, world.layout, agent)
+    if relevance is not None:
+        relevance = relevance.to(device)
     env = world.make_env(
         config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
     )

@@ -1,5 +1,3 @@
-import copy
-
 import pytest
 import torch
 from tensordict import TensorDict
@@ -68,43 +66,11 @@ def train(relevance, num_updates, rows):
 
 
 @ALL
-def test_score_is_one_number_a_transition_without_gradient(name):
-    score = make(name).score(transitions(37))
-    assert score.shape == (37, 1)
-    assert score.dtype == torch.float32
-    assert not score.requires_grad
-
-
-@ALL
 def test_score_in_chunks_is_the_score_of_all(name, monkeypatch):
     relevance, rows = make(name), transitions(50)
     whole = relevance.score(rows)
     monkeypatch.setattr(base, "CHUNK_ROWS", 8)
     assert torch.allclose(relevance.score(rows), whole, atol=1e-6)
-
-
-@ALL
-def test_score_changes_neither_weights_nor_random_state_nor_rows(name):
-    relevance, rows = make(name), transitions(20)
-    train(relevance, 2, rows)
-    state, rows_before = copy.deepcopy(relevance.state_dict()), rows.clone()
-    random_state = torch.get_rng_state()
-    first = relevance.score(rows)
-    assert torch.equal(relevance.score(rows), first)
-    assert torch.equal(torch.get_rng_state(), random_state)
-    assert all(torch.equal(relevance.state_dict()[key], value) for key, value in state.items())
-    first.zero_()
-    assert (rows == rows_before).all()
-
-
-@ALL
-def test_the_same_seed_gives_the_same_scores(name):
-    scores = []
-    for _ in range(2):
-        relevance = make(name)
-        train(relevance, 5, transitions(100))
-        scores.append(relevance.score(transitions(20, seed=2)))
-    assert torch.equal(*scores)
 
 
 @LEARNING
@@ -119,17 +85,6 @@ def test_error_falls_on_seen_transitions_and_stays_higher_where_nothing_was_seen
     assert unseen_after > 4 * held_out_after
     # Nearly every unseen row is above the seen ones' 90 % quantile, so the top fraction would be theirs.
     assert (relevance.score(unseen) > relevance.score(seen).quantile(0.9)).float().mean() > 0.8
-
-
-@LEARNING
-def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(name):
-    rows = transitions(300)
-    straight, resumed = make(name), make(name, seed=7)
-    train(straight, 10, rows)
-    resumed.load_state_dict(copy.deepcopy(straight.state_dict()))
-    resumed.load_optimizer_state_dict(copy.deepcopy(straight.optimizer_state_dict()))
-    assert train(straight, 10, rows) == train(resumed, 10, rows)
-    assert torch.equal(straight.score(rows), resumed.score(rows))
 
 
 @LEARNING
