@@ -1,6 +1,6 @@
 """SUMO environments keep TorchRL's contract, the layout's, and the loop's (same seed, same episode; resuming)."""
 
-import contextlib
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -19,13 +19,8 @@ def seeds(worker, index):
     return derive_seed(0, "episode", worker, index)
 
 
-@contextlib.contextmanager
 def running(world, num_workers=1, evaluation=False):
-    env = world.make_env(num_workers, seeds, evaluation)
-    try:
-        yield env
-    finally:
-        env.close()
+    return closing(world.make_env(num_workers, seeds, evaluation))
 
 
 def world(scenario="2way", mode="phase_duration", seconds=300):

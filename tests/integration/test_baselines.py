@@ -1,6 +1,7 @@
 """Each baseline in the simulator, where what it ought to do is known: all traffic comes from the west and goes east."""
 
 import itertools
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -118,18 +119,15 @@ def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
 
 def test_an_episode_is_given_up_once_it_is_sure_to_end_above_the_limit():
     world = SumoWorld(SumoConfig(episode_seconds=600))
-    env = world.make_env(1, lambda worker, index: 0, evaluation=True)
-    env.demand = "1500"
+    with closing(world.make_env(1, lambda worker, index: 0, evaluation=True)) as env:
+        env.demand = "1500"
 
-    def jammed(**options):
-        return world.baseline(env, {0: 3}, "constant_plan", {"greens": [5, 40, 5, 40]}, **options)[0]
+        def jammed(**options):
+            return world.baseline(env, {0: 3}, "constant_plan", {"greens": [5, 40, 5, 40]}, **options)[0]
 
-    try:
         whole = jammed()
         assert jammed(limit=whole["delay"]) == whole
         given_up = jammed(limit=0.4 * whole["delay"])
-    finally:
-        env.close()
     assert set(given_up) == {"delay", "simulated_seconds"}
     assert 0.4 * whole["delay"] < given_up["delay"] < whole["delay"]
     assert 0 < given_up["simulated_seconds"] < 600

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -55,12 +56,9 @@ def test_an_episode_of_counts_has_the_counted_vehicles():
     world = SumoWorld(config)
     assert world.episode_seconds == 3600
     assert [demand.name for demand in world.demands()] == ["0.8", "1", "1.2", "1.38"]
-    env = world.make_env(1, lambda worker, index: index, evaluation=True)
-    try:
+    with closing(world.make_env(1, lambda worker, index: index, evaluation=True)) as env:
         env.demand = "1"
         plans = {name: env.baseline(name, {}, {0: 5})[0] for name in ("fixed_plan", "webster")}
-    finally:
-        env.close()
     for metrics in plans.values():
         assert metrics["demand_scale"] == 1
         assert abs(metrics["num_vehicles"] - 1453) < 5 * 1453**0.5  # the counts' sum; Poisson

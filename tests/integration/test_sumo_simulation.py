@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import time
+from contextlib import closing
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -21,6 +23,15 @@ from genreplay.envs.sumo.world import SumoWorld
 from tests.helpers.simulators import recording_simulator
 
 
+def random_play(simulator, request):
+    rng = np.random.default_rng(0)
+    simulator.start(request)
+    outcomes = []
+    while not outcomes or not outcomes[-1].truncated:
+        outcomes.append(simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width)))
+    return outcomes
+
+
 @pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
 @pytest.mark.parametrize(("scenario", "yellow", "all_red"), [("2way", None, 0), ("cologne1", 4, 2)])
 def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all_red):
@@ -35,20 +46,9 @@ def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all
     )
     simulator = recording_simulator()(config, tmp_path)
     greens = simulator.intersection.greens
-    rng = np.random.default_rng(0)
-    simulator.start(EpisodeRequest(3, evaluation=False))
-    seconds, over = 0.0, False
-    while not over:
-        outcome = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
-        seconds, over = seconds + outcome.duration, outcome.truncated
-    assert len(simulator.states) == seconds
-
-    runs = []
-    for state in simulator.states:
-        if runs and runs[-1][0] == state:
-            runs[-1][1] += 1
-        else:
-            runs.append([state, 1])
+    outcomes = random_play(simulator, EpisodeRequest(3, evaluation=False))
+    assert len(simulator.states) == sum(outcome.duration for outcome in outcomes)
+    runs = [[state, len(list(group))] for state, group in itertools.groupby(simulator.states)]
     shown = [i for i, (state, _) in enumerate(runs) if state in greens]
     assert {runs[i][0] for i in shown} == set(greens)
     yellow = 2 if yellow is None else yellow
@@ -72,29 +72,19 @@ def test_the_reward_is_the_delay_that_sumo_records(tmp_path):
     """
     config = SumoConfig(episode_seconds=900, demand=DemandConfig(evaluation_flows=[2600.0]))
     simulator = recording_simulator()(config, tmp_path)
-    rng = np.random.default_rng(0)
-    simulator.start(EpisodeRequest(3, evaluation=True))
-    lost, over = 0.0, False
-    while not over:
-        outcome = simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width))
-        lost, over = lost - outcome.reward / REWARD_SCALE, outcome.truncated
+    outcomes = random_play(simulator, EpisodeRequest(3, evaluation=True))
+    lost = -sum(outcome.reward for outcome in outcomes) / REWARD_SCALE
     trips = read_trips(tmp_path / "tripinfo.xml")
     assert trips.delay.sum() > 10_000
     assert lost == pytest.approx(trips.delay.sum(), rel=0.02)
-    waited = (trips.delay.sum() - _time_loss(tmp_path)) + trips.waiting_time.sum()
-    assert outcome.metrics["mean_queue"] * len(simulator.states) == pytest.approx(waited, rel=0.02)
-
-
-def _time_loss(folder):
-    from xml.etree import ElementTree
-
-    return sum(float(trip.attrib["timeLoss"]) for trip in ElementTree.parse(folder / "tripinfo.xml").getroot())
+    root = ElementTree.parse(tmp_path / "tripinfo.xml").getroot()
+    waited = (trips.delay.sum() - sum(float(trip.attrib["timeLoss"]) for trip in root)) + trips.waiting_time.sum()
+    assert outcomes[-1].metrics["mean_queue"] * len(simulator.states) == pytest.approx(waited, rel=0.02)
 
 
 def test_a_killed_worker_is_reported_and_the_run_goes_on(caplog):
     world = SumoWorld(SumoConfig(episode_seconds=300))
-    env = world.make_env(2, lambda worker, index: worker + 10 * index)
-    try:
+    with closing(world.make_env(2, lambda worker, index: worker + 10 * index)) as env:
         torch.manual_seed(0)
         state = env.reset()
         state = env.rand_step(state)["next"]
@@ -111,8 +101,6 @@ def test_a_killed_worker_is_reported_and_the_run_goes_on(caplog):
         ]
         state = env.rollout(5, break_when_any_done=False)
         assert not state["next", "failed"].any()
-    finally:
-        env.close()
 
 
 def test_the_worker_dies_with_its_parent():
@@ -146,20 +134,16 @@ def own_map(tmp_path, depart):
 
 
 def test_a_scenario_that_cannot_start_gives_sumos_message_at_once(tmp_path):
-    env = SumoWorld(own_map(tmp_path, depart=0)).make_env(1, lambda worker, index: index)
-    try:
+    with closing(SumoWorld(own_map(tmp_path, depart=0)).make_env(1, lambda worker, index: index)) as env:
         with pytest.raises(UserError) as error:
             env.rand_step(env.reset())
         assert str(error.value).startswith("env: SUMO cannot run this scenario: ")
         assert "Invalid departLane definition for vehicle 'lost'" in str(error.value)
         assert "\n" not in str(error.value)
-    finally:
-        env.close()
 
 
 def test_a_vehicle_that_cannot_depart_ends_the_episode_and_is_named(tmp_path, caplog):
-    env = SumoWorld(own_map(tmp_path, depart=600)).make_env(1, lambda worker, index: index)
-    try:
+    with closing(SumoWorld(own_map(tmp_path, depart=600)).make_env(1, lambda worker, index: index)) as env:
         torch.manual_seed(0)
         with caplog.at_level(logging.WARNING, "genreplay"):
             real = env.rollout(60, break_when_any_done=False)
@@ -168,14 +152,11 @@ def test_a_vehicle_that_cannot_depart_ends_the_episode_and_is_named(tmp_path, ca
         assert len(caplog.messages) == failed.sum()
         assert "Invalid departLane definition for vehicle 'lost'" in caplog.messages[0]
         assert env.pop_finished() == []
-    finally:
-        env.close()
 
 
 def test_three_failures_in_a_row_end_the_run():
-    env = SumoWorld(SumoConfig(episode_seconds=300)).make_env(1, lambda worker, index: index)
-    action = np.zeros(env.action_spec.shape[-1])
-    try:
+    with closing(SumoWorld(SumoConfig(episode_seconds=300)).make_env(1, lambda worker, index: index)) as env:
+        action = np.zeros(env.action_spec.shape[-1])
         env.start({0: 1})
         assert not env.advance({0: action})[0].failed
         for _ in range(2):
@@ -187,8 +168,6 @@ def test_three_failures_in_a_row_end_the_run():
         assert str(error.value) == (
             "env: SUMO failed 3 times in a row in worker 0: the simulator process ended with signal 9"
         )
-    finally:
-        env.close()
 
 
 @pytest.mark.parametrize("seconds", [120, 30, -1])

@@ -2,8 +2,9 @@ import pytest
 
 from genreplay.common.errors import FieldError, UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.network.intersection import cleared_state, read_intersection, yellow_state
+from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
 from genreplay.envs.sumo.traffic.scenarios import SCENARIOS, resolve
+from tests.helpers.junctions import junction
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_default_scenario_and_overridden_times():
     ],
 )
 def test_what_the_shipped_maps_say(name, num_greens, num_lanes, upstream, yellow):
-    intersection = read_intersection(resolve(SumoConfig(scenario=name)).net_file, 300.0)
+    intersection = junction(name, 300.0)
     assert len(intersection.greens) == num_greens
     assert sum(len(section.lanes) for section in intersection.sections) == num_lanes
     found = {approach.name: set(approach.edges[1:]) for approach in intersection.approaches if approach.edges[1:]}

@@ -12,16 +12,10 @@ from genreplay.envs.sumo.baselines.rules import (
     queues,
     random_phase,
 )
-from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.intersection import read_intersection
-from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.junctions import junction
 
 NS, NS_LEFT, WE, WE_LEFT = range(4)
-
-
-@pytest.fixture(scope="module")
-def junction():
-    return read_intersection(resolve(SumoConfig()).net_file, 0.0)
+JUNCTION = junction()
 
 
 def counts(**lanes):
@@ -31,38 +25,38 @@ def counts(**lanes):
     return LaneCounts(read, read)
 
 
-def test_pressure_by_hand(junction):
+def test_pressure_by_hand():
     """North 6 on lane 0: 3 belong to the way straight (to t_s_0, where 2 are) and 3 to the way right (to t_w_0)."""
-    assert pressures(junction, counts(n_t_0=6, t_s_0=2)) == pytest.approx([3 - 1 + 3, 0, -1, 0])
-    assert pressures(junction, counts(w_t_1=4, t_n_1=5)) == pytest.approx([0, 0, 0, -1])
+    assert pressures(JUNCTION, counts(n_t_0=6, t_s_0=2)) == pytest.approx([3 - 1 + 3, 0, -1, 0])
+    assert pressures(JUNCTION, counts(w_t_1=4, t_n_1=5)) == pytest.approx([0, 0, 0, -1])
 
 
-def test_only_who_stands_behind_the_light_counts(junction):
+def test_only_who_stands_behind_the_light_counts():
     driving = LaneCounts(lambda lane: {"n_t_0": 2, "t_s_0": 5}.get(lane, 0), lambda lane: 0)
-    assert pressures(junction, driving) == pytest.approx([2, 0, 0, 0])
+    assert pressures(JUNCTION, driving) == pytest.approx([2, 0, 0, 0])
 
 
-def test_max_pressure_does_not_send_vehicles_into_a_jam(junction):
+def test_max_pressure_does_not_send_vehicles_into_a_jam():
     """West's lane is the longest, but where it leads is full; the left turners from the north can go."""
     here = counts(w_t_0=9, t_e_0=12, t_s_0=12, n_t_1=2)
-    assert max_pressure(junction)(here, NS) == (NS_LEFT, RULE_SECONDS)
-    assert longest_queue(junction)(here, NS) == (WE, RULE_SECONDS)
+    assert max_pressure(JUNCTION)(here, NS) == (NS_LEFT, RULE_SECONDS)
+    assert longest_queue(JUNCTION)(here, NS) == (WE, RULE_SECONDS)
 
 
-def test_queues_count_each_lane_once(junction):
-    assert queues(junction, counts(n_t_0=6, s_t_0=1, e_t_1=3).halting) == [7, 0, 0, 3]
+def test_queues_count_each_lane_once():
+    assert queues(JUNCTION, counts(n_t_0=6, s_t_0=1, e_t_1=3).halting) == [7, 0, 0, 3]
 
 
 @pytest.mark.parametrize("rule", [max_pressure, longest_queue])
-def test_a_tie_keeps_the_phase(junction, rule):
+def test_a_tie_keeps_the_phase(rule):
     for shown in range(4):
-        assert rule(junction)(counts(), shown).phase == shown
-    assert rule(junction)(counts(n_t_0=4, w_t_0=4), WE).phase == WE
+        assert rule(JUNCTION)(counts(), shown).phase == shown
+    assert rule(JUNCTION)(counts(n_t_0=4, w_t_0=4), WE).phase == WE
 
 
-def test_random_choices_follow_the_seed_and_the_bounds(junction):
+def test_random_choices_follow_the_seed_and_the_bounds():
     timing = Timing("phase_duration", 4, min_green=5, max_green=45, yellow_time=2, all_red_time=0)
-    rules = [random_phase(junction, timing, seed) for seed in (1, 1, 2)]
+    rules = [random_phase(JUNCTION, timing, seed) for seed in (1, 1, 2)]
     first, again, other = ([rule(counts(), 0) for _ in range(200)] for rule in rules)
     assert first == again != other
     assert {choice.phase for choice in first} == {0, 1, 2, 3}

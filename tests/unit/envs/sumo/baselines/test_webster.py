@@ -9,9 +9,7 @@ from genreplay.envs.sumo.baselines.webster import (
     flow_ratios,
     webster_greens,
 )
-from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.intersection import read_intersection
-from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.junctions import junction
 
 
 def test_a_textbook_example():
@@ -27,10 +25,6 @@ def test_a_textbook_example():
 def test_a_saturated_junction_gets_the_longest_cycle():
     assert cycle_length([0.6, 0.39], 10.0) == LONGEST_CYCLE  # 2000 s by the formula
     assert cycle_length([0.6, 0.6], 10.0) == LONGEST_CYCLE  # where it has no answer
-
-
-def junction(scenario="2way"):
-    return read_intersection(resolve(SumoConfig(scenario=scenario)).net_file, 0.0)
 
 
 def flows_of(intersection, **by_turn):

@@ -1,4 +1,4 @@
-"""Maps that do not fit: each is told with what to do, and what is told works."""
+"""Maps that do not fit: each message has a remedy, and the remedy works."""
 
 import re
 import shlex
@@ -12,6 +12,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.junctions import junction
 from tests.helpers.paths import REPOSITORY
 
 NETS = resolve(SumoConfig()).net_file.parents[1]
@@ -106,8 +107,8 @@ def test_files_that_are_no_maps(tmp_path, text, message):
     assert re.fullmatch(rf"env\.net_file: {re.escape(str(net_file))} {message}", refusal(net_file))
 
 
-def test_drawn_traffic_comes_from_up_the_road():
-    intersection = read_intersection(resolve(SumoConfig(scenario="cologne1")).net_file, 300.0)
+def test_random_traffic_enters_upstream():
+    intersection = junction("cologne1", 300.0)
     entries = dict(zip([approach.name for approach in intersection.approaches], intersection.entries, strict=True))
     assert all(entry[-1] == name for name, entry in entries.items())
     assert entries["27115123#3"][-2:] == ("27115123#2", "27115123#3")

@@ -13,12 +13,15 @@ NET = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'
 
 
-def check(tmp_path, inside, **settings):
-    path = tmp_path / "my.rou.xml"
+def check(net_file=NET, route_file=None):
+    config = SumoConfig(net_file=str(net_file), route_file=route_file and str(route_file))
+    return check_traffic(config, resolve(config), read_intersection(net_file, 300.0))
+
+
+def write(folder, inside):
+    path = folder / "my.rou.xml"
     path.write_text(f"<routes>{inside}</routes>")
-    config = SumoConfig(net_file=str(NET), route_file=str(path), **settings)
-    scenario = resolve(config)
-    return check_traffic(config, scenario, read_intersection(scenario.net_file, 300.0))
+    return path
 
 
 BROKEN = [
@@ -34,17 +37,12 @@ BROKEN = [
         ": no vehicle of the episode crosses the light 'C'; a route has to use one of its movements, such as "
         "edges 'east_in' then 'west_out'",
     ),
-    (
-        '<trip id="a" depart="soon" from="west_in" to="east_out"/>',
-        ": trip 'a' has 'soon' as depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
-    ),
-    (
-        '<trip id="a" depart="-3" from="west_in" to="east_out"/>',
-        ": trip 'a' has '-3' as depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
-    ),
-    (
-        '<trip id="a" from="west_in" to="east_out"/>',
-        ": trip 'a' has no depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
+    *(
+        (
+            f'<trip id="a" {depart} from="west_in" to="east_out"/>',
+            f": trip 'a' {problem} depart time; write seconds, such as depart=\"25200\", or HH:MM:SS",
+        )
+        for depart, problem in [('depart="soon"', "has 'soon' as"), ('depart="-3"', "has '-3' as"), ("", "has no")]
     ),
     (
         '<flow id="f" begin="x" from="west_in" to="east_out" vehsPerHour="9"/>',
@@ -109,7 +107,7 @@ BROKEN = [
 @pytest.mark.parametrize(("inside", "message"), BROKEN)
 def test_broken_routes_are_named(tmp_path, inside, message):
     with pytest.raises(UserError) as error:
-        check(tmp_path, inside)
+        check(route_file=write(tmp_path, inside))
     assert str(error.value) == f"env.route_file: {tmp_path / 'my.rou.xml'}{message}"
 
 
@@ -126,14 +124,13 @@ def test_broken_routes_are_named(tmp_path, inside, message):
     ],
 )
 def test_good_routes_pass(tmp_path, inside):
-    traffic = check(tmp_path, inside).sample(1, True)
+    traffic = check(route_file=write(tmp_path, inside)).sample(1, True)
     assert len(traffic.root) > 0
 
 
 def test_a_file_of_something_else_is_no_route_file():
-    config = SumoConfig(net_file=str(NET), route_file=str(NET))
     with pytest.raises(UserError) as error:
-        check_traffic(config, resolve(config), read_intersection(NET, 300.0))
+        check(route_file=NET)
     assert str(error.value) == (
         f"env.route_file: {NET} is not a SUMO route file but one of <net>; use a .rou.xml with <routes>, as duarouter "
         "and jtrrouter write it"
@@ -143,9 +140,8 @@ def test_a_file_of_something_else_is_no_route_file():
 def test_a_light_without_cars_is_refused(tmp_path):
     net_file = tmp_path / "trams.net.xml"
     net_file.write_text(NET.read_text().replace("<lane id=", '<lane allow="tram" id='))
-    config = SumoConfig(net_file=str(net_file))
     with pytest.raises(UserError) as error:
-        check_traffic(config, resolve(config), read_intersection(net_file, 300.0))
+        check(net_file)
     assert str(error.value) == (
         f"env.net_file: cars may not cross the light 'C' of {net_file}; use another map, or allow passenger cars "
         "there in netedit"

@@ -71,24 +71,18 @@ BROKEN = [
         HEAD + "07:00,07:15,3,4\n\n07:30,07:45,3,4\n",
         ": line 4: 07:15 to 07:30 is missing; add a row for it, with 0 if no vehicle was counted",
     ),
-    (
-        HEAD + "07:00,08:00,3,-4\n",
-        ": line 2, column 'south_in -> west_out': '-4' is not a count; write a number of vehicles, 0 if no vehicle "
-        "was counted",
-    ),
-    (
-        HEAD + "07:00,08:00,many,4\n",
-        ": line 2, column 'west_in -> east_out': 'many' is not a count; write a number of vehicles, 0 if no vehicle "
-        "was counted",
-    ),
-    (
-        HEAD + "07:00,08:00,nan,4\n",
-        ": line 2, column 'west_in -> east_out': 'nan' is not a count; write a number of vehicles, 0 if no vehicle "
-        "was counted",
-    ),
-    (
-        HEAD + "07:00,08:00,,4\n",
-        ": line 2, column 'west_in -> east_out': is empty; write a number of vehicles, 0 if no vehicle was counted",
+    *(
+        (
+            HEAD + f"07:00,08:00,3,{cell}\n",
+            f": line 2, column 'south_in -> west_out': {problem}; "
+            "write a number of vehicles, 0 if no vehicle was counted",
+        )
+        for cell, problem in [
+            ("-4", "'-4' is not a count"),
+            ("many", "'many' is not a count"),
+            ("nan", "'nan' is not a count"),
+            ("", "is empty"),
+        ]
     ),
     (
         "begin,end,west_in -> north_out\n07:00,08:00,4\n",

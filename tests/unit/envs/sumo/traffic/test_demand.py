@@ -19,6 +19,7 @@ from genreplay.envs.sumo.traffic.demand import (
 from genreplay.envs.sumo.traffic.profiles import parse_profile
 from genreplay.envs.sumo.traffic.routes import count_vehicles, scale_routes
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.junctions import junction
 
 
 def demand(config: DemandConfig, scenario="2way", **settings):
@@ -60,7 +61,7 @@ def test_a_named_level_is_the_listed_one_in_everything():
 
 
 def segments(name, seed=0):
-    movements = read_intersection(resolve(SumoConfig()).net_file, 0.0).movements
+    movements = junction().movements
     profile = parse_profile(name, DemandConfig(), False)
     return movements, sample_segments(profile, movements, 100.0, 1900.0, np.random.default_rng(seed))
 
@@ -112,7 +113,7 @@ def test_expected_flows_are_those_of_the_vehicles():
 
 def test_shares_lie_in_their_ranges():
     turns = Turns((0.1, 0.2), (0.3, 0.4))
-    movements = read_intersection(resolve(SumoConfig()).net_file, 0.0).movements
+    movements = junction().movements
     for seed in range(20):
         shares = sample_shares(movements, turns, np.random.default_rng(seed))
         assert shares.sum() == pytest.approx(1.0)

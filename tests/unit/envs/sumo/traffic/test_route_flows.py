@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.route_flows import route_flows
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.junctions import junction
 
 ROUTES = """<routes>
 <route id="we" edges="w_t t_e"/>
@@ -24,7 +24,7 @@ ROUTES = """<routes>
 
 def test_flows_are_counted_by_movement():
     net_file = resolve(SumoConfig()).net_file
-    movements = read_intersection(net_file, 0.0).movements
+    movements = junction().movements
     flows = route_flows(ElementTree.fromstring(ROUTES), movements, net_file, 0.0, 1800.0)
     counted = {(m.from_edge, m.to_edge): flow / 2 for m, flow in zip(movements, flows, strict=True) if flow > 0}
     assert counted == pytest.approx(
@@ -42,7 +42,7 @@ def test_flows_are_counted_by_movement():
 
 def test_cologne_sends_most_of_its_trips_over_the_light():
     scenario = resolve(SumoConfig(scenario="cologne1"))
-    movements = read_intersection(scenario.net_file, 0.0).movements
+    movements = junction("cologne1").movements
     assert scenario.route_file is not None
     root = ElementTree.parse(scenario.route_file).getroot()
     flows = route_flows(root, movements, scenario.net_file, 25200.0, 28800.0)

@@ -1,0 +1,10 @@
+"""Intersections of the maps that come with sumo-rl."""
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.network.intersection import Intersection, read_intersection
+from genreplay.envs.sumo.traffic.scenarios import resolve
+
+
+def junction(scenario: str = "2way", upstream_metres: float = 0.0) -> Intersection:
+    """The intersection of a scenario."""
+    return read_intersection(resolve(SumoConfig(scenario=scenario)).net_file, upstream_metres)
