@@ -1,4 +1,4 @@
-"""Each baseline in the simulator, where what it ought to do is known: all traffic comes from the west and goes east."""
+"""Each baseline in the simulator on traffic with a known answer: all vehicles go from west to east."""
 
 import itertools
 from contextlib import closing

@@ -68,7 +68,7 @@ def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all
 def test_the_reward_is_the_delay_that_sumo_records(tmp_path):
     """Rewards against timeLoss + departDelay of all trips, at a demand that spills out of the map.
 
-    The two differ by what is lost on the intersection and beyond it, and by how fast each driver wants to go.
+    The two differ by time lost on the intersection and beyond it, and by each driver's desired speed.
     """
     config = SumoConfig(episode_seconds=900, demand=DemandConfig(evaluation_flows=[2600.0]))
     simulator = recording_simulator()(config, tmp_path)
@@ -108,7 +108,7 @@ def test_the_worker_dies_with_its_parent():
     env = world.make_env(1, lambda worker, index: index)
     env.reset()
     worker = env.workers[0]
-    worker._process.stdin.close()  # what the parent's death does
+    worker._process.stdin.close()  # as the parent's death does
     deadline = time.monotonic() + 20
     while worker._process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -171,7 +171,7 @@ def test_three_failures_in_a_row_end_the_run():
 
 
 @pytest.mark.parametrize("seconds", [120, 30, -1])
-def test_sumo_is_told_when_to_pass_a_vehicle_that_blocks_the_junction(tmp_path, seconds):
+def test_sumo_gets_the_time_after_which_a_blocker_is_passed(tmp_path, seconds):
     simulator = recording_simulator()(SumoConfig(junction_blocker_seconds=seconds), tmp_path)
     simulator.start(EpisodeRequest(0, evaluation=True))
     assert float(simulator.sumo.simulation.getOption("ignore-junction-blocker")) == seconds

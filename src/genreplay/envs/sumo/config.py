@@ -44,6 +44,10 @@ class DemandConfig:
                 len(levels) > 0 and min(levels) > 0, name, f"must be a list of positive numbers, not {list(levels)}"
             )
 
+    def levels(self, is_given: bool) -> tuple[list[float], list[float]]:
+        """Range of training and levels of evaluation: factors on a route file or counts (`is_given`), else flows."""
+        return (self.scale_range, self.evaluation_scales) if is_given else (self.flow_range, self.evaluation_flows)
+
 
 @dataclass
 class SumoConfig:
@@ -81,7 +85,7 @@ class SumoConfig:
     """Edges that lead to the intersection are observed up to this far before the stop line, m."""
     junction_blocker_seconds: int = 120
     """Others pass a vehicle that has stood inside the junction this long, s (SUMO's `--ignore-junction-blocker`). At -1
-    they never do: vehicles that block each other there stay for ever, whatever the light shows."""
+    they never do: vehicles that block each other there stay for ever, in any state of the light."""
     backend: str = "libsumo"
     """`libsumo`, or `traci` (SUMO in a separate process, about ten times slower)."""
     demand: DemandConfig = field(default_factory=DemandConfig)

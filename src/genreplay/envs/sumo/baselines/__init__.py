@@ -1,1 +1,1 @@
-"""Controllers of a light that a learned policy is judged beside; `table` names them all."""
+"""Controllers of a light to compare a learned policy with; `table` lists them."""

@@ -96,12 +96,10 @@ class Demand:
         rng = np.random.default_rng(derive_seed(seed, "demand"))
         begin, end = self.scenario.begin_time, self.scenario.end_time
         is_given = self.scenario.is_given
-        level_range, listed = (
-            (self.config.scale_range, self.config.evaluation_scales)
-            if is_given
-            else (self.config.flow_range, self.config.evaluation_flows)
-        )
-        level = _level(level_range, listed, seed, evaluation, rng)
+        (low, high), listed = self.config.levels(is_given)
+        level = float(rng.uniform(low, high))  # in evaluation too, so that the rest does not depend on it
+        if evaluation:
+            level = float(listed[seed % len(listed)])
         profile = Profile(level) if name is None else parse_profile(name, self.config, is_given)
         if self._template is not None:
             root = scale_routes(self._template, profile.level, begin, end, rng)
@@ -228,11 +226,3 @@ def vehicles_to_xml(intersection: Intersection, vehicles: Sequence[Vehicle]) -> 
             departLane="best",
         )
     return root
-
-
-def _level(
-    level_range: list[float], listed: list[float], seed: int, evaluation: bool, rng: np.random.Generator
-) -> float:
-    """Total flow or factor. Always samples, so that the rest does not depend on `evaluation`."""
-    level = float(rng.uniform(level_range[0], level_range[1]))
-    return float(listed[seed % len(listed)]) if evaluation else level

@@ -55,9 +55,7 @@ def parse_profile(name: str, config: DemandConfig, is_given: bool) -> Profile:
 
 def default_demands(config: DemandConfig, is_given: bool) -> list[str]:
     """Levels of training from light to heavy, then demands that never occur in training."""
-    (low, high), listed = (
-        (config.scale_range, config.evaluation_scales) if is_given else (config.flow_range, config.evaluation_flows)
-    )
+    (low, high), listed = config.levels(is_given)
     denser = high * (DENSER_SCALE if is_given else DENSER_FLOW)
     levels = sorted({low, high, *listed, round(denser, 2)})
     return [f"{level:g}" for level in levels] + ([] if is_given else list(SHAPES))
@@ -65,7 +63,7 @@ def default_demands(config: DemandConfig, is_given: bool) -> list[str]:
 
 def is_in_range(profile: Profile, config: DemandConfig, is_given: bool) -> bool:
     """Whether such episodes occur in training."""
-    low, high = config.scale_range if is_given else config.flow_range
+    (low, high), _ = config.levels(is_given)
     return profile.shape == STEADY and low <= profile.level <= high
 
 

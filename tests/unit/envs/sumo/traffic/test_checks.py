@@ -1,4 +1,4 @@
-"""A user's route files: what is wrong is named before training, each with a remedy."""
+"""A user's route files: errors are reported before training, each with a remedy."""
 
 import pytest
 

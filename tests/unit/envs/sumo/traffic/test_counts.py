@@ -187,16 +187,16 @@ def test_an_episode_may_cut_intervals(tmp_path):
     assert mean_flows(here.counted).sum() == pytest.approx((360 + 720) / 2)
 
 
-def test_drawn_vehicles_have_the_counted_numbers():
+def test_sampled_vehicles_have_the_counted_numbers():
     """Vehicles of 200 episodes by interval and movement against the counts: five standard deviations of a Poisson."""
     scale, num_seeds = 1.5, 200
     here = demand(EXAMPLE / "counts.csv")
-    drawn = np.zeros((4, 6))
+    sampled = np.zeros((4, 6))
     for seed in range(num_seeds):
         for vehicle in here.sample(seed, False, f"{scale}").root.findall("vehicle"):
-            drawn[int((float(vehicle.attrib["depart"]) - 25200) // 900), int(vehicle.attrib["route"][1:])] += 1
+            sampled[int((float(vehicle.attrib["depart"]) - 25200) // 900), int(vehicle.attrib["route"][1:])] += 1
     expected = scale * num_seeds * np.array([segment.flows for segment in here.counted]) / 4
-    assert np.all(np.abs(drawn - expected) < 5 * np.sqrt(expected))
+    assert np.all(np.abs(sampled - expected) < 5 * np.sqrt(expected))
 
 
 def test_routes_lead_over_the_counted_movement():

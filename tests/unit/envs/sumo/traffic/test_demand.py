@@ -47,10 +47,10 @@ def test_evaluation_takes_the_listed_levels():
 
 def test_training_levels_fill_the_range():
     config = DemandConfig(flow_range=[500.0, 700.0])
-    drawn = [demand(config).sample(seed, False).level["demand_flow"] for seed in range(30)]
-    assert min(drawn) >= 500
-    assert max(drawn) <= 700
-    assert max(drawn) - min(drawn) > 150
+    sampled = [demand(config).sample(seed, False).level["demand_flow"] for seed in range(30)]
+    assert min(sampled) >= 500
+    assert max(sampled) <= 700
+    assert max(sampled) - min(sampled) > 150
 
 
 def test_a_named_level_is_the_listed_one_in_everything():
@@ -100,7 +100,7 @@ def test_another_day_turns_as_training_never_does():
 
 
 def test_expected_flows_are_those_of_the_vehicles():
-    """Counts of 200 episodes' vehicles against the flows they were drawn with: five standard deviations."""
+    """Counts of 200 episodes' vehicles against their expected flows: five standard deviations."""
     here = demand(DemandConfig())
     expected, counted = np.zeros(12), np.zeros(12)
     for seed in range(200):
@@ -125,7 +125,7 @@ def test_shares_lie_in_their_ranges():
             assert 0.25 * 0.5 / 1.5 <= total <= 0.25 * 1.5 / 0.5
 
 
-def test_arrivals_have_the_asked_for_rate():
+def test_arrivals_have_the_requested_rate():
     vehicles = sample_vehicles(Segment(100.0, 1100.0, np.array([3600.0, 360.0])), np.random.default_rng(0))
     counts = np.bincount([vehicle.movement for vehicle in vehicles])
     # Poisson with means 1000 and 100: five standard deviations.
