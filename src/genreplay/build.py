@@ -15,7 +15,6 @@ from genreplay.registry import entry
 from genreplay.relevance.base import Relevance
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
-from genreplay.transitions.keys import ACTION, OBSERVATION
 
 
 def build_world(config: ExperimentConfig) -> World:
@@ -39,16 +38,13 @@ def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
 
 
 def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
-    """The agent that `agent.name` stands for, untrained."""
+    """Build the untrained agent named by `agent.name`."""
     torch.manual_seed(derive_seed(config.seed, "agent"))
     part, speed = entry("agent", config.agent.name).part, AGENT_SPEEDS[config.speed]
     return part.for_layout(config.agent, world.layout, world.discount_period, speed)
 
 
 def build_relevance(config: ExperimentConfig, layout: TransitionLayout, agent: EnsembleAgent) -> Relevance | None:
-    """The relevance function that `relevance.name` stands for; None where every transition counts alike."""
+    """Build the relevance function named by `relevance.name`; None where every transition counts alike."""
     part = entry("relevance", config.relevance.name).part
-    if part is None:
-        return None
-    widths = layout.widths()
-    return part(config.relevance, widths[OBSERVATION], widths[ACTION], agent.td_error)
+    return None if part is None else part.for_layout(config.relevance, layout, agent.td_error)

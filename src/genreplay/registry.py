@@ -1,6 +1,6 @@
-"""Which class a name in a config file stands for. The only place that maps names to classes.
+"""Registry of environments, agents, generators and relevance functions: the only place that maps names to classes.
 
-Entries are dotted paths, resolved when used, so that `genreplay --help` and a config error need not wait for torch.
+Entries are dotted paths, imported when used, so that `genreplay --help` and a config error need not wait for torch.
 Another package adds its own parts through the entry-point group `genreplay`: each entry point is a function without
 arguments that calls `register`.
 """
@@ -36,6 +36,14 @@ class Entry:
     def part(self) -> Any:
         """The class, or None for the part that stands for "none"."""
         return None if self.part_path is None else _resolve(self.part_path)
+
+
+@dataclass
+class NoPart:
+    """The section of a generator or relevance called `none`: real transitions only, or no preference (SynthER)."""
+
+    name: str = "none"
+    """Which one: `none`."""
 
 
 _entries: dict[tuple[str, str], Entry] = {}
@@ -86,7 +94,7 @@ _OURS = (
     ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners.learned:PartneredWorld"),
     ("agent", "redq_sac", "agents.config:RedqSacConfig", "agents.continuous.redq_sac:RedqSac"),
     ("agent", "discrete_redq_sac", "agents.config:DiscreteRedqSacConfig", "agents.discrete.redq_sac:DiscreteRedqSac"),
-    ("generator", "none", "generators.config:NoneConfig", None),
+    ("generator", "none", "registry:NoPart", None),
     ("generator", "edm", "generators.config:EdmConfig", "generators.edm.generator:EdmGenerator"),
     ("generator", "masked", "generators.config:MaskedConfig", "generators.discrete.masked:MaskedGenerator"),
     (
@@ -95,7 +103,7 @@ _OURS = (
         "generators.config:FactorisedConfig",
         "generators.discrete.factorised:FactorisedGenerator",
     ),
-    ("relevance", "none", "relevance.config:NoneConfig", None),
+    ("relevance", "none", "registry:NoPart", None),
     ("relevance", "curiosity", "relevance.config:CuriosityConfig", "relevance.curiosity:Curiosity"),
     ("relevance", "td_error", "relevance.config:TdErrorConfig", "relevance.td_error:TdError"),
     ("relevance", "reward", "relevance.config:RewardConfig", "relevance.reward:Reward"),

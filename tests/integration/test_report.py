@@ -38,7 +38,7 @@ GENERATOR = [
     "generator.num_blocks=1",
     "generator.num_fit_steps=20",
     "generator.num_sampling_steps=4",
-    "relevance.hidden_size=16",
+    "relevance.hidden_width=16",
     "loop.num_synthetic_rows=64",
 ]
 SUMO = [

@@ -14,14 +14,6 @@ MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 @dataclass
-class NoneConfig:
-    """No generator: the agent learns from real transitions alone (SAC, REDQ)."""
-
-    name: str = "none"
-    """Which generator: `none`."""
-
-
-@dataclass
 class MaskedConfig:
     """Masked discrete diffusion over whole transitions of categorical columns (D3PM, MDLM)."""
 

@@ -1,25 +1,24 @@
 """Curiosity: the error of a forward model in a feature space that an inverse model shapes (ICM).
 
-Pathak et al. (2017), "Curiosity-driven Exploration by Self-supervised Prediction", in the form PGR gives it:
-MLPs with SiLU, a forward model of residual blocks that see the action in every layer, features as wide as the
-hidden layers. Unlike PGR's release, every residual block has weights of its own, and the inverse model has no
-batch norm.
+Pathak et al. (2017), "Curiosity-driven Exploration by Self-supervised Prediction", as in PGR: MLPs with SiLU, a forward
+model of residual blocks with the action as input of every layer, features as wide as the hidden layers. Unlike PGR's
+release, every residual block has weights of its own, and the inverse model has no batch norm.
 
 Shapes: B rows, O observation, A action, H features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Self
 
 import torch
 from tensordict import TensorDictBase
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss, silu
 
-from genreplay.relevance.base import Relevance
+from genreplay.relevance.base import Relevance, TdErrors
 from genreplay.relevance.config import CuriosityConfig
+from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
 
 
@@ -30,23 +29,24 @@ class Curiosity(Relevance):
         config: sizes and learning rate.
         observation_width: O.
         action_width: A.
-        td_error: not used.
     """
 
-    def __init__(
-        self,
-        config: CuriosityConfig,
-        observation_width: int,
-        action_width: int,
-        td_error: Callable[[TensorDictBase], Tensor],
-    ):
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, config: CuriosityConfig, observation_width: int, action_width: int):
         super().__init__()
         self.config = config
-        hidden = config.hidden_size
+        hidden = config.hidden_width
         self.features = _mlp(observation_width, hidden, hidden)
         self.inverse_model = _mlp(2 * hidden, hidden, action_width)
-        self.forward_model = ForwardModel(hidden, action_width, config.num_residual_blocks)
+        self.forward_model = ForwardModel(hidden, action_width, config.num_blocks)
         self.optimizer = torch.optim.Adam(self.parameters(), lr=config.learning_rate)
+
+    @classmethod
+    def for_layout(cls, config: CuriosityConfig, layout: TransitionLayout, td_error: TdErrors) -> Self:
+        """Curiosity about an environment's transitions."""
+        widths = layout.widths()
+        return cls(config, widths[OBSERVATION], widths[ACTION])
 
     def relevance(self, transitions: TensorDictBase) -> Tensor:
         """Mean squared error over the features, Pathak et al. (2017), equation 6 with eta / 2 = 1 / H."""
@@ -68,22 +68,14 @@ class Curiosity(Relevance):
         self.optimizer.step()
         return {"forward_loss": forward_loss.detach(), "inverse_loss": inverse_loss.detach()}
 
-    def optimizer_state_dict(self) -> dict[str, Any]:
-        """State of Adam."""
-        return self.optimizer.state_dict()
-
-    def load_optimizer_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over Adam's state from a checkpoint."""
-        self.optimizer.load_state_dict(state)
-
 
 class ForwardModel(nn.Module):
     """Features of s' `[B, H]` from features of s `[B, H]` and the action `[B, A]`."""
 
-    def __init__(self, hidden: int, action_width: int, num_residual_blocks: int):
+    def __init__(self, hidden: int, action_width: int, num_blocks: int):
         super().__init__()
         self.enter = nn.Linear(hidden + action_width, hidden)
-        self.blocks = nn.ModuleList(ResidualBlock(hidden, action_width) for _ in range(num_residual_blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(hidden, action_width) for _ in range(num_blocks))
         self.leave = nn.Linear(hidden + action_width, hidden)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
@@ -95,7 +87,7 @@ class ForwardModel(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """`x + f(x, a)`, with the action beside the input of both layers of f."""
+    """`x + f(x, a)`, with the action as a further input of both layers of f."""
 
     def __init__(self, hidden: int, action_width: int):
         super().__init__()

@@ -1,23 +1,23 @@
-"""Novelty: how badly a network imitates a fixed random one on the next observation (RND).
+"""Novelty: the error of a network trained to imitate a fixed random one on the next observation (RND).
 
-Burda et al. (2019), "Exploration by Random Network Distillation". The error is low where the predictor was
-trained, that is, on observations like those seen often.
+Burda et al. (2019), "Exploration by Random Network Distillation". The error is low on observations like those seen
+often.
 
 Shapes: B rows, O observation, H features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Self
 
 import torch
 from tensordict import TensorDictBase
 from torch import Tensor, nn
 
-from genreplay.relevance.base import Relevance
+from genreplay.relevance.base import Relevance, TdErrors
 from genreplay.relevance.config import NoveltyConfig
-from genreplay.transitions.keys import NEXT_OBSERVATION
+from genreplay.transitions.columns import TransitionLayout
+from genreplay.transitions.keys import NEXT_OBSERVATION, OBSERVATION
 
 
 class Novelty(Relevance):
@@ -26,19 +26,13 @@ class Novelty(Relevance):
     Args:
         config: sizes and learning rate.
         observation_width: O.
-        action_width: not used.
-        td_error: not used.
     """
 
-    def __init__(
-        self,
-        config: NoveltyConfig,
-        observation_width: int,
-        action_width: int,
-        td_error: Callable[[TensorDictBase], Tensor],
-    ):
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, config: NoveltyConfig, observation_width: int):
         super().__init__()
-        hidden, features = config.hidden_size, config.feature_size
+        hidden, features = config.hidden_width, config.feature_width
         self.normalizer = RunningNormalizer(observation_width, config.observation_clip)
         self.target = nn.Sequential(
             nn.Linear(observation_width, hidden),
@@ -59,6 +53,11 @@ class Novelty(Relevance):
         )
         self.optimizer = torch.optim.Adam(self.predictor.parameters(), lr=config.learning_rate)
 
+    @classmethod
+    def for_layout(cls, config: NoveltyConfig, layout: TransitionLayout, td_error: TdErrors) -> Self:
+        """Novelty of an environment's observations."""
+        return cls(config, layout.widths()[OBSERVATION])
+
     def relevance(self, transitions: TensorDictBase) -> Tensor:
         """Mean squared error over the features, Burda et al. (2019), section 2.2."""
         observation = self.normalizer(transitions[NEXT_OBSERVATION])
@@ -72,14 +71,6 @@ class Novelty(Relevance):
         loss.backward()
         self.optimizer.step()
         return {"predictor_loss": loss.detach()}
-
-    def optimizer_state_dict(self) -> dict[str, Any]:
-        """State of Adam."""
-        return self.optimizer.state_dict()
-
-    def load_optimizer_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over Adam's state from a checkpoint."""
-        self.optimizer.load_state_dict(state)
 
 
 class RunningNormalizer(nn.Module):

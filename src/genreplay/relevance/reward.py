@@ -1,35 +1,25 @@
-"""Reward: transitions that paid. The plainest relevance function, and a control for the others."""
+"""Reward as relevance: the simplest relevance function, and a control for the others."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Self
 
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.relevance.base import Relevance
+from genreplay.relevance.base import Relevance, TdErrors
 from genreplay.relevance.config import RewardConfig
+from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import REWARD
 
 
 class Reward(Relevance):
-    """The reward with its sign: where rewards are penalties, the least bad is the most relevant.
+    """The reward with its sign: where rewards are penalties, the least bad is the most relevant."""
 
-    Args:
-        config: empty.
-        observation_width: not used.
-        action_width: not used.
-        td_error: not used.
-    """
-
-    def __init__(
-        self,
-        config: RewardConfig,
-        observation_width: int,
-        action_width: int,
-        td_error: Callable[[TensorDictBase], Tensor],
-    ):
-        super().__init__()
+    @classmethod
+    def for_layout(cls, config: RewardConfig, layout: TransitionLayout, td_error: TdErrors) -> Self:
+        """The reward of any environment."""
+        return cls()
 
     def relevance(self, transitions: TensorDictBase) -> Tensor:
         """`[N, 1]`, a copy."""

@@ -9,8 +9,15 @@ from genreplay.relevance.curiosity import Curiosity
 from genreplay.relevance.novelty import Novelty, RunningNormalizer
 from genreplay.relevance.reward import Reward
 from genreplay.relevance.td_error import TdError
+from genreplay.transitions.columns import TransitionLayout, continuous_columns
 
 OBSERVATION_WIDTH, ACTION_WIDTH = 3, 2
+LAYOUT = TransitionLayout(
+    (
+        *continuous_columns("observation", ["a", "b", "c"], -9.0, 9.0),
+        *continuous_columns("action", ["x", "y"], -1.0, 1.0),
+    )
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -27,8 +34,8 @@ def td_error(transitions):
 
 
 SMALL = {
-    "curiosity": (Curiosity, CuriosityConfig(hidden_size=32, num_residual_blocks=2, learning_rate=3e-3)),
-    "novelty": (Novelty, NoveltyConfig(hidden_size=32, feature_size=16, learning_rate=3e-3)),
+    "curiosity": (Curiosity, CuriosityConfig(hidden_width=32, num_blocks=2, learning_rate=3e-3)),
+    "novelty": (Novelty, NoveltyConfig(hidden_width=32, feature_width=16, learning_rate=3e-3)),
     "td_error": (TdError, TdErrorConfig()),
     "reward": (Reward, RewardConfig()),
 }
@@ -38,7 +45,7 @@ ALL, LEARNING = pytest.mark.parametrize("name", SMALL), pytest.mark.parametrize(
 def make(name, seed=0):
     torch.manual_seed(seed)
     part, config = SMALL[name]
-    return part(config, OBSERVATION_WIDTH, ACTION_WIDTH, td_error)
+    return part.for_layout(config, LAYOUT, td_error)
 
 
 def transitions(num_rows, center=0.0, seed=0):
@@ -180,7 +187,7 @@ def test_those_with_nothing_to_learn_learn_nothing(name):
     assert relevance.update(transitions(8)) == {}
     assert relevance.optimizer_state_dict() == {}
     relevance.load_optimizer_state_dict({})
-    message = f"^{type(relevance).__name__} has no optimiser, but the checkpoint has one$"
+    message = f"^{type(relevance).__name__}: the checkpoint is of a relevance function of another kind$"
     with pytest.raises(ValueError, match=message):
         relevance.load_optimizer_state_dict({"state": {}})
 
@@ -198,11 +205,11 @@ def test_scores_that_are_not_finite_are_an_error():
 @pytest.mark.parametrize(
     ("config", "options", "message"),
     [
-        (CuriosityConfig, {"hidden_size": 0}, "hidden_size: must be at least 1, not 0"),
-        (CuriosityConfig, {"num_residual_blocks": 0}, "num_residual_blocks: must be at least 1, not 0"),
+        (CuriosityConfig, {"hidden_width": 0}, "hidden_width: must be at least 1, not 0"),
+        (CuriosityConfig, {"num_blocks": 0}, "num_blocks: must be at least 1, not 0"),
         (CuriosityConfig, {"learning_rate": 0.0}, "learning_rate: must be above 0, not 0.0"),
         (CuriosityConfig, {"forward_weight": 1.0}, r"forward_weight: must lie in \(0, 1\): both models learn; not 1.0"),
-        (NoveltyConfig, {"feature_size": 0}, "feature_size: must be at least 1, not 0"),
+        (NoveltyConfig, {"feature_width": 0}, "feature_width: must be at least 1, not 0"),
         (NoveltyConfig, {"observation_clip": -1.0}, "observation_clip: must be above 0, not -1.0"),
     ],
 )
