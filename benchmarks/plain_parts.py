@@ -52,7 +52,6 @@ class PlainAgent(RedqSac):
             observation_width,
             action_width,
             hidden_width=config.hidden_width,
-            num_hidden_layers=config.num_hidden_layers,
             ensemble_size=config.ensemble_size,
             subset_size=config.target_subset_size,
             gamma=config.gamma,

@@ -15,8 +15,8 @@ from torch import nn
 from torch.distributions import Normal
 
 
-def mlp(in_width: int, out_width: int, hidden_width: int, num_hidden_layers: int) -> nn.Sequential:
-    widths = [in_width] + [hidden_width] * num_hidden_layers
+def mlp(in_width: int, out_width: int, hidden_width: int) -> nn.Sequential:
+    widths = [in_width, hidden_width, hidden_width]
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
@@ -32,7 +32,6 @@ class PlainRedq:
         action_width: int,
         *,
         hidden_width: int = 256,
-        num_hidden_layers: int = 2,
         ensemble_size: int = 10,
         subset_size: int = 2,
         gamma: float = 0.99,
@@ -42,8 +41,8 @@ class PlainRedq:
     ):
         self.epsilon = epsilon
         self.action_width, self.subset_size, self.gamma, self.polyak = action_width, subset_size, gamma, polyak
-        self.actor = mlp(observation_width, 2 * action_width, hidden_width, num_hidden_layers)
-        sizes = (observation_width + action_width, 1, hidden_width, num_hidden_layers)
+        self.actor = mlp(observation_width, 2 * action_width, hidden_width)
+        sizes = (observation_width + action_width, 1, hidden_width)
         self.critics = [mlp(*sizes) for _ in range(ensemble_size)]
         self.targets = [mlp(*sizes) for _ in range(ensemble_size)]
         for critic, target in zip(self.critics, self.targets, strict=True):

@@ -189,7 +189,7 @@ def test_an_agent_asks_without_moving_a_random_stream(name: str) -> None:
     assert error.shape == (NUM_ROWS, 1)
     assert (error >= 0).all()
     assert torch.equal(agent.td_error(rows), error)
-    actions = agent.redraw(rows, torch.Generator().manual_seed(0))
+    actions = agent.resample_actions(rows, torch.Generator().manual_seed(0))
     assert actions.shape == rows["action"].shape
     assert actions.abs().max() <= 1
     assert torch.equal(torch.get_rng_state(), stream)

@@ -51,7 +51,7 @@ def _somebody(tmp_path, monkeypatch):
     """A human partner who has learned nothing yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     kitchen = Kitchen(read_layout("cramped_room"))
-    actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, 64, 2)
+    actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, 64)
     write_clone(clone_file("cramped_room", "train"), Clone(actor, 0.0, 0.0), kitchen, "train")
 
 
@@ -88,7 +88,7 @@ def test_every_experiment_with_two_cooks_runs(name, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch):
-    name, rollouts = "overcooked_pgr.yaml", ["synthesis.rollout_length=3", "loop.redraw_every_env_steps=28"]
+    name, rollouts = "overcooked_pgr.yaml", ["synthesis.rollout_length=3", "loop.resample_every_env_steps=28"]
     saved = {}
     for kind, first in (("whole", []), ("resumed", ["loop.num_env_steps=120"])):
         folder = tmp_path / kind
@@ -116,7 +116,7 @@ def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Synthesis, "draw", counted)
     name = "overcooked/counterfactual.yaml"
-    fit(tmp_path, "--config", str(CONF / name), *overrides(name), "loop.redraw_every_env_steps=24")
+    fit(tmp_path, "--config", str(CONF / name), *overrides(name), "loop.resample_every_env_steps=24")
     # Fits at 80 and 140, with eight kitchens at 144, where a drawing is due as well.
     assert [at for at, _ in drawn] == [80, 96, 120, 144, 168, 192]
     assert len({weights for _, weights in drawn}) == 2, "the generator changes at the fits alone"

@@ -47,7 +47,7 @@ def collecting(kind):
     world = SumoWorld(SumoConfig(scenario="2way", episode_seconds=120))
     env = world.make_env(NUM_WORKERS, lambda worker, index: derive_seed(0, "episode", worker, index))
     torch.manual_seed(0)
-    actor = Actor(world.view.width, world.view.timing.action_width, 16, 1)
+    actor = Actor(world.view.width, world.view.timing.action_width, 16)
     policy = TensorDictModule(ActorPolicy(actor, deterministic=False), in_keys=["observation"], out_keys=["action"])
     return kind(env, policy, WARMUP)
 

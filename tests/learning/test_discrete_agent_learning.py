@@ -126,8 +126,7 @@ def greedy_value(agent):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("centralised", [False, True])
-def test_self_play_finds_the_joint_optimum(centralised):
+def test_self_play_finds_the_joint_optimum():
     num_blocks, num_updates, batch_size, num_lines = 150, 8, 64, 32
     agent = make_agent(
         "both",
@@ -137,7 +136,6 @@ def test_self_play_finds_the_joint_optimum(centralised):
         target_entropy_env_steps=100,
         target_entropy_end=0.1,
         shaping_env_steps=50,
-        centralised_critic=centralised,
     )
     # They reach the last cell as fast as the farther one can, then press.
     optimum = GAMMA ** (CELLS - 1 - STATES.min(dim=1).values).float()

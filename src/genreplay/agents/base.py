@@ -93,7 +93,7 @@ class EnsembleAgent(LightningModule, ABC):
         """Absolute TD error `[N, 1]` of transitions `[N]`. It repeats, and moves no random stream."""
 
     @abstractmethod
-    def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
+    def resample_actions(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
         """Actions `[N, A]` that the exploring policy draws now in the states of transitions `[N]`.
 
         A partner's part of a joint action stays. `rng` is on the device of the transitions; no other random stream

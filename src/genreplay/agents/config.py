@@ -1,4 +1,4 @@
-"""What a config file may say about the agent. No torch here: config errors must answer at once."""
+"""Options of the agents. No torch here: config errors must answer at once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,20 @@ TARGET_MODES = ("min", "mean")
 
 @dataclass
 class EnsembleConfig:
-    """What the agents with an ensemble of critics share."""
+    """Options of all agents with an ensemble of critics."""
 
     name: str = ""
     """Which agent."""
 
     hidden_width: int = 256
-    """Width of the hidden layers of actor and critics, in units."""
-    num_hidden_layers: int = 2
-    """Hidden layers of actor and critics."""
+    """Units of each of the two hidden layers of actor and critics."""
     critic_layer_norm: bool = False
     """LayerNorm after each hidden layer of the critics, before its ReLU; steadier at high update ratios."""
 
     ensemble_size: int = 10
     """N, number of critics: 10 in REDQ, 2 in SAC, SynthER and PGR."""
     target_subset_size: int = 2
-    """M, critics drawn anew for the target of each critic update; at most `ensemble_size`."""
+    """M, critics drawn at random for the target of each critic update; at most `ensemble_size`."""
     target_mode: str = "min"
     """How the target joins the M critics: `min`, or `mean` for less pessimism."""
     critic_updates_per_actor_update: int = 20
@@ -43,8 +41,8 @@ class EnsembleConfig:
     """Share of the new weights that the target critics take over after each critic update, in (0, 1]."""
     actor_average_rate: float = 1.0
     """Share of the new weights that the average of the actor's weights takes over after each actor update, in (0, 1].
-    The average is the policy that is judged: what is evaluated, exported and drawn; it never collects. 1 is no average.
-    It rises faster at first, by 9 / (9 + update)."""
+    The average is the policy that is evaluated, exported and filmed; it never collects. 1 is no average. The first
+    updates count more, by 9 / (9 + update)."""
 
     initial_temperature: float = 1.0
     """Weight of the entropy bonus, in units of reward per nat, at the start (or throughout, see below)."""
@@ -56,7 +54,6 @@ class EnsembleConfig:
     def __post_init__(self) -> None:
         for field in (
             "hidden_width",
-            "num_hidden_layers",
             "ensemble_size",
             "target_subset_size",
             "critic_updates_per_actor_update",
@@ -123,10 +120,6 @@ class DiscreteRedqSacConfig(EnsembleConfig):
     shaping_env_steps: int = 20_000
     """Environment steps over which the coefficient of a seat's own shaped reward falls from 1 to 0, in a straight
     line; 0 for the team's sparse reward alone. The environment's shaped reward is not changed by it."""
-
-    centralised_critic: bool = False
-    """Critics also see the other seat's action; actors never do. In self-play only: beside a partner the other
-    seat's next action, which the target needs, is not known."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

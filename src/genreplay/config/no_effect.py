@@ -35,7 +35,7 @@ NO_EFFECT = (
             "loop.first_refit_env_step",
             "loop.refit_every_env_steps",
             "loop.num_synthetic_rows",
-            "loop.redraw_every_env_steps",
+            "loop.resample_every_env_steps",
         ),
         lambda config: not config.has("generator"),
         "there is no generator; name one, such as generator.name=edm",

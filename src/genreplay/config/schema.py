@@ -112,7 +112,7 @@ class LoopConfig:
     """Environment steps from one generator fit to the next."""
     num_synthetic_rows: int = 10_000
     """Transitions the generator draws after each fit; they replace the synthetic buffer as a whole."""
-    redraw_every_env_steps: int | None = None
+    resample_every_env_steps: int | None = None
     """Environment steps from one such drawing to the next where no fit lies between, so that counterfactuals follow the
     policy; null: only after a fit."""
     evaluate_every_env_steps: int = 500
@@ -141,8 +141,8 @@ class LoopConfig:
             "log_every_env_steps",
         )
         _at_least(self, 0, "warmup_env_steps", "utd_ratio", "relevance_updates_per_env_step")
-        if self.redraw_every_env_steps is not None:
-            _at_least(self, 1, "redraw_every_env_steps")
+        if self.resample_every_env_steps is not None:
+            _at_least(self, 1, "resample_every_env_steps")
         require(
             self.warmup_env_steps < self.num_env_steps,
             "warmup_env_steps",

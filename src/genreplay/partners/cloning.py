@@ -24,7 +24,7 @@ from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import StateCode
 from genreplay.envs.overcooked.partners.human_play import HumanPlay
 
-HIDDEN_WIDTH, NUM_HIDDEN_LAYERS = 64, 2
+HIDDEN_WIDTH = 64
 NUM_STEPS = 4000
 """Gradient steps."""
 BATCH_SIZE = 256
@@ -64,7 +64,7 @@ def fit_clone(play: HumanPlay, code: StateCode, seed: int, on_step: Callable[[in
     seen, targets = views[~is_held], actions[~is_held]
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        actor = CategoricalActor(code.width, NUM_ACTIONS, HIDDEN_WIDTH, NUM_HIDDEN_LAYERS)
+        actor = CategoricalActor(code.width, NUM_ACTIONS, HIDDEN_WIDTH)
     weight = torch.ones(NUM_ACTIONS)
     weight[STAY] = STAY_WEIGHT
     optimizer = torch.optim.AdamW(actor.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
@@ -99,7 +99,6 @@ def write_clone(path: Path, clone: Clone, kitchen: Kitchen, split: str) -> None:
         "accuracy": clone.accuracy,
         "majority": clone.majority,
         "hidden_width": HIDDEN_WIDTH,
-        "num_hidden_layers": NUM_HIDDEN_LAYERS,
     }
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -122,7 +121,7 @@ def read_clone(path: Path, kitchen: Kitchen) -> Clone:
         with safe_open(path, "pt") as file:
             about: dict[str, Any] = json.loads(file.metadata()[HEADER])
             weights: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, about["hidden_width"], about["num_hidden_layers"])
+        actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, about["hidden_width"])
         where = (about["layout"], tuple(about["grid"]), about["dynamics"])
         if where != (layout.name, layout.grid, kitchen.dynamics):
             raise UserError(

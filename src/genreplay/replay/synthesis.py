@@ -106,7 +106,7 @@ class Synthesis:
             going_on = len(begun)
             places = torch.randint(len(real), (num_rollouts - going_on,), generator=rng, device=rng.device)
             begun = TensorDict.cat([begun, real[places]])
-            begun.set(ACTION, self.agent.redraw(begun, rng))
+            begun.set(ACTION, self.agent.resample_actions(begun, rng))
             if going_on and self._partners:
                 self._play_partners(team, begun[:going_on], rng)
             if self.config.source == "oracle":

@@ -58,7 +58,7 @@ class Schedules:
         self.blocks = Ratio(config.utd_ratio / critic_updates_per_block)
         self.relevance_updates = Ratio(config.relevance_updates_per_env_step)
         self.refit = Every(config.refit_every_env_steps, first=config.first_refit_env_step)
-        self.redraw = Every(config.redraw_every_env_steps or config.refit_every_env_steps)
+        self.resample = Every(config.resample_every_env_steps or config.refit_every_env_steps)
         self.evaluate = Every(config.evaluate_every_env_steps)
         self.checkpoint = Every(config.checkpoint_every_env_steps)
         self.log = Every(config.log_every_env_steps)
@@ -138,10 +138,10 @@ class Loop:
 
     def synthesise(self, team: Team) -> None:
         """Fit the generator, or draw from it again, where that is due."""
-        redraw = self.schedules.redraw(self.counters.env_step) and self.config.redraw_every_env_steps is not None
+        resample = self.schedules.resample(self.counters.env_step) and self.config.resample_every_env_steps is not None
         if self.schedules.refit(self.counters.env_step):
             self.refit(team)
-        elif redraw and team.generator.fitted:
+        elif resample and team.generator.fitted:
             real, relevance = self._scored()
             seed = derive_seed(self.seed, "redraw", self.counters.env_step)
             self._draw(team, real, relevance, seed)

@@ -13,7 +13,7 @@ from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
-from genreplay.partners.cloning import HIDDEN_WIDTH, NUM_HIDDEN_LAYERS, Clone, read_clone, write_clone
+from genreplay.partners.cloning import HIDDEN_WIDTH, Clone, read_clone, write_clone
 from genreplay.partners.learned import PartneredWorld
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
@@ -24,7 +24,7 @@ def clone(monkeypatch, tmp_path):
     """A clone that nobody taught, where the partners look for it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     torch.manual_seed(0)
-    actor = CategoricalActor(KITCHEN.code.width, 6, HIDDEN_WIDTH, NUM_HIDDEN_LAYERS)
+    actor = CategoricalActor(KITCHEN.code.width, 6, HIDDEN_WIDTH)
     clone = Clone(actor, 0.6, 0.25)
     write_clone(clone_file("cramped_room", "test"), clone, KITCHEN, "test")
     return clone

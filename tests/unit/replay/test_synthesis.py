@@ -273,10 +273,10 @@ def test_a_generator_is_not_asked_what_it_cannot_say(world, agent, option, messa
         build_synthesis(config, codec, agent, world, team)
 
 
-def test_redrawn_actions_are_the_policys_and_leave_the_partner_alone(world, agent, real):
+def test_resampled_actions_are_the_policys_and_leave_the_partner_alone(world, agent, real):
     state = real[:1].expand(6_000).clone()
     state[LEARNER] = torch.tensor([[0.0, 1.0]]).expand(6_000, 2).clone()
-    drawn = agent.redraw(state, torch.Generator().manual_seed(0)).unflatten(1, (2, NUM_ACTIONS))
+    drawn = agent.resample_actions(state, torch.Generator().manual_seed(0)).unflatten(1, (2, NUM_ACTIONS))
     assert (drawn.sum(dim=2) == 1).all()
     assert torch.equal(drawn[:, 0], state[ACTION][:, :NUM_ACTIONS])
     expected = agent.actor(state[OBSERVATION][:1, world.layout.seats.permutation]).exp()

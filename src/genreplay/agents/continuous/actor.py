@@ -1,4 +1,4 @@
-"""The stochastic policies: a tanh-squashed Gaussian and a categorical, whose parameters a network gives.
+"""The tanh-squashed Gaussian actor and the policy made of it.
 
 Shapes: B batch (any leading dimensions), O observation, A action, H hidden width.
 """
@@ -21,12 +21,11 @@ class Actor(nn.Module):
         observation_width: O.
         action_width: A.
         hidden_width: H.
-        num_hidden_layers: ReLU layers before the two heads.
     """
 
-    def __init__(self, observation_width: int, action_width: int, hidden_width: int, num_hidden_layers: int):
+    def __init__(self, observation_width: int, action_width: int, hidden_width: int):
         super().__init__()
-        self.network = relu_network(observation_width, 2 * action_width, hidden_width, num_hidden_layers)
+        self.network = relu_network(observation_width, 2 * action_width, hidden_width)
 
     def forward(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Mean `[B, A]` and log deviation `[B, A]` from observations `[B, O]`."""

@@ -59,12 +59,11 @@ class RedqSac(EnsembleAgent):
         discount_period: float,
         speed: Speed = EXACT,
     ):
-        actor = Actor(observation_width, action_width, config.hidden_width, config.num_hidden_layers)
+        actor = Actor(observation_width, action_width, config.hidden_width)
         critics = StackedCritics(
             config.ensemble_size,
             observation_width + action_width,
             config.hidden_width,
-            config.num_hidden_layers,
             config.critic_layer_norm,
         )
         super().__init__(config, actor, critics, discount_period, speed)
@@ -140,7 +139,7 @@ class RedqSac(EnsembleAgent):
         return losses.tanh_gaussian(mean, log_std, noise)
 
     @torch.no_grad()
-    def redraw(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
+    def resample_actions(self, transitions: TensorDictBase, rng: torch.Generator) -> Tensor:
         """Actions `[N, A]` that the exploring policy draws now in the states of transitions `[N]`."""
         action = transitions[ACTION]
         return self._act(transitions[OBSERVATION], torch.randn(action.shape, generator=rng, device=action.device))[0]
@@ -149,7 +148,7 @@ class RedqSac(EnsembleAgent):
     def td_error(self, transitions: TensorDictBase) -> Tensor:
         """Absolute TD error `[N, 1]` of transitions `[N]`, by the means of all critics and all target critics.
 
-        It repeats, and moves no random stream: the next actions use fixed noise.
+        The next actions use fixed noise.
         """
         observation, next_observation = transitions[OBSERVATION], transitions[NEXT_OBSERVATION]
         rng = torch.Generator(observation.device).manual_seed(0)

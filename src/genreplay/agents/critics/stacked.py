@@ -8,7 +8,6 @@ Shapes: B batch, I input, V values of an input, H hidden width, N critics, M sub
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +70,6 @@ class StackedCritics(nn.Module):
         ensemble_size: N.
         in_width: I.
         hidden_width: H.
-        num_hidden_layers: ReLU layers before the value.
         use_layer_norm: LayerNorm before each ReLU.
         num_values: V, 1 where the action is an input, else the number of actions.
     """
@@ -81,20 +79,20 @@ class StackedCritics(nn.Module):
         ensemble_size: int,
         in_width: int,
         hidden_width: int,
-        num_hidden_layers: int,
         use_layer_norm: bool = False,
         num_values: int = 1,
     ):
         super().__init__()
-        widths = [in_width] + [hidden_width] * num_hidden_layers
-        self.hidden = nn.ModuleList(StackedLinear(ensemble_size, before, after) for before, after in pairwise(widths))
+        self.hidden = nn.ModuleList(
+            StackedLinear(ensemble_size, width, hidden_width) for width in (in_width, hidden_width)
+        )
         self.norms = nn.ModuleList(StackedLayerNorm(ensemble_size, hidden_width) for _ in self.hidden if use_layer_norm)
         self.value = StackedLinear(ensemble_size, hidden_width, num_values)
 
     def forward(self, inputs: Tensor, subset: Tensor | None = None, bfloat16: bool | None = None) -> Tensor:
         """Values `[N, B, V]` of inputs `[B, I]`; `[M, B, V]` of the critics `subset` `[M]` alone.
 
-        `bfloat16`: whether to take the products of the hidden layers in it; None for what `common.precision` says.
+        `bfloat16`: whether to take the products of the hidden layers in it; None to decide by `multiplies_bfloat16`.
         The last layer, which is cheap, and LayerNorm stay in fp32.
         """
         if bfloat16 is None:

@@ -1,4 +1,4 @@
-"""The categorical policy.
+"""The categorical actor and the policy made of it.
 
 Shapes: B batch (any leading dimensions), O observation, A actions.
 """
@@ -19,12 +19,11 @@ class CategoricalActor(nn.Module):
         observation_width: O.
         num_actions: A.
         hidden_width: H.
-        num_hidden_layers: ReLU layers before the logits.
     """
 
-    def __init__(self, observation_width: int, num_actions: int, hidden_width: int, num_hidden_layers: int):
+    def __init__(self, observation_width: int, num_actions: int, hidden_width: int):
         super().__init__()
-        self.network = relu_network(observation_width, num_actions, hidden_width, num_hidden_layers)
+        self.network = relu_network(observation_width, num_actions, hidden_width)
 
     def forward(self, observation: Tensor) -> Tensor:
         """`[B, A]` from observations `[B, O]`, in nats."""
@@ -60,5 +59,5 @@ def sample_categorical(log_prob: Tensor, uniform: Tensor) -> Tensor:
         uniform: the random numbers.
     """
     cumulative = log_prob.exp().cumsum(dim=-1)
-    # The last entry is 1 up to rounding, so it is not asked.
+    # The last entry is 1 up to rounding, so it is left out.
     return (uniform >= cumulative[..., :-1]).sum(dim=-1)

@@ -1,4 +1,4 @@
-"""Joint transitions of two players as rows of a single one: what a seat saw, did and was paid.
+"""Per-player view of a joint transition: observation, action, reward.
 
 Shapes: B joint transitions (any leading dimensions before them), R seat rows of them, O observation, A actions.
 """
@@ -32,8 +32,6 @@ class SeatRows(NamedTuple):
     """`[..., R, O]`, the own seat first."""
     action: Tensor
     """`[..., R, A]`, one-hot, the seat's own."""
-    other_action: Tensor
-    """`[..., R, A]`, one-hot, the other seat's."""
     reward: Tensor
     """`[..., R, 1]`, the team's sparse reward and the coefficient times the seat's own shaped reward."""
     next_observation: Tensor
@@ -58,8 +56,7 @@ def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, sh
         shaping_coefficient: of the shaped reward, in units of sparse reward.
     """
     learner, shaped_reward = transitions[LEARNER], transitions[SHAPED_REWARD]
-    of_both = (transitions[ACTION][..., : seats.num_actions], transitions[ACTION][..., seats.num_actions :])
-    # Beside a partner only one row of a transition is learned from: the other one is not even made.
+    # With a partner only one row of a transition is learned from: the other one is not even made.
     is_second = learner[..., 1:] > learner[..., :1] if seats.learners == "one" else None
 
     def join(first: Tensor, second: Tensor) -> Tensor:
@@ -74,8 +71,7 @@ def seat_rows(transitions: TensorDictBase, permutation: Tensor, seats: Seats, sh
     reward = transitions[REWARD] + shaping_coefficient * shaped_reward
     return SeatRows(
         observation=ego(transitions[OBSERVATION]),
-        action=join(*of_both),
-        other_action=join(*reversed(of_both)),
+        action=join(*transitions[ACTION].split(seats.num_actions, dim=-1)),
         reward=join(reward[..., :1], reward[..., 1:]),
         next_observation=ego(transitions[NEXT_OBSERVATION]),
         duration=same(transitions[DURATION]),

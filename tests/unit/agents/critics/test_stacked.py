@@ -35,7 +35,7 @@ def separate(critics, i, use_layer_norm):
 @pytest.mark.parametrize("use_layer_norm", [False, True])
 def test_stacked_critics_are_separate_networks(use_layer_norm, num_values):
     torch.manual_seed(0)
-    critics = StackedCritics(3, 7, 8, 2, use_layer_norm, num_values)
+    critics = StackedCritics(3, 7, 8, use_layer_norm, num_values)
     for norm in critics.norms:
         nn.init.normal_(norm.gain), nn.init.normal_(norm.shift)
     inputs = torch.randn(10, 7)
@@ -48,7 +48,7 @@ def test_stacked_critics_are_separate_networks(use_layer_norm, num_values):
 @pytest.mark.parametrize("num_values", [1, 5])
 def test_fused_networks_equal_separate_ones_with_their_gradients(num_values):
     torch.manual_seed(0)
-    critics, inputs = StackedCritics(3, 7, 64, 2, num_values=num_values), torch.randn(256, 7, requires_grad=True)
+    critics, inputs = StackedCritics(3, 7, 64, num_values=num_values), torch.randn(256, 7, requires_grad=True)
     assert fused_mlp.supports(inputs, 64)
     networks = [separate(critics, i, False) for i in range(3)]
     expected = torch.stack([network(inputs) for network in networks])
@@ -71,7 +71,7 @@ def test_fused_networks_equal_separate_ones_with_their_gradients(num_values):
 @pytest.mark.parametrize("num_values", [1, 5])
 def test_bfloat16_values_and_gradients_are_close_to_those_of_fp32(num_values, use_layer_norm):
     torch.manual_seed(0)
-    critics, inputs = StackedCritics(3, 7, 64, 2, use_layer_norm, num_values), torch.randn(256, 7, requires_grad=True)
+    critics, inputs = StackedCritics(3, 7, 64, use_layer_norm, num_values), torch.randn(256, 7, requires_grad=True)
     subset, learned = torch.tensor([2, 0]), [inputs, *critics.parameters()]
     exact, rough = (critics(inputs, bfloat16=bfloat16) for bfloat16 in (False, True))
     assert rough.dtype == torch.float32
@@ -93,7 +93,7 @@ def relative_error(rough, exact):
 @pytest.mark.parametrize("use_layer_norm", [False, True])
 def test_medium_precision_takes_bfloat16_where_the_cpu_has_it(monkeypatch, use_layer_norm):
     torch.manual_seed(0)
-    critics, inputs = StackedCritics(3, 7, 64, 2, use_layer_norm), torch.randn(256, 7)
+    critics, inputs = StackedCritics(3, 7, 64, use_layer_norm), torch.randn(256, 7)
     for has_it, setting in itertools.product((False, True), ("highest", "high", "medium")):
         monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", has_it)
         with precision.matmul_precision(setting):
@@ -109,7 +109,7 @@ def test_small_or_double_networks_are_not_fused(width, dtype):
 
 def test_critics_start_in_law_as_linear_layers_do():
     torch.manual_seed(0)
-    critics = StackedCritics(8, 50, 256, 2)
+    critics = StackedCritics(8, 50, 256)
     for layer, in_width in [(critics.hidden[0], 50), (critics.hidden[1], 256), (critics.value, 256)]:
         for parameter in (layer.weight, layer.bias):
             bound, n = 1 / math.sqrt(in_width), parameter.numel()
@@ -124,7 +124,7 @@ def test_critics_start_in_law_as_linear_layers_do():
 
 def test_targets_move_by_the_rate():
     torch.manual_seed(0)
-    online, targets = StackedCritics(2, 3, 4, 1), StackedCritics(2, 3, 4, 1)
+    online, targets = StackedCritics(2, 3, 4), StackedCritics(2, 3, 4)
     before = copy.deepcopy(targets)
     move_targets(targets, online, 0.25)
     for new, old, aim in zip(targets.parameters(), before.parameters(), online.parameters(), strict=True):

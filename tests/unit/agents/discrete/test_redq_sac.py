@@ -68,7 +68,7 @@ def test_one_update_has_the_gradients_of_plain_loops(mode):
     block = make_block(1).apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
     before = copy.deepcopy(agent)
     torch.manual_seed(7)
-    subset = agent.draw(1, 2 * B).subsets[0].tolist()
+    subset = agent._draw_subsets(1)[0].tolist()
     assert len(set(subset)) == 2
     metrics = step(agent, block)
     rows = list(plain_rows(block[0], 0.7))
@@ -229,56 +229,6 @@ def test_the_temperature_moves_toward_the_target_entropy(share, direction):
     assert math.copysign(1, agent.log_temperature.item() - before) == direction
 
 
-# A centralised critic ------------------------------------------------------------------------------------------
-
-
-def test_a_centralised_critic_is_for_self_play():
-    message = (
-        r"^agent.centralised_critic: needs self-play, where the other seat's next action comes from the same policy, "
-        r"and here a partner acts; write false, or train in self-play$"
-    )
-    for learners in ("one", "any"):
-        with pytest.raises(UserError, match=message):
-            make_agent(learners=learners, centralised_critic=True)
-
-
-def test_a_centralised_target_sees_what_the_other_seats_policy_draws():
-    agent = make_agent(
-        learners="both", centralised_critic=True, critic_updates_per_actor_update=1, ensemble_size=2, target_mode="mean"
-    )
-    agent.set_progress(10**6)
-    with torch.no_grad():
-        for parameter in agent.actor.parameters():
-            parameter.mul_(100)  # as good as deterministic
-    block = make_block(1, learner=[1.0, 1.0])
-    before = copy.deepcopy(agent)
-    total, num_differing = torch.zeros(()), 0
-    for row in block[0]:
-        state = row["next", "observation"]
-        views = (state, state[PERMUTATION])
-        pis = [before.actor.network(view).softmax(dim=0) for view in views]
-        assert min(pi.max() for pi in pis) > 0.999
-        draws = [torch.nn.functional.one_hot(pi.argmax(), A).float() for pi in pis]
-        num_differing += int(draws[0].argmax() != draws[1].argmax())
-        for seat in (0, 1):
-            q = before.target_critics(torch.cat([views[seat], draws[1 - seat]]).unsqueeze(0)).mean(dim=0)[0]
-            value = (pis[seat] * q - before.log_temperature.exp() * torch.xlogy(pis[seat], pis[seat])).sum()
-            discount = 0.9 ** row["next", "duration"] * ~row["next", "terminated"]
-            total = total + (row["next", "reward"] + discount * value)[0]
-    assert num_differing > 0
-    metrics = step(agent, block)
-    mean = (total / (2 * B)).detach()
-    torch.testing.assert_close(metrics["target_mean"], mean, atol=1e-3, rtol=1e-3)
-
-
-@pytest.mark.parametrize("centralised", [True, False])
-def test_only_a_centralised_critic_sees_what_the_other_seat_did(centralised):
-    agent, rows = make_agent(learners="both", centralised_critic=centralised), make_block(learner=[1.0, 0.0])[0]
-    before = agent.td_error(rows)
-    rows["action"][:, A:] = rows["action"][:, A:].roll(1, dims=-1)
-    assert torch.equal(agent.td_error(rows), before) is not centralised
-
-
 # Acting and scoring --------------------------------------------------------------------------------------------
 
 
@@ -311,9 +261,8 @@ def test_sampling_inverts_the_distribution_function():
     assert sample_categorical(log_prob, uniform).tolist() == [0, 0, 1, 2, 2]
 
 
-@pytest.mark.parametrize("centralised", [False, True])
-def test_td_error_is_the_mean_over_learning_seats(centralised):
-    agent, rows = make_agent(learners="both", centralised_critic=centralised), make_block(learner=[1.0, 1.0])[0]
+def test_td_error_is_the_mean_over_learning_seats():
+    agent, rows = make_agent(learners="both"), make_block(learner=[1.0, 1.0])[0]
     before = torch.get_rng_state()
     both = agent.td_error(rows)
     assert torch.equal(torch.get_rng_state(), before)

@@ -49,7 +49,6 @@ def test_both_seats_see_themselves_first_and_get_their_own_shaped_reward(lead):
     assert first["observation"].tolist() == state
     assert (first["next_observation"] - 100).tolist() == state
     assert first["action"].argmax(dim=1).tolist() == [0, 1, 2, 0]
-    assert first["other_action"].argmax(dim=1).tolist() == [2, 0, 0, 1]
     assert first["reward"].flatten().tolist() == [21.5, 0.0, 22.5, 4.0]
     assert first["duration"].flatten().tolist() == [1, 2, 1, 2]
     assert first["terminated"].flatten().tolist() == [False, True, False, True]
