@@ -54,7 +54,7 @@ def real_transitions(world: OvercookedWorld, num_rows: int, folder: Path, seed: 
         },
         batch_size=[num_rows],
     )
-    rows = begun.update(world.simulate(begun))
+    rows = begun.update(world.oracle.simulate(begun))
     rows.set(("next", "duration"), torch.ones(num_rows, 1))
     rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
     return rows[torch.from_numpy(rng.permutation(num_rows))]
@@ -82,7 +82,7 @@ def measure(
         sampled = team.sample(num_samples, None, seed)
         drawn = time.process_time()
     transitions = codec.decode(sampled.rows)
-    figures, usual = world.measure(transitions), world.measure(real)
+    figures, usual = world.oracle.measure(transitions), world.oracle.measure(real)
     one_hots, ours = (codec.encode(rows).to(torch.uint8).numpy() for rows in (real, transitions))
     known = set(map(bytes, one_hots))
     new = np.array([bytes(row) not in known for row in ours])
@@ -103,12 +103,12 @@ def measure(
     }
     if delivers.any():
         line |= {
-            "valid of the deliveries": world.measure(transitions[torch.from_numpy(delivers)])["valid"],
+            "valid of the deliveries": world.oracle.measure(transitions[torch.from_numpy(delivers)])["valid"],
             "novel of the deliveries": float(new[delivers].mean()),
         }
     if sampled.confidence is not None and sampled.agree is not None:
         sure = (sampled.confidence.view(-1) >= 0.95) & sampled.agree.view(-1)
-        kept = world.measure(transitions[sure])
+        kept = world.oracle.measure(transitions[sure])
         line |= {
             "kept of the sure": float(sure.float().mean()),
             "valid of the sure": kept["valid"],

@@ -93,7 +93,7 @@ def measure(name: str, seed: int, num_rows: int, num_fit_steps: int | None) -> I
         for sampler, options in SAMPLERS.items():
             generator.config = replace(standard, guidance_scale=guidance, **options)
             rows = generator.sample(num_rows, prompts, seed).rows
-            found = diagnose(codec, real, rows, seed, prompted, world.simulate).metrics
+            found = diagnose(codec, real, rows, seed, prompted, world.oracle.simulate).metrics
             for figure in FIGURES.keys() & found.keys():
                 yield line(name, seed, guidance, sampler, figure, found[figure])
         for figure, yardstick in FIGURES.items():

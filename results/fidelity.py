@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,10 +28,10 @@ from tensordict.nn import TensorDictModule
 
 from genreplay.commands.options import seeds
 from genreplay.common.errors import UserError
+from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
-from genreplay.evaluation.evaluator import act
 from genreplay.evaluation.result import interval
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
 from genreplay.partners.learned import PartneredWorld
@@ -59,12 +59,15 @@ def play(world: PartneredWorld, policy: TensorDictModule, partner: str, seat: in
     """An episode of each seed with the policy in `seat`; seed and actions alone decide what happens."""
     env = world.make_env(len(episode_seeds), lambda worker, index: episode_seeds[worker], evaluation=True)
     env.demand = f"{partner}/{seat}"
-    views = env.start(dict(enumerate(episode_seeds)))
-    codes, previous, actions = [], [np.full_like(env.codes, -1)], []
-    for _ in range(world.config.horizon):
+    policy_acts, codes, previous, actions = episodes.greedy(policy), [], [np.full_like(env.codes, -1)], []
+
+    def act(views: dict[int, np.ndarray]) -> Mapping[int, np.ndarray]:
         codes.append(env.codes.copy())
-        views = {worker: step.observation for worker, step in env.advance(act(policy, views)).items()}
-        actions.append(env.acted[:, 1 - seat].copy())
+        return policy_acts(views)
+
+    for _, worker, _ in episodes.play(env, act, episode_seeds):
+        if worker == env.num_workers - 1:
+            actions.append(env.acted[:, 1 - seat].copy())
     states, before, did = (np.concatenate(parts) for parts in (codes, previous + codes[:-1], actions))
     chances = np.zeros((len(did), NUM_UNIFORMS), dtype=np.float32)
     scene = Scene(world.kitchen.code, states, before, np.full(len(did), 1 - seat), chances)

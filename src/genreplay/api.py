@@ -85,7 +85,7 @@ def evaluate(
     Returns:
         One dict for each episode: `demand` (a name), `seed`, `return`, `num_decisions` and the environment's metrics.
     """
-    names = [demand.name for demand in policy.world.demands(demands)]
+    names = [demand.name for demand in policy.world.evaluation.demands(demands)]
     specs = [EpisodeSpec(POLICY, name, seed) for name in names for seed in seeds]
     with EpisodePool(policy.world, policy.policy, num_workers) as pool:
         episodes = pool.play(specs)

@@ -104,7 +104,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     plan = Plan(
         world,
         policy,
-        world.demands(words(arguments.demand)),
+        world.evaluation.demands(words(arguments.demand)),
         seeds(arguments.seeds),
         select_baselines(world, [] if arguments.baselines == "none" else words(arguments.baselines)),
         arguments.workers or os.cpu_count() or 1,
@@ -124,7 +124,7 @@ def _export(arguments: argparse.Namespace) -> int:
 
 def _render(arguments: argparse.Namespace) -> int:
     folder = policy_folder(arguments)
-    from genreplay.envs.world import FilmRequest
+    from genreplay.envs.facets import FilmRequest
     from genreplay.reporting.film import render, render_synthetic
 
     given = {name: getattr(arguments, name) for name in FilmRequest._fields}

@@ -182,21 +182,21 @@ def test_bad_fields_are_named(options, message):
 def test_the_simulator_agrees_with_real_transitions_and_not_with_broken_ones(env_id):
     world = GymnasiumWorld(GymnasiumConfig(id=env_id))
     rows = roll(world.make_env(2, lambda w, i: w), num_steps=300).reshape(-1)
-    answer = world.simulate(rows)
+    answer = world.oracle.simulate(rows)
     assert answer["possible"].all()
     for key in (NEXT_OBSERVATION, REWARD, TERMINATED):
         torch.testing.assert_close(answer[key], rows[key], rtol=1e-5, atol=1e-5)
     codec = Codec(world.layout)
-    sound = diagnose(codec, rows, codec.encode(rows), seed=0, simulate=world.simulate).metrics
+    sound = diagnose(codec, rows, codec.encode(rows), seed=0, simulate=world.oracle.simulate).metrics
     assert (sound["simulator_invalid_rows"], sound["simulator_impossible_states"]) == (0.0, 0.0)
     assert sound["simulator_error"] < 1e-9
     broken = rows.clone()
     broken[ACTION][:60] *= -1  # what follows is another action's
-    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.simulate).metrics
+    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.oracle.simulate).metrics
     assert metrics["simulator_error"] > 100 * sound["simulator_error"]
     assert metrics["simulator_error_yardstick"] == pytest.approx(sound["simulator_error"], rel=1e-6)
     broken[NEXT_OBSERVATION][:60, -1] += 5.0 * rows[NEXT_OBSERVATION][:, -1].std()
-    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.simulate).metrics
+    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.oracle.simulate).metrics
     assert metrics["simulator_invalid_rows"] == pytest.approx(0.1, abs=0.02)
 
 
@@ -204,7 +204,7 @@ def test_an_angle_off_the_circle_is_impossible():
     world = GymnasiumWorld(GymnasiumConfig())
     rows = roll(world.make_env(1, lambda w, i: 0), num_steps=3)[0]
     rows[OBSERVATION][1, :2] *= 0.9
-    answer = world.simulate(rows)
+    answer = world.oracle.simulate(rows)
     assert answer["possible"].tolist() == [True, False, True]
     torch.testing.assert_close(answer[NEXT_OBSERVATION], rows[NEXT_OBSERVATION], rtol=1e-5, atol=1e-5)  # the nearest
 
@@ -213,8 +213,8 @@ def test_a_simulation_moves_no_random_stream_and_is_refused_where_states_are_not
     world = GymnasiumWorld(GymnasiumConfig())
     rows = roll(world.make_env(1, lambda w, i: 0), num_steps=5)[0]
     before = torch.get_rng_state(), np.random.get_state(legacy=True)[1].copy()
-    world.simulate(rows)
+    world.oracle.simulate(rows)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state(legacy=True)[1], before[1])
     plain = GymnasiumWorld(GymnasiumConfig(id=register(Box(-1, 1, (2,)), Box(-1, 1, (1,)), max_episode_steps=5)))
-    assert plain.simulate(roll(plain.make_env(1, lambda w, i: 0), num_steps=2)[0]) is None
+    assert plain.oracle is None

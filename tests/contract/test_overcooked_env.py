@@ -165,7 +165,7 @@ def test_the_codec_keeps_joint_rows_and_derives_the_rewards(options):
 
 def test_what_the_simulator_did_is_valid():
     world, env = make(num_workers=32, start="random", horizon=30)
-    validity = world.validity(rows_of(world, env))
+    validity = world.oracle.validity(rows_of(world, env))
     assert validity["valid"].all()
     assert list(validity) == ["valid", *REASONS]
 
@@ -173,14 +173,14 @@ def test_what_the_simulator_did_is_valid():
 def test_the_simulator_s_own_step_is_what_the_rows_say():
     world, env = make(num_workers=16, start="random", horizon=30)
     rows = rows_of(world, env)
-    answer = world.simulate(rows)
+    answer = world.oracle.simulate(rows)
     assert answer.pop(POSSIBLE).all()
     for key in answer.keys(include_nested=True, leaves_only=True):
         assert torch.equal(answer[key], rows[key]), key
     rows[OBSERVATION] = rows[OBSERVATION].clone()
     width = int(world.kitchen.code.offsets[3])
     rows[OBSERVATION][:, width : 2 * width] = rows[OBSERVATION][:, :width]
-    assert not world.simulate(rows)[POSSIBLE].any()
+    assert not world.oracle.simulate(rows)[POSSIBLE].any()
 
 
 def broken(world, rows):
@@ -223,7 +223,7 @@ def test_each_kind_of_broken_row_is_found():
     rows = rows_of(world, env, 20)
     found = set()
     for reason, (key, value) in broken(world, rows):
-        validity = world.validity(rows.clone().set(key, value))
+        validity = world.oracle.validity(rows.clone().set(key, value))
         assert validity[reason].all(), reason
         assert not validity["valid"].any()
         if reason.startswith(("wrong", "terminated")):
@@ -238,7 +238,7 @@ def test_a_cook_behind_the_counter_is_found():
     code = world.kitchen.code
     codes = code.from_one_hot(rows[OBSERVATION].numpy())
     swapped = torch.from_numpy(code.one_hot(codes[:, code.swap]))
-    validity = world.validity(rows.set(OBSERVATION, swapped))
+    validity = world.oracle.validity(rows.set(OBSERVATION, swapped))
     assert validity["cook out of its area"].all()
 
 

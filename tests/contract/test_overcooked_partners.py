@@ -58,7 +58,7 @@ def test_rows_hold_what_was_really_played_and_who_it_was():
     torch.manual_seed(0)
     steps = env.rollout(80, break_when_any_done=False).reshape(-1)
     asked, rows = steps[AGENTS_ACTION], env.rows(steps)
-    assert world.validity(rows)["valid"].all()
+    assert world.oracle.validity(rows)["valid"].all()
     played = rows[ACTION].view(-1, 2, 6).argmax(dim=-1)
     learns, partner = rows[LEARNER].bool(), rows[PARTNER].argmax(dim=-1)
     assert set(partner.tolist()) == {0, 1, 2}
@@ -153,7 +153,7 @@ def test_the_greedy_cook_needs_an_order_of_three_onions(tmp_path):
     world = PartneredWorld(OvercookedConfig(layout=str(path), dynamics="new"))
     with pytest.raises(UserError, match=r"^env\.partners: greedy makes soups of three onions, which two has no order"):
         world.partner("greedy")
-    assert not any("greedy" in demand.name for demand in world.demands())
+    assert not any("greedy" in demand.name for demand in world.evaluation.demands())
 
 
 @pytest.mark.slow
@@ -180,19 +180,22 @@ def test_two_greedy_cooks_make_the_soups_that_the_package_s_make(layout, low, hi
 def test_demands_are_partners_in_both_seats():
     world, _ = make("greedy:0.7", "self", "stay")
     scripted = ["stay", "random", "greedy", "greedy:0.25", "greedy:1", "greedy:0.7"]
-    assert [d.name for d in world.demands()] == ["self", *(f"{name}/{seat}" for name in scripted for seat in (0, 1))]
-    assert [d.name for d in world.demands() if d.in_range] == [
+    assert [d.name for d in world.evaluation.demands()] == [
+        "self",
+        *(f"{name}/{seat}" for name in scripted for seat in (0, 1)),
+    ]
+    assert [d.name for d in world.evaluation.demands() if d.in_range] == [
         "self",
         *(f"{n}/{s}" for n in ("stay", "greedy:0.7") for s in (0, 1)),
     ]
     alone, _ = make()
-    assert [d.name for d in alone.demands(["self", "stay/1"]) if d.in_range] == ["self"]
+    assert [d.name for d in alone.evaluation.demands(["self", "stay/1"]) if d.in_range] == ["self"]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("greedy", "--demand greedy: write self, or a partner and the policy's seat beside it, such as greedy/0"),
+        ("greedy", "--demand greedy: write self, or a partner and the policy's seat, such as greedy/0"),
         ("greddy/0", "env.partners: there is no partner 'greddy'; choose among self, stay, random, greedy, "),
         (
             "human/0",
@@ -204,7 +207,7 @@ def test_demands_are_partners_in_both_seats():
 )
 def test_demands_that_cannot_be_met(name, message):
     with pytest.raises(UserError, match=f"^{message}"):
-        make()[0].demands([name])
+        make()[0].evaluation.demands([name])
 
 
 def test_a_demand_fixes_partner_and_seat_and_leaves_training_alone():

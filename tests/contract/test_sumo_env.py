@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from genreplay.common.seeding import derive_seed
+from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.transitions.codec import Codec
@@ -96,7 +97,7 @@ def test_same_seed_and_actions_give_the_same_episode(scenario):
 def test_evaluation_traffic_is_the_same_for_every_controller():
     here = SumoWorld(SumoConfig(scenario="single", episode_seconds=300))
     with running(here, num_workers=2, evaluation=True) as env:
-        fixed = here.baseline(env, {0: 1, 1: 2})
+        fixed = env.play_baseline(BaselineRun("fixed_plan"), {0: 1, 1: 2})
         env.start({0: 1, 1: 2})
         alive, found = {0, 1}, {}
         while alive:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from genreplay.common.errors import UserError
+from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.baselines.table import BASELINES
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest
@@ -123,7 +124,7 @@ def test_an_episode_is_given_up_once_it_is_sure_to_end_above_the_limit():
         env.demand = "1500"
 
         def jammed(**options):
-            return world.baseline(env, {0: 3}, "constant_plan", {"greens": [5, 40, 5, 40]}, **options)[0]
+            return env.play_baseline(BaselineRun("constant_plan", {"greens": [5, 40, 5, 40]}, **options), {0: 3})[0]
 
         whole = jammed()
         assert jammed(limit=whole["delay"]) == whole

@@ -8,9 +8,10 @@ from torch import nn
 
 from genreplay.common.errors import UserError
 from genreplay.envs.batched import Step
+from genreplay.envs.episodes import MAX_ATTEMPTS
 from genreplay.envs.gymnasium.config import GymnasiumConfig
 from genreplay.envs.gymnasium.world import GymnasiumWorld
-from genreplay.evaluation.evaluator import MAX_ATTEMPTS, Evaluator
+from genreplay.evaluation.evaluator import Evaluator
 
 
 class Constant(nn.Module):

@@ -11,6 +11,7 @@ from contextlib import closing
 
 import pytest
 
+from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
 from tests.helpers.paths import REPOSITORY
@@ -55,10 +56,10 @@ def test_an_episode_of_counts_has_the_counted_vehicles():
     config = SumoConfig(net_file=str(FOLDER / "my_junction.net.xml"), count_file=str(FOLDER / "counts.csv"))
     world = SumoWorld(config)
     assert world.episode_seconds == 3600
-    assert [demand.name for demand in world.demands()] == ["0.8", "1", "1.2", "1.38"]
+    assert [demand.name for demand in world.evaluation.demands()] == ["0.8", "1", "1.2", "1.38"]
     with closing(world.make_env(1, lambda worker, index: index, evaluation=True)) as env:
         env.demand = "1"
-        plans = {name: env.baseline(name, {}, {0: 5})[0] for name in ("fixed_plan", "webster")}
+        plans = {name: env.play_baseline(BaselineRun(name), {0: 5})[0] for name in ("fixed_plan", "webster")}
     for metrics in plans.values():
         assert metrics["demand_scale"] == 1
         assert abs(metrics["num_vehicles"] - 1453) < 5 * 1453**0.5  # the counts' sum; Poisson

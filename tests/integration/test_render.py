@@ -11,9 +11,10 @@ from PIL import Image
 
 from genreplay import cli
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.pictures.film import play
+from genreplay.envs.facets import BaselineRun, FilmRequest
+from genreplay.envs.sumo.pictures.film import record_policy
 from genreplay.envs.sumo.pictures.renderer import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
-from genreplay.envs.world import FilmRequest
+from genreplay.reporting.film import film
 from genreplay.runs.policy import load_policy
 from tests.helpers.saved import save_untrained
 
@@ -87,10 +88,10 @@ def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:
     env = loaded.world.make_env(1, lambda worker, index: 0, evaluation=True)
     try:
         env.film = (100, 160)
-        frames = play(env, loaded.policy, 3, 160)
-        again = play(env, loaded.policy, 3, 160)
+        frames = record_policy(env, loaded.policy, 3, 160)
+        again = record_policy(env, loaded.policy, 3, 160)
         env.film = None
-        assert play(env, loaded.policy, 3, 160) == []
+        assert record_policy(env, loaded.policy, 3, 160) == []
     finally:
         env.close()
     assert [frame["second"] for frame in frames] == list(range(101, 161))
@@ -112,7 +113,7 @@ def test_filming_changes_nothing(saved: Path) -> None:
     for window in (None, (0, 300)):
         env = world.make_env(1, lambda worker, index: 0, evaluation=True)
         env.film = window
-        episodes.append(world.baseline(env, {0: 3})[0])
+        episodes.append(env.play_baseline(BaselineRun("fixed_plan"), {0: 3})[0])
         env.close()
     assert episodes[0] == episodes[1]
 
@@ -156,5 +157,5 @@ def test_a_world_without_pictures_says_so(tmp_path: Path) -> None:
     loaded = load_policy(
         save_untrained(tmp_path / "saved", "env: {name: gymnasium, id: Pendulum-v1}\nagent: {hidden_width: 16}\n")
     )
-    with pytest.raises(UserError, match="render: this environment draws no pictures"):
-        loaded.world.film(loaded.policy, FilmRequest(None, 1, 0, 10, 1, None))
+    with pytest.raises(UserError, match="render: this environment has no camera; it draws no pictures"):
+        film(loaded, FilmRequest(None, 1, 0, 10, 1, None))

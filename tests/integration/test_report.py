@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from genreplay import cli
-from genreplay.envs.sumo.world import SumoWorld
-from genreplay.envs.world import FilmRequest
+from genreplay.envs.facets import FilmRequest
+from genreplay.envs.sumo.camera import IntersectionCamera
 from genreplay.reporting import page
 from genreplay.runs import find
 from genreplay.runs.checkpoint import exists
@@ -114,7 +114,7 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
     fit("sumo_pgr.yaml", *SUMO, *GENERATOR)
     command = ["evaluate", "--run", "last", "--demand", "1500,2600", "--seeds", "101,102", "--workers", "1"]
     assert cli.main([*command, "--baselines", "fixed_plan,webster,max_pressure"]) == 0
-    monkeypatch.setattr(SumoWorld, "default_shot", FilmRequest(None, 101, 600, 40, 10, None))
+    monkeypatch.setattr(IntersectionCamera, "default_request", FilmRequest(None, 101, 600, 40, 10, None))
     output = folder / "pages" / "run.html"
     capsys.readouterr()
     assert cli.main(["report", "--run", "last", "--output", str(output)]) == 0

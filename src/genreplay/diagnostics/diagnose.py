@@ -103,7 +103,7 @@ def diagnose(
     rows: Tensor,
     seed: int,
     prompted: TensorDictBase | None = None,
-    simulate: Callable[[TensorDictBase], TensorDict | None] | None = None,
+    simulate: Callable[[TensorDictBase], TensorDict] | None = None,
     measure: Callable[[TensorDictBase], dict[str, float]] | None = None,
 ) -> Diagnosis:
     """Compare generated rows with the real transitions that the generator was fitted to.
@@ -117,8 +117,8 @@ def diagnose(
         seed: of the split and of the one-step models.
         prompted: those of the real transitions whose relevances were the prompts, each as likely as any other; None
             where the rows were drawn without prompts.
-        simulate: the world's own step (see `World.simulate`).
-        measure: the world's own figures (see `World.measure`), of all `rows` and of the compared real ones.
+        simulate: the world's own step (see `Oracle.simulate`).
+        measure: the world's own figures (see `Oracle.measure`), of all `rows` and of the compared real ones.
     """
     rng = np.random.default_rng(seed)
     whole = Codec(codec.layout, derive=False)
@@ -163,10 +163,10 @@ def diagnose(
 def simulator_errors(
     whole: Codec,
     transitions: TensorDictBase,
-    simulate: Callable[[TensorDictBase], TensorDict | None],
+    simulate: Callable[[TensorDictBase], TensorDict],
     scale: np.ndarray,
 ) -> dict[str, float]:
-    """How far transitions `[n]` are from what the world itself does in their states; empty where it cannot tell.
+    """How far transitions `[n]` are from what the environment itself does in their states.
 
     Args:
         whole: codec of every column, none derived.
@@ -180,8 +180,6 @@ def simulator_errors(
         is impossible; `simulator_impossible_states`: share of the latter alone.
     """
     answer = simulate(transitions)
-    if answer is None:
-        return {}
     possible = answer.get(POSSIBLE).view(-1).cpu().numpy()
     claimed = _table(whole, transitions)
     right = _table(whole, transitions.clone(recurse=False).update(answer))  # what it does not tell stays

@@ -15,6 +15,8 @@ from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
+from genreplay.envs.facets import BaselineRun
+
 EpisodeSeeds = Callable[[int, int], int]
 """`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""
 
@@ -33,6 +35,11 @@ class Step(NamedTuple):
     """The episode was cut off here: the target does bootstrap."""
     failed: bool = False
     """The simulator broke down: the row is no experience and must not be stored; the episode ends."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episode is over, in whatever way."""
+        return self.terminated or self.truncated or self.failed
 
 
 class BatchedEnv(EnvBase):
@@ -69,7 +76,7 @@ class BatchedEnv(EnvBase):
             shape=[num_workers],
         )
         self.demand: str | None = None
-        """Name of the demand of the episodes that `start` begins (see `World.demands`); None for the world's own."""
+        """Demand of the episodes that `start` begins (see `EvaluationSet`); None for the environment's own."""
         self._episode_seeds = episode_seeds
         self._episode_index = [-1] * num_workers
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_workers)]
@@ -96,6 +103,10 @@ class BatchedEnv(EnvBase):
     @abstractmethod
     def metrics(self, worker: int) -> dict[str, float]:
         """Figures of the episode that just ended in `worker`, in the units their names tell."""
+
+    def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
+        """Metrics by worker of a baseline on the whole episodes of `seeds`, by worker (see `EvaluationSet`)."""
+        raise NotImplementedError(f"{type(self).__name__} has no baselines")
 
     def rows(self, steps: TensorDictBase) -> TensorDictBase:
         """Collected steps `[n]` as transitions, with every key of the layout; as they are where one acts alone."""
@@ -206,7 +217,7 @@ class BatchedEnv(EnvBase):
             for worker, step in steps.items():
                 observations[worker] = step.observation
                 self._returns[worker] += step.reward
-            ended = [w for w, step in steps.items() if step.failed or step.terminated or step.truncated]
+            ended = [worker for worker, step in steps.items() if step.ended]
             if ended:
                 observations |= self._begin(ended)
         return observations

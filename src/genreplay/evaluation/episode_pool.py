@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 from tensordict.nn import TensorDictModule
 
-from genreplay.common.errors import UserError
 from genreplay.envs.batched import BatchedEnv
-from genreplay.envs.world import NO_SETTINGS, World
-from genreplay.evaluation.evaluator import MAX_ATTEMPTS, Episode, act
+from genreplay.envs.episodes import Episode, greedy, play_all
+from genreplay.envs.facets import NO_SETTINGS, BaselineRun
+from genreplay.envs.world import World
 
 POLICY = "policy"
-"""The controller that was learned; all others are names in `World.baselines`."""
+"""The controller that was learned; all others are names in `EvaluationSet.baselines`."""
 
 
 class EpisodeSpec(NamedTuple):
@@ -32,7 +32,7 @@ class EpisodeSpec(NamedTuple):
     settings: Mapping[str, Any] = NO_SETTINGS
     """Of a baseline that has some."""
     limit: float = inf
-    """See `World.baseline`."""
+    """See `BaselineRun`."""
 
 
 class EpisodePool:
@@ -45,7 +45,7 @@ class EpisodePool:
     """
 
     def __init__(self, world: World, policy: TensorDictModule | None, num_workers: int):
-        self._world, self._policy = world, policy
+        self._policy = policy
         self._envs = [world.make_env(1, _unused_seeds, evaluation=True) for _ in range(num_workers)]
         self._idle: SimpleQueue[BatchedEnv] = SimpleQueue()
         for env in self._envs:
@@ -86,30 +86,12 @@ class EpisodePool:
             env.demand = spec.demand
             if spec.controller == POLICY:
                 assert self._policy is not None
-                return play_policy(env, self._policy, spec.seed)
-            metrics = self._world.baseline(env, {0: spec.seed}, spec.controller, spec.settings, spec.limit)
-            assert metrics is not None
-            return metrics[0]
+                episode = play_all(env, greedy(self._policy), [spec.seed])[0]
+                return {name: value for name, value in episode.items() if name != "seed"}
+            run = BaselineRun(spec.controller, spec.settings, spec.limit)
+            return env.play_baseline(run, {0: spec.seed})[0]
         finally:
             self._idle.put(env)
-
-
-def play_policy(env: BatchedEnv, policy: TensorDictModule, seed: int) -> Episode:
-    """Figures of one episode in an environment of one worker; a failing simulator is tried `MAX_ATTEMPTS` times."""
-    for _ in range(MAX_ATTEMPTS):
-        observations, rewards = env.start({0: seed}), []
-        while True:
-            step = env.advance(act(policy, observations))[0]
-            observations = {0: step.observation}
-            rewards.append(step.reward)
-            if step.failed:
-                break
-            if step.terminated or step.truncated:
-                return {"return": float(sum(rewards)), "num_decisions": float(len(rewards)), **env.metrics(0)}
-    raise UserError(
-        f"evaluation: the episode of seed {seed} failed {MAX_ATTEMPTS} times in the simulator; see the warnings above "
-        "for its message"
-    )
 
 
 def _cancel(futures: Sequence[Future]) -> None:

@@ -19,7 +19,8 @@ from tensordict.nn import TensorDictModule
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.world import NO_SETTINGS, Found, NamedDemand, SearchEpisode, World
+from genreplay.envs.facets import NO_SETTINGS, NamedDemand, SearchEpisode, SearchResult
+from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
 from genreplay.evaluation.result import EvaluationResult, with_unit
 from genreplay.reporting import figures
@@ -64,11 +65,15 @@ class Target:
 
 def select_baselines(world: World, names: Sequence[str] | None) -> list[str]:
     """The named baselines in the world's order; all where None. UserError for an unknown one."""
-    unknown = [name for name in names or () if name not in world.baselines]
+    unknown = [name for name in names or () if name not in world.evaluation.baselines]
     if unknown:
-        choices = f"choose among {', '.join(world.baselines)}, or none" if world.baselines else "write none"
+        choices = (
+            f"choose among {', '.join(world.evaluation.baselines)}, or none"
+            if world.evaluation.baselines
+            else "write none"
+        )
         raise UserError(f"--baselines {unknown[0]}: there is no such baseline; {choices}")
-    return [name for name in world.baselines if names is None or name in names]
+    return [name for name in world.evaluation.baselines if names is None or name in names]
 
 
 def evaluate(plan: Plan, target: Target, about: Mapping[str, Any]) -> EvaluationResult:
@@ -111,17 +116,17 @@ class Search:
     pool: EpisodePool
     baseline: str
     demand: str
-    found: Found | None = None
+    found: SearchResult | None = None
     """None where there was nothing to search for."""
     num_episodes: int = 0
     simulated_seconds: float = 0.0
 
-    def run(self, known: Sequence[Found], on_episodes: Callable[[int], None]) -> None:
+    def run(self, known: Sequence[SearchResult], on_episodes: Callable[[int], None]) -> None:
         """Search, with what is known from other demands; `on_episodes` is told how many more were played."""
         world = self.plan.world
         seeds = [derive_seed(0, "search", i) for i in range(NUM_SEARCH_EPISODES)]
 
-        def judge(tries: list[SearchEpisode]) -> list[float]:
+        def play(tries: list[SearchEpisode]) -> list[float]:
             specs = [EpisodeSpec(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit) for t in tries]
             episodes = self.pool.play(specs)
             self.num_episodes += len(episodes)
@@ -129,7 +134,9 @@ class Search:
             on_episodes(len(episodes))
             return [episode[world.primary_metric] for episode in episodes]
 
-        self.found = world.search(self.baseline, judge, NUM_SEARCH_EPISODES, [found.settings for found in known])
+        self.found = world.evaluation.search(
+            self.baseline, play, NUM_SEARCH_EPISODES, [found.settings for found in known]
+        )
 
 
 Searched = dict[tuple[str, str], Search]

@@ -12,9 +12,10 @@ import numpy as np
 from rich.table import Table
 
 from genreplay.common.errors import UserError
-from genreplay.envs.world import NamedDemand, World
+from genreplay.envs.episodes import Episode
+from genreplay.envs.facets import NamedDemand
+from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
-from genreplay.evaluation.evaluator import Episode
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

@@ -117,18 +117,17 @@ def play(world: World, first: TensorDictModule, second: TensorDictModule, episod
     """Sparse return of `first` as cook 0 with `second` as cook 1, one kitchen a seed, all side by side."""
     import numpy as np
 
-    from genreplay.evaluation.evaluator import act
+    from genreplay.envs import episodes
 
     env = world.make_env(len(episode_seeds), lambda worker, index: episode_seeds[worker], evaluation=True)
     env.demand = SELF_PLAY
-    seen, returns = env.start(dict(enumerate(episode_seeds))), [0.0] * len(episode_seeds)
-    while seen:
-        of_both = act(first, seen), act(second, seen)
-        steps = env.advance({worker: np.stack([of_both[0][worker][0], of_both[1][worker][1]]) for worker in seen})
-        seen = {worker: step.observation for worker, step in steps.items() if not step.truncated}
-        for worker, step in steps.items():
-            returns[worker] += step.reward
-    return returns
+    cooks = episodes.greedy(first), episodes.greedy(second)
+
+    def act(seen: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+        of_both = [cook(seen) for cook in cooks]
+        return {worker: np.stack([of_both[0][worker][0], of_both[1][worker][1]]) for worker in seen}
+
+    return [episode["return"] for episode in episodes.play_all(env, act, episode_seeds)]
 
 
 def summaries(matrix: np.ndarray) -> tuple[Summary, Summary]:

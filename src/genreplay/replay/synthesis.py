@@ -137,8 +137,8 @@ class Synthesis:
         begun[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(begun[ACTION].dtype)
 
     def _ask_simulator(self, begun: TensorDictBase) -> Synthetic:
-        answer = self.world.simulate(begun)
-        assert answer is not None, "build refuses an oracle in a world that cannot simulate"
+        assert self.world.oracle is not None, "assemble refuses an oracle where there is none"
+        answer = self.world.oracle.simulate(begun)
         begun = begun.update(answer.select(*begun.keys(include_nested=True, leaves_only=True), strict=False))
         begun.set(IS_SYNTHETIC, torch.ones_like(begun[IS_SYNTHETIC]))
         return Synthetic(self.codec.encode(begun), begun, {"kept": 1.0})

@@ -16,7 +16,8 @@ from genreplay.build import build_world
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.config.reader import load
-from genreplay.envs.world import FilmRequest
+from genreplay.envs.facets import Camera, FilmRequest
+from genreplay.envs.world import World
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import LoadedPolicy, load_policy
 
@@ -47,8 +48,9 @@ def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
     """
     _check(output)
     loaded = load_policy(folder)
-    shot = loaded.world.default_shot._replace(**{name: value for name, value in given.items() if value is not None})
-    return _write(film(loaded, shot), output, FRAME_MILLISECONDS)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    request = camera_of(loaded.world).default_request._replace(**chosen)
+    return _write(film(loaded, request), output, FRAME_MILLISECONDS)
 
 
 def render_synthetic(folder: Path, given: Mapping[str, Any], output: Path) -> str:
@@ -73,9 +75,10 @@ def render_synthetic(folder: Path, given: Mapping[str, Any], output: Path) -> st
         raise UserError(
             "--synthetic: this checkpoint has no synthetic transitions; take one of a run whose generator was fitted"
         )
-    seed = world.default_shot.seed if given.get("seed") is None else given["seed"]
+    camera = camera_of(world)
+    seed = camera.default_request.seed if given.get("seed") is None else given["seed"]
     chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:NUM_TRANSITIONS]
-    pictures = list(world.picture_transitions(rows[chosen].clone()))
+    pictures = list(camera.picture_transitions(rows[chosen].clone()))
     return _write(pictures, output, TRANSITION_MILLISECONDS)
 
 
@@ -95,11 +98,18 @@ def _write(pictures: Sequence[np.ndarray], output: Path, milliseconds: int) -> s
     return f"{output}: {len(pictures)} pictures, {output.stat().st_size / 1e6:.1f} MB"
 
 
-def film(loaded: LoadedPolicy, shot: FilmRequest) -> list[np.ndarray]:
-    """Pictures `[H, W, 3]` (uint8) of the policy's episode; UserError where its world has none."""
+def camera_of(world: World) -> Camera:
+    """The environment's camera; UserError where it has none."""
+    if world.camera is None:
+        raise UserError("render: this environment has no camera; it draws no pictures")
+    return world.camera
+
+
+def film(loaded: LoadedPolicy, request: FilmRequest) -> list[np.ndarray]:
+    """Pictures `[H, W, 3]` (uint8) of the policy's episode; UserError where its environment has no camera."""
     pictures: list[np.ndarray] = []
-    with Bars(-(-shot.seconds // shot.stride), what="pictures") as bars:
-        for picture in loaded.world.film(loaded.policy, shot):
+    with Bars(-(-request.seconds // request.stride), what="pictures") as bars:
+        for picture in camera_of(loaded.world).film(loaded.policy, request):
             pictures.append(picture)
             bars.advance(len(pictures))
     return pictures

@@ -19,13 +19,13 @@ from jinja2 import Environment, StrictUndefined
 from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
-from genreplay.envs.world import FilmRequest
+from genreplay.envs.facets import FilmRequest
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.plan import FOLDER as EVALUATION
 from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult, saved
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
-from genreplay.reporting.film import film, write_gif
+from genreplay.reporting.film import camera_of, film, write_gif
 from genreplay.runs import checkpoint, record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
@@ -65,7 +65,7 @@ class Film(NamedTuple):
     """The animation of one episode."""
 
     picture: Picture
-    shot: FilmRequest
+    request: FilmRequest
     delays: Mapping[str, float]
     """Headline metric of that very episode by controller, where it was evaluated."""
 
@@ -104,7 +104,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
         kept = Path(scratch) / "kept"
         kept.mkdir()
         evaluated = _evaluated(run, loaded)
-        filmed = _film(run, loaded, evaluated, kept) if with_film and loaded.world.has_film else None
+        filmed = _film(run, loaded, evaluated, kept) if with_film and loaded.world.camera is not None else None
         curve = checkpoint.load(folder).counters["report"]["curve"]
         page = render_page(run, loaded, evaluated, filmed, curve)
         (kept / output.name).write_text(page, encoding="utf-8")
@@ -146,19 +146,19 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
     world, result = loaded.world, None
     if evaluated is not None and not evaluated.changes:
         result = evaluated.result
-    demands = world.demands() if result is None else result.demands
+    demands = world.evaluation.demands() if result is None else result.demands
     demand = next((demand for demand in reversed(demands) if demand.in_range), demands[-1]).name
-    usual = world.default_shot
+    usual = camera_of(world).default_request
     seed = usual.seed if result is None else result.specs[0].seed
-    incumbent = world.baselines[0] if world.baselines else None
+    incumbent = world.evaluation.baselines[0] if world.evaluation.baselines else None
     # A short episode is shown from its third on.
     begin = min(usual.begin, world.episode_seconds // 3)
-    shot = usual._replace(demand=demand, seed=seed, begin=begin, baseline=incumbent)
+    request = usual._replace(demand=demand, seed=seed, begin=begin, baseline=incumbent)
     name = re.sub(r"[^\w.]", "_", f"film_env_step_{loaded.env_step:07d}_demand_{demand}_seed_{seed}") + ".gif"
     path = run.artifacts / FOLDER / name
     if not path.is_file():
         path = kept / name
-        write_gif(film(loaded, shot), path)
+        write_gif(film(loaded, request), path)
     beside = "" if incumbent is None else f", beside the {_plain(incumbent)} on the same traffic"
     alt = f"Animation of an episode under the learned policy{beside}: demand {demand}, seed {seed}"
     picture = Picture(charts.as_uri(path.read_bytes(), "image/gif"), alt)
@@ -167,7 +167,7 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
         for spec, episode in zip(result.specs, result.episodes, strict=True):
             if (spec.demand, spec.seed) == (demand, seed) and spec.controller in (POLICY, incumbent):
                 delays[spec.controller] = episode[world.primary_metric]
-    return Film(picture, shot, delays)
+    return Film(picture, request, delays)
 
 
 def _refits(run: Record) -> list[Refit]:
@@ -199,7 +199,7 @@ def render_page(
     world = loaded.world
     config_yaml = to_yaml(loaded.config)
     flat = tracker.flatten(yaml.safe_load(config_yaml))
-    incumbent = world.baselines[0] if world.baselines else None
+    incumbent = world.evaluation.baselines[0] if world.evaluation.baselines else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"plain": _plain, "number": _number, "moment": _moment}
     template = environment.from_string(files("genreplay.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
@@ -238,7 +238,7 @@ def render_page(
         demand_charts=[] if evaluated is None else _demand_charts(evaluated.result),
         seeds=[] if evaluated is None else list(dict.fromkeys(spec.seed for spec in evaluated.result.specs)),
         film=filmed,
-        has_film=world.has_film,
+        has_film=world.camera is not None,
         in_seconds=world.episode_seconds > 0,
     )
 
@@ -251,7 +251,7 @@ def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) ->
     label = (
         f"{_plain(world.primary_metric)} ({world.primary_unit})" if world.primary_unit else _plain(world.primary_metric)
     )
-    name = _plain(world.baselines[0]) if world.baselines else ""
+    name = _plain(world.evaluation.baselines[0]) if world.evaluation.baselines else ""
     beside = "" if incumbent is None else f"; the {name} has {incumbent:.1f}"
     alt = (
         f"Learning curve: {label} on the evaluation episodes, {means[0]:.1f} at env step {steps[0]}, {means[-1]:.1f} "

@@ -38,7 +38,7 @@ def build_synthesis(
             f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
             f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
         )
-    if source == "oracle" and type(world).simulate is World.simulate:
+    if source == "oracle" and world.oracle is None:
         raise UserError(
             f"synthesis.source: oracle asks the simulator, and env.name {config.env.name!r} cannot start it from an "
             "observation; write generated or counterfactual"

@@ -172,7 +172,8 @@ class Loop:
             if min(len(real), len(synthetic.rows)) >= MIN_ROWS:
                 top = None if relevance is None else most_relevant(relevance, team.prompt_top_fraction)
                 prompted = None if top is None else real[top.to(real.device)]
-                ask = self.parts.evaluator.world.simulate, self.parts.evaluator.world.measure
+                oracle = self.parts.evaluator.world.oracle
+                ask = () if oracle is None else (oracle.simulate, oracle.measure)
                 diagnosis = diagnose(self.parts.codec, real, synthetic.rows, seed, prompted, *ask)
         metrics = metrics | synthetic.metrics
         self.report.refitted(metrics, diagnosis, synthetic.transitions, real, self.counters)

@@ -27,8 +27,6 @@ from genreplay.runs.tracker import Tracker
 from genreplay.training.schedule import Counters
 from genreplay.transitions.keys import DURATION, REWARD
 
-BASELINE_NAME = "fixed plan"
-
 
 class Monitor:
     """Screen and tracker of one run.
@@ -51,6 +49,11 @@ class Monitor:
         self._gradient_step = 0
         self._last_primary: float | None = None
         self._curve: list[dict[str, float]] = []
+
+    @property
+    def baseline_name(self) -> str:
+        """The incumbent's name, as people write it."""
+        return next(iter(self.world.evaluation.baselines), "baseline").replace("_", " ")
 
     # Resuming --------------------------------------------------------------------------------------------------
 
@@ -131,7 +134,7 @@ class Monitor:
     def _beside(self) -> str:
         if self.baseline is None:
             return ""
-        return f" ({BASELINE_NAME} {self.baseline.mean(self.world.primary_metric):.1f})"
+        return f" ({self.baseline_name} {self.baseline.mean(self.world.primary_metric):.1f})"
 
     # Refitting -------------------------------------------------------------------------------------------------
 
@@ -244,7 +247,7 @@ class Monitor:
             columns["high"],
             f"{primary_metric} ({self.world.primary_unit})" if self.world.primary_unit else primary_metric,
             None if self.baseline is None else self.baseline.mean(primary_metric),
-            BASELINE_NAME,
+            self.baseline_name,
         )
 
     @contextmanager

@@ -24,7 +24,7 @@ from genreplay.runs.tracker import Tracker
 from genreplay.training import snapshot
 from genreplay.training.assemble import build_parts
 from genreplay.training.loop import Loop
-from genreplay.training.monitor import BASELINE_NAME, Monitor
+from genreplay.training.monitor import Monitor
 from genreplay.transitions.codec import Codec
 
 log = logging.getLogger("genreplay")
@@ -97,7 +97,7 @@ def _lead(
     stack.callback(parts.close)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
     report = Monitor(bars, tracker, world)
-    with report.evaluating(len(parts.evaluator.seeds), BASELINE_NAME) as on_episode:
+    with report.evaluating(len(parts.evaluator.seeds), report.baseline_name) as on_episode:
         report.baseline = parts.evaluator.evaluate_baseline(on_episode)
     loop = Loop(
         config.loop,

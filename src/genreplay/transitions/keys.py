@@ -15,7 +15,7 @@ DONE: Key = ("next", "done")
 FAILED: Key = ("next", "failed")
 IS_SYNTHETIC: Key = "is_synthetic"
 POSSIBLE: Key = "possible"
-"""In the answers of a simulator that is asked (`World.simulate`) alone."""
+"""In the answers of a simulator that is asked (`Oracle.simulate`) alone."""
 
 # Where two seats act together (see `Seats`).
 SHAPED_REWARD: Key = ("next", "shaped_reward")

@@ -216,7 +216,7 @@ def test_the_simulators_answer_tells_broken_rows(codec: Codec) -> None:
     assert metrics["simulator_error"] > 0.01
     for name in ("simulator_error", "simulator_invalid_rows", "simulator_impossible_states"):
         assert metrics[f"{name}_yardstick"] == 0.0
-    assert "simulator_error" not in diagnose(codec, real, codec.encode(real), seed=0, simulate=lambda _: None).metrics
+    assert "simulator_error" not in diagnose(codec, real, codec.encode(real), seed=0).metrics
 
 
 def test_diagnosing_repeats_and_moves_no_global_stream(codec: Codec) -> None:

@@ -9,7 +9,8 @@ from rich.console import Console
 from scipy import stats
 
 from genreplay.common.errors import UserError
-from genreplay.envs.world import NamedDemand, World
+from genreplay.envs.facets import NamedDemand
+from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
 from genreplay.evaluation.result import (
     BaselineComparison,

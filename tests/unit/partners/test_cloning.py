@@ -44,7 +44,7 @@ def test_a_clone_comes_back_as_it_was_written(clone):
 
 def test_a_clone_is_a_partner_and_a_demand_once_it_is_there(clone):
     world = PartneredWorld(OvercookedConfig(partners=["human:test"]))
-    names = [demand.name for demand in world.demands()]
+    names = [demand.name for demand in world.evaluation.demands()]
     assert "human:test/1" in names
     assert "human/0" not in names
     partner = world.partner("human:test")

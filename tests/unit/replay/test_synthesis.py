@@ -94,24 +94,28 @@ def test_counterfactuals_begin_in_real_states_and_end_as_the_generator_says(worl
     again = codec.decode(team.generator.complete(codec.encode(drawn.transitions), 0).rows)
     assert torch.equal(again[NEXT_OBSERVATION], drawn.transitions[NEXT_OBSERVATION])
     # A generator fitted this little is often wrong, and nobody puts it right.
-    assert 0.0 < world.measure(drawn.transitions)["valid"] < 0.9
+    assert 0.0 < world.oracle.measure(drawn.transitions)["valid"] < 0.9
 
 
 def test_only_the_oracle_asks_the_simulator(world, agent, real, team, monkeypatch):
     asked = []
-    monkeypatch.setattr(world, "simulate", lambda rows: asked.append(len(rows)) or type(world).simulate(world, rows))
+    monkeypatch.setattr(
+        world.oracle,
+        "simulate",
+        lambda rows: asked.append(len(rows)) or type(world.oracle).simulate(world.oracle, rows),
+    )
     for source in ("generated", "counterfactual"):
         synthesis(world, agent, source=source, min_confidence=0.1).draw(team, real, None, 50, seed=3)
     assert not asked
     drawn = synthesis(world, agent, source="oracle").draw(team, real, None, 300, seed=3)
     assert asked == [300]
-    assert world.measure(drawn.transitions)["valid"] == 1.0
+    assert world.oracle.measure(drawn.transitions)["valid"] == 1.0
     assert drawn.transitions[IS_SYNTHETIC].all()
     assert set(drawn.transitions.keys(True, True)) == set(real.keys(True, True))
     begun = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3).transitions
     assert torch.equal(begun[OBSERVATION], drawn.transitions[OBSERVATION])
     assert torch.equal(begun[ACTION], drawn.transitions[ACTION])
-    answer = type(world).simulate(world, begun)
+    answer = type(world.oracle).simulate(world.oracle, begun)
     for key in (NEXT_OBSERVATION, EVENT, REWARD, SHAPED_REWARD, TERMINATED):
         assert torch.equal(drawn.transitions[key], answer[key])
     assert (drawn.transitions[DURATION] == 1).all()
@@ -123,7 +127,7 @@ def test_rollouts_go_on_from_where_they_came_to(world, agent, real, team):
     steps = drawn.unflatten(0, (4, 100))
     assert torch.equal(steps[0][NEXT_OBSERVATION], one_step[NEXT_OBSERVATION])
     assert torch.equal(steps[1:][OBSERVATION], steps[:-1][NEXT_OBSERVATION])
-    assert world.measure(drawn)["valid"] == 1.0
+    assert world.oracle.measure(drawn)["valid"] == 1.0
     assert rows_of(steps[3], OBSERVATION) - rows_of(real, OBSERVATION), "states that nobody has been in"
     # The policy acts anew in each: what it does is what it would draw there.
     assert (steps[3][ACTION] != steps[0][ACTION]).any(dim=1).float().mean() > 0.5
@@ -150,10 +154,10 @@ def test_a_rollout_that_ends_gives_way_to_a_new_one(world, agent, real, team, mo
 
 def test_no_rollout_goes_on_where_the_world_ends(world, agent, real, team, monkeypatch):
     def ended(rows):
-        answer = type(world).simulate(world, rows)
+        answer = type(world.oracle).simulate(world.oracle, rows)
         return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
 
-    monkeypatch.setattr(world, "simulate", ended)
+    monkeypatch.setattr(world.oracle, "simulate", ended)
     drawn = synthesis(world, agent, source="oracle", rollout_length=3).draw(team, real, None, 300, seed=3).transitions
     assert rows_of(drawn, OBSERVATION) <= rows_of(real, OBSERVATION)
 
@@ -188,13 +192,13 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
     assert (does[1][~learns[1]] == 0).all()
     assert (does[0][~learns[0]] > 0).float().mean() > 0.3, "at first it does what the real one did"
     assert (does[1][learns[1]] > 0).float().mean() > 0.5, "the learner acts by its policy"
-    assert world.measure(steps.flatten())["valid"] == 1.0
+    assert world.oracle.measure(steps.flatten())["valid"] == 1.0
 
     def ended(rows):
-        answer = type(world).simulate(world, rows)
+        answer = type(world.oracle).simulate(world.oracle, rows)
         return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
 
-    monkeypatch.setattr(world, "simulate", ended)
+    monkeypatch.setattr(world.oracle, "simulate", ended)
     rollouts.draw(team, real, None, 800, seed=3)
     assert len(asked) == 1, "a new rollout begins with what the real one did"
 
@@ -230,7 +234,7 @@ def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real):
     assert torch.equal(doubled.view(2, -1), relevance.view(1, -1).expand(2, -1))
     assert both.training_rows(real, None)[1] is None
     swapped = codec.decode(rows[NUM_REAL:])
-    assert world.measure(swapped)["valid"] == 1.0
+    assert world.oracle.measure(swapped)["valid"] == 1.0
     assert torch.equal(swapped[REWARD], real[REWARD])
     assert not torch.equal(swapped[OBSERVATION], real[OBSERVATION])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterable, Mapping
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torchrl.data import Bounded
 
 from genreplay.common.errors import UserError
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
+from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProcess
@@ -83,12 +84,10 @@ class SumoEnv(BatchedEnv):
         """
         return self._metrics[worker]
 
-    def baseline(
-        self, name: str, settings: Mapping[str, Any], seeds: dict[int, int], limit: float = inf
-    ) -> dict[int, dict[str, float]]:
+    def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, all workers at the same time (see `Simulator.baseline`)."""
-        command = {"command": "baseline", "name": name, "settings": dict(settings)}
-        answers = self._request({**command, "limit": limit if isfinite(limit) else None}, seeds)
+        command = {"command": "baseline", "name": run.name, "settings": dict(run.settings)}
+        answers = self._request({**command, "limit": run.limit if isfinite(run.limit) else None}, seeds)
         for worker in answers:
             self._has_worked, self._num_failures[worker] = True, 0
         return {worker: message["metrics"] for worker, message in answers.items()}

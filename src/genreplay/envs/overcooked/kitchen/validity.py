@@ -8,7 +8,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 from tensordict import TensorDict, TensorDictBase
+from torch import Tensor
 
+from genreplay.envs.facets import Oracle
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, FIRST_SOUP, HELD, PLAYER_COLUMNS
 from genreplay.transitions.keys import (
@@ -97,24 +99,6 @@ def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
     return flags
 
 
-def simulate(kitchen: Kitchen, transitions: TensorDictBase) -> TensorDict:
-    """What follows from the states and actions of joint rows `[N]`: next state, events and rewards, and `POSSIBLE`."""
-    codes, num_events = kitchen.code.from_one_hot(transitions.get(OBSERVATION).cpu().numpy()), len(kitchen.event_names)
-    following, events = kitchen.step(codes, _choices(transitions.get(ACTION).cpu().numpy(), NUM_ACTIONS))
-    answer: dict[Key, np.ndarray] = {
-        NEXT_OBSERVATION: kitchen.code.one_hot(following),
-        EVENT: np.eye(num_events, dtype=np.float32)[events].reshape(len(codes), -1),
-        REWARD: kitchen.sparse_rewards[events].sum(axis=1, keepdims=True),
-        SHAPED_REWARD: kitchen.shaped_rewards[events],
-        TERMINATED: np.zeros((len(codes), 1), dtype=bool),
-        POSSIBLE: ~np.any(list(impossible(kitchen, codes).values()), axis=0),
-    }
-    out = TensorDict({}, batch_size=[len(codes)])
-    for key, value in answer.items():
-        out.set(key, torch.from_numpy(value))
-    return out
-
-
 def impossible(kitchen: Kitchen, codes: np.ndarray) -> dict[str, np.ndarray]:
     """What keeps states `[N, C]` from ever being: reason to `[N]`.
 
@@ -137,6 +121,50 @@ def impossible(kitchen: Kitchen, codes: np.ndarray) -> dict[str, np.ndarray]:
         "empty pot's timer": (empty & (timers > 0)).any(axis=1),
         "impossible pot": (~empty & ~kitchen.possible_pots[onions, timers]).any(axis=1),
     }
+
+
+class KitchenOracle(Oracle):
+    """The kitchen's own rules on joint transitions.
+
+    Args:
+        kitchen: its rules.
+    """
+
+    def __init__(self, kitchen: Kitchen):
+        self.kitchen = kitchen
+
+    def simulate(self, transitions: TensorDictBase) -> TensorDict:
+        """The kitchen's answer to states and actions `[N]`: next state, events, rewards, and `POSSIBLE`."""
+        codes, num_events = (
+            self.kitchen.code.from_one_hot(transitions.get(OBSERVATION).cpu().numpy()),
+            len(self.kitchen.event_names),
+        )
+        following, events = self.kitchen.step(codes, _choices(transitions.get(ACTION).cpu().numpy(), NUM_ACTIONS))
+        answer: dict[Key, np.ndarray] = {
+            NEXT_OBSERVATION: self.kitchen.code.one_hot(following),
+            EVENT: np.eye(num_events, dtype=np.float32)[events].reshape(len(codes), -1),
+            REWARD: self.kitchen.sparse_rewards[events].sum(axis=1, keepdims=True),
+            SHAPED_REWARD: self.kitchen.shaped_rewards[events],
+            TERMINATED: np.zeros((len(codes), 1), dtype=bool),
+            POSSIBLE: ~np.any(list(impossible(self.kitchen, codes).values()), axis=0),
+        }
+        out = TensorDict({}, batch_size=[len(codes)])
+        for key, value in answer.items():
+            out.set(key, torch.from_numpy(value))
+        return out
+
+    def validity(self, transitions: TensorDictBase) -> dict[str, Tensor]:
+        """Which transitions `[N]` are exactly the simulator's: `valid` `[N]`, and each reason why not `[N]`."""
+        flags = torch.from_numpy(reasons(self.kitchen, transitions))
+        return {"valid": ~flags.any(dim=1), **dict(zip(REASONS, flags.unbind(dim=1), strict=True))}
+
+    def measure(self, transitions: TensorDictBase) -> dict[str, float]:
+        """Shares of transitions `[N]`: exactly `valid` ones, those with each reason why not, those with each event."""
+        flags = self.validity(transitions)
+        shares = {name.replace("'", "").replace(" ", "_"): float(flag.float().mean()) for name, flag in flags.items()}
+        events = transitions.get(EVENT).unflatten(-1, (2, -1)).amax(dim=1).float().mean(dim=0).tolist()
+        named = zip(self.kitchen.event_names, events, strict=True)
+        return shares | {f"rows_with_{name.replace(' ', '_')}": share for name, share in named if name != "none"}
 
 
 def _columns_of(kitchen: Kitchen) -> dict[str, slice]:

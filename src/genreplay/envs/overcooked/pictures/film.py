@@ -6,17 +6,14 @@ Shapes: H and W height and width of a picture, C columns of the code, N transiti
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from tensordict import TensorDict, TensorDictBase
-from tensordict.nn import TensorDictModule
+from tensordict import TensorDictBase
 
-from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen.kitchen_map import Cell
-from genreplay.envs.overcooked.kitchen.rules import FIRST_DELIVERY, NUM_ACTIONS, Kitchen
+from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS, StateCode
 from genreplay.envs.overcooked.kitchen.validity import REASONS, impossible, reasons
 from genreplay.envs.overcooked.pictures.kitchen import (
@@ -32,21 +29,16 @@ from genreplay.envs.overcooked.pictures.kitchen import (
     wrapped,
     write,
 )
-from genreplay.envs.world import FilmRequest
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
-
-if TYPE_CHECKING:
-    from genreplay.envs.overcooked.world import OvercookedWorld
 
 FILM_SCALE, PAIR_SCALE = 4, 3
 """Pixels for each pixel of a sprite: of an episode, and of two kitchens side by side."""
 MIN_WIDTH, MARGIN, LINE = 420, 14, 22
 """Width of a picture, its margin and the height of a line of text, pixels."""
-POLICY = "learned policy"
 
 
-class Story:
-    """What one step of an episode led to, for the lines under the kitchen."""
+class FrameState:
+    """The state of an episode after a step, for the lines around the kitchen."""
 
     def __init__(self, names: Sequence[str]):
         self.names = names
@@ -61,43 +53,7 @@ class Story:
         """Times of the soups that were served."""
 
 
-def film(world: OvercookedWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
-    """Pictures `[H, W, 3]` (uint8) of the policy's episode, each after a step; the shot counts in steps."""
-    horizon = world.config.horizon
-    if shot.begin >= horizon:
-        raise UserError(f"--begin {shot.begin}: the episode has {horizon} steps; begin before its end")
-    if shot.baseline is not None:
-        raise UserError("--baseline: Overcooked shows one kitchen; leave it out, and name a partner with --demand")
-    if shot.demand is not None:
-        world.demands([shot.demand])
-    return _play(world, policy, shot)
-
-
-def _play(world: OvercookedWorld, policy: TensorDictModule, shot: FilmRequest) -> Iterator[np.ndarray]:
-    env = world.make_env(1, lambda worker, index: shot.seed, evaluation=True)
-    env.demand = shot.demand
-    kitchen = world.kitchen
-    poster = Poster(kitchen, world.config.horizon)
-    view = env.start({0: shot.seed})[0]
-    partner = (shot.demand or "partner").rpartition("/")[0] or "partner"
-    story = Story([POLICY if learns else partner for learns in env.learners[0].tolist()])
-    end = min(shot.begin + shot.seconds, world.config.horizon)
-    while story.time < end:
-        seen = TensorDict({}, [1]).set(policy.in_keys[0], torch.from_numpy(view)[None])
-        with torch.no_grad():
-            chosen = policy(seen).get(policy.out_keys[0])[0].numpy()
-        step = env.advance({0: chosen})[0]
-        view = step.observation
-        story.time, story.gain = story.time + 1, step.reward
-        story.score += story.gain
-        story.actions, story.events = env.acted[0], env.events[0]
-        if (story.events >= FIRST_DELIVERY).any():
-            story.deliveries.append(story.time)
-        if story.time > shot.begin and (story.time - shot.begin - 1) % shot.stride == 0:
-            yield poster.draw(env.codes[0], story)
-
-
-class Poster:
+class FrameRenderer:
     """An episode's pictures: score and time above the kitchen, below it the cooks and the episode's soups so far.
 
     Args:
@@ -117,24 +73,24 @@ class Poster:
         draw = ImageDraw.Draw(self._blank)
         write(draw, MARGIN, MARGIN + LINE + 4, kitchen.code.kitchen.name, 13, FAINT, self.size[0] - 2 * MARGIN)
 
-    def draw(self, state: np.ndarray, story: Story) -> np.ndarray:
+    def draw(self, state: np.ndarray, frame: FrameState) -> np.ndarray:
         """The picture `[H, W, 3]` (uint8) of a state `[C]`."""
         width = self.size[0]
         picture = self._blank.copy()
         draw = ImageDraw.Draw(picture)
-        write(draw, MARGIN, MARGIN, f"{story.score:g} points", 24, INK, 170)
-        if story.gain:
-            write(draw, MARGIN + 175, MARGIN, f"{story.gain:+g}", 24, GOOD, 80)
-        write(draw, width - MARGIN - 130, MARGIN + 6, f"step {story.time} of {self.horizon}", 16, FAINT, 130)
+        write(draw, MARGIN, MARGIN, f"{frame.score:g} points", 24, INK, 170)
+        if frame.gain:
+            write(draw, MARGIN + 175, MARGIN, f"{frame.gain:+g}", 24, GOOD, 80)
+        write(draw, width - MARGIN - 130, MARGIN + 6, f"step {frame.time} of {self.horizon}", 16, FAINT, 130)
         picture.paste(self._artist.draw(state), self.place)
         top = self.place[1] + self._artist.size[1] + MARGIN
-        for i, name in enumerate(story.names):
-            done = None if story.actions is None else _told(self.kitchen, story.actions[i], story.events, i)
+        for i, name in enumerate(frame.names):
+            done = None if frame.actions is None else _told(self.kitchen, frame.actions[i], frame.events, i)
             write_cook(draw, MARGIN, top + i * LINE, i, name, done, width - 2 * MARGIN)
-        self._draw_time(draw, story, top + 2 * LINE + 10)
+        self._draw_time(draw, frame, top + 2 * LINE + 10)
         return np.asarray(picture)
 
-    def _draw_time(self, draw: ImageDraw.ImageDraw, story: Story, top: int) -> None:
+    def _draw_time(self, draw: ImageDraw.ImageDraw, frame: FrameState, top: int) -> None:
         """The episode from left to right, with a mark for each soup."""
         left, right = MARGIN, self.size[0] - MARGIN
 
@@ -142,13 +98,13 @@ class Poster:
             return left + (right - left) * time / self.horizon
 
         draw.rectangle((left, top, right, top + 6), fill="#3a3f49")
-        draw.rectangle((left, top, place(story.time), top + 6), fill=FAINT)
-        for time in story.deliveries:
+        draw.rectangle((left, top, place(frame.time), top + 6), fill=FAINT)
+        for time in frame.deliveries:
             draw.rectangle((place(time) - 2, top - 3, place(time) + 2, top + 9), fill=GOOD)
 
 
 def picture_transitions(kitchen: Kitchen, transitions: TensorDictBase) -> Iterator[np.ndarray]:
-    """Pictures `[H, W, 3]` (uint8) of joint transitions `[N]`: before with both actions, after, rewards, and a verdict.
+    """Pictures `[H, W, 3]` (uint8) of joint transitions `[N]`: before with both actions, after, rewards, and a check.
 
     What the kitchen's rules do not allow has a red frame, the reasons in red, and red frames around what is not as the
     kitchen would have made it.
@@ -188,8 +144,8 @@ def picture_transitions(kitchen: Kitchen, transitions: TensorDictBase) -> Iterat
             paid += " · shaped {:g} and {:g}".format(*shaped[row].tolist())
         write(draw, MARGIN, top + 2 * LINE, paid, 15, INK, room)
         found = [reason for reason, flag in zip(REASONS, flags[row], strict=True) if flag]
-        verdict = f"impossible: {', '.join(found)}" if found else "as the kitchen itself would do it"
-        for i, line in enumerate(wrapped(verdict, 15, room)[:3]):
+        check = f"impossible: {', '.join(found)}" if found else "as the kitchen itself would do it"
+        for i, line in enumerate(wrapped(check, 15, room)[:3]):
             write(draw, MARGIN, top + (3 + i) * LINE, line, 15, BAD if found else GOOD, room)
         if found:
             draw.rectangle((0, 0, size[0] - 1, size[1] - 1), outline=BAD, width=5)

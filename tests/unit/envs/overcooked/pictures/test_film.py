@@ -11,14 +11,14 @@ from torch.nn.functional import one_hot
 
 from genreplay import cli
 from genreplay.common.errors import UserError
+from genreplay.envs.facets import Camera, FilmRequest
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, HELD, ONION, PLAYER_COLUMNS
-from genreplay.envs.overcooked.pictures.film import Poster, Story, picture_transitions
+from genreplay.envs.overcooked.pictures.film import FrameRenderer, FrameState, picture_transitions
 from genreplay.envs.overcooked.pictures.kitchen import BAD, GOOD, HATS, Artist, sprites
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.envs.world import FilmRequest
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import load_policy
 from genreplay.transitions.keys import ACTION, EVENT, NEXT_OBSERVATION, OBSERVATION, REWARD, SHAPED_REWARD
@@ -159,21 +159,21 @@ def test_impossible_transitions_are_marked_where_they_are_wrong(kitchen):
         assert num_pixels(framed, BAD) > 4 * 40 * 2, "and one around the counter"
 
 
-def test_the_poster_tells_score_time_and_soups(kitchen):
-    poster, story = Poster(kitchen, 400), Story(["learned policy", "greedy"])
-    quiet = poster.draw(kitchen.code.start(), story)
-    assert quiet.shape == (poster.size[1], poster.size[0], 3)
+def test_a_frame_shows_score_time_and_soups(kitchen):
+    renderer, frame = FrameRenderer(kitchen, 400), FrameState(["learned policy", "greedy"])
+    quiet = renderer.draw(kitchen.code.start(), frame)
+    assert quiet.shape == (renderer.size[1], renderer.size[0], 3)
     assert num_pixels(quiet, GOOD) == 0
-    story.time, story.score, story.gain, story.deliveries = 100, 20.0, 20.0, [100]
-    served = poster.draw(kitchen.code.start(), story)
+    frame.time, frame.score, frame.gain, frame.deliveries = 100, 20.0, 20.0, [100]
+    served = renderer.draw(kitchen.code.start(), frame)
     columns = np.flatnonzero((served[-30:] == (0x4C, 0xCB, 0x6E)).all(axis=-1).any(axis=0))
-    width = poster.size[0] - 28
+    width = renderer.size[0] - 28
     assert abs(columns.mean() - (14 + width / 4)) < 2, "its mark lies at a quarter of the episode"
 
 
 def test_an_episode_is_filmed_from_its_code(saved):
     loaded = load_policy(saved)
-    pictures = list(loaded.world.film(loaded.policy, FilmRequest(None, 3, 5, 20, 4, None)))
+    pictures = list(loaded.world.camera.film(loaded.policy, FilmRequest(None, 3, 5, 20, 4, None)))
     assert len(pictures) == 5
     for one, other in itertools.pairwise(pictures):
         assert (one != other).any(), "at least its time moves"
@@ -183,9 +183,9 @@ def test_an_episode_is_filmed_from_its_code(saved):
     for _ in range(22):
         chances = loaded.policy.module(torch.from_numpy(view)[None])[0].numpy()
         view = env.advance({0: chances})[0].observation
-    poster = Poster(loaded.world.kitchen, 30)
+    renderer = FrameRenderer(loaded.world.kitchen, 30)
     expected = Artist(loaded.world.kitchen.code, 4).draw(env.codes[0])
-    (left, top), (width, height) = poster.place, expected.size
+    (left, top), (width, height) = renderer.place, expected.size
     assert (pictures[-1][top : top + height, left : left + width] == np.asarray(expected)).all()
 
 
@@ -235,9 +235,6 @@ def test_mistakes_are_one_line(saved, tmp_path, capsys):
         assert message in err
 
 
-def test_a_world_without_pictures_of_transitions_says_so():
-    from genreplay.envs.gymnasium.config import GymnasiumConfig
-    from genreplay.envs.gymnasium.world import GymnasiumWorld
-
+def test_a_camera_without_pictures_of_transitions_says_so():
     with pytest.raises(UserError, match="--synthetic: this environment draws no transitions"):
-        GymnasiumWorld(GymnasiumConfig(id="Pendulum-v1")).picture_transitions(TensorDict({}, [0]))
+        Camera.picture_transitions(None, TensorDict({}, [0]))
