@@ -1,5 +1,6 @@
 """What `test_team.py` runs as a program of its own: `python team_script.py MODE OUT DEVICES`."""
 
+import functools
 import os
 import signal
 import sys
@@ -79,6 +80,8 @@ def main(mode: str, out: Path, devices: int) -> None:
         part = Doomed if mode == "rank_1_raises" else EdmGenerator
         # In bfloat16 two halves of a batch round otherwise than the whole.
         config = EdmConfig(**options, matmul_precision="highest", compile=mode == "work_compiled")
+        # What is compiled is traced and differentiated; what the code generator makes of it, test_compiled.py runs.
+        torch.compile = functools.partial(torch.compile, backend="aot_eager")
         generator = part(config, CODEC, conditional=True)
     try:
         with Team(fabric, generator) as team:

@@ -168,7 +168,7 @@ def test_overcooked_validity(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sampler_quality(tmp_path: Path) -> None:
-    file, few = tmp_path / "quality.csv", ["--fits", "1", "--rows", "300", "--fit-steps", "20"]
+    file, few = tmp_path / "quality.csv", ["--fits", "1", "--rows", "120", "--fit-steps", "20"]
     command = [sys.executable, str(BENCHMARKS / "sampler_quality.py"), *few, "--csv", str(file)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
