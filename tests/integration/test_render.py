@@ -13,7 +13,7 @@ from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.envs.facets import BaselineRun, FilmRequest
 from genreplay.envs.sumo.pictures.film import record_policy
-from genreplay.envs.sumo.pictures.renderer import MOVING, SLOW, STANDING, compass_names, outlines, phase_name
+from genreplay.envs.sumo.pictures.renderer import MOVING, SLOW, STANDING
 from genreplay.reporting.film import film
 from genreplay.runs.policy import load_policy
 from tests.helpers.saved import save_untrained
@@ -116,25 +116,6 @@ def test_filming_changes_nothing(saved: Path) -> None:
         episodes.append(env.play_baseline(BaselineRun("fixed_plan"), {0: 3})[0])
         env.close()
     assert episodes[0] == episodes[1]
-
-
-def test_outlines_by_hand() -> None:
-    """A car 5 m long and 2 m wide, its bumper at (10, 20), heading east (90 degrees from north), then north."""
-    east, north = outlines(np.array([[10.0, 20.0, 90.0, 3.0, 5.0, 2.0], [10.0, 20.0, 0.0, 3.0, 5.0, 2.0]]))
-    assert sorted(map(tuple, east.round(6).tolist())) == [(5, 19), (5, 21), (10, 19), (10, 21)]
-    assert sorted(map(tuple, north.round(6).tolist())) == [(9, 15), (9, 20), (11, 15), (11, 20)]
-
-
-def test_compass_names() -> None:
-    """Roads that end at the origin are called by where they begin."""
-    begins = [(0, 9), (9, 0), (-5, -5), (0.5, 9), (0, -9)]
-    assert compass_names([[(0, 99), begin, (0, 0)] for begin in begins]) == ["N", "E", "SW", "N 2", "S"]
-
-
-def test_phase_names() -> None:
-    assert phase_name("Gr", ["Gr", "rG"]) == "phase 1 of 2"
-    assert phase_name("yr", ["Gr", "rG"]) == "yellow"
-    assert phase_name("rr", ["Gr", "rG"]) == "change"
 
 
 def test_mistakes_are_one_line(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -12,7 +12,6 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.scenarios import resolve
-from tests.helpers.junctions import junction
 from tests.helpers.paths import REPOSITORY
 
 NETS = resolve(SumoConfig()).net_file.parents[1]
@@ -105,18 +104,3 @@ def test_files_that_are_no_maps(tmp_path, text, message):
     net_file = tmp_path / "my.net.xml"
     net_file.write_text(text)
     assert re.fullmatch(rf"env\.net_file: {re.escape(str(net_file))} {message}", refusal(net_file))
-
-
-def test_random_traffic_enters_upstream():
-    intersection = junction("cologne1", 300.0)
-    entries = dict(zip([approach.name for approach in intersection.approaches], intersection.entries, strict=True))
-    assert all(entry[-1] == name for name, entry in entries.items())
-    assert entries["27115123#3"][-2:] == ("27115123#2", "27115123#3")
-
-
-def test_cars_keep_off_tracks_and_paths(tmp_path):
-    net_file = tmp_path / "tram.net.xml"
-    text = EXAMPLE.read_text()
-    net_file.write_text(re.sub(r'(<lane id="south_in_0" index="0")', r'\1 allow="tram"', text))
-    intersection = read_intersection(net_file, 300.0)
-    assert {movement.from_edge for movement in intersection.movements if not movement.has_cars} == {"south_in"}
