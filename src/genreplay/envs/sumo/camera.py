@@ -1,4 +1,4 @@
-"""The camera of the intersection: checks a film request, records the episode and draws it."""
+"""The camera of the intersection: check of a film request, recording and rendering."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from genreplay.envs.sumo.network.intersection import Intersection
 
 
 class IntersectionCamera(Camera):
-    """Films the intersection, with a baseline next to the policy where the request names one.
+    """Films the intersection, with a baseline next to the policy if the request names one.
 
     Args:
         make_env: evaluation simulators, by number of workers and the seed of their episodes.
-        evaluation: the demands and baselines there are.
+        evaluation: its demands and baselines.
         episode_seconds: length of an episode, s.
-        net_file: the network to draw.
-        intersection: whose lights to draw.
+        net_file: the map.
+        intersection: its light and approaches.
     """
 
     # Four minutes from the tenth on: there is traffic by then.

@@ -58,19 +58,19 @@ class SumoEnv(BatchedEnv):
         self._metrics: list[dict[str, float]] = [{} for _ in range(num_workers)]
 
     def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
-        """Begin an episode in each named worker."""
+        """Begin an episode in each given worker."""
         answers = self._request({"command": "start"}, seeds)
         for worker, message in answers.items():
             self._observations[worker] = np.array(message["observation"], dtype=np.float32)
         return {worker: self._observations[worker] for worker in answers}
 
     def send(self, actions: dict[int, np.ndarray]) -> None:
-        """Let each named worker begin its decision; `advance` then waits for the result."""
+        """Let each given worker begin its decision; `advance` then waits for the result."""
         self._send_all({w: {"command": "decide", "action": action.tolist()} for w, action in actions.items()})
         self._is_sent = True
 
     def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
-        """One decision in each named worker, all at the same time."""
+        """One decision in each given worker, in parallel."""
         if not self._is_sent:
             self.send(actions)
         self._is_sent = False
@@ -85,7 +85,7 @@ class SumoEnv(BatchedEnv):
         return self._metrics[worker]
 
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
-        """Metrics of whole episodes under a baseline, all workers at the same time (see `Simulator.baseline`)."""
+        """Metrics of whole episodes under a baseline, in parallel (see `Simulator.baseline`)."""
         command = {"command": "baseline", "name": run.name, "settings": dict(run.settings)}
         answers = self._request({**command, "limit": run.limit if isfinite(run.limit) else None}, seeds)
         for worker in answers:
@@ -93,7 +93,7 @@ class SumoEnv(BatchedEnv):
         return {worker: message["metrics"] for worker, message in answers.items()}
 
     def frames(self, worker: int) -> list[dict[str, Any]]:
-        """Frames recorded so far of the episode in `worker` (see `camera.Camera`)."""
+        """Frames recorded so far of the episode in `worker` (see `Recorder`)."""
         self.workers[worker].send({"command": "frames"})
         return self.workers[worker].receive()["frames"]
 

@@ -1,4 +1,4 @@
-"""Evaluation at the intersection: traffic demands, and the controllers of today's cabinets as baselines."""
+"""Evaluation at the intersection: traffic demands, and conventional signal controllers as baselines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, p
 
 
 class TrafficEvaluation(EvaluationSet):
-    """Demand profiles by name, and baselines from the fixed plan on.
+    """Demand profiles and baselines by name.
 
     Args:
-        config: the range of training.
-        is_given: whether the traffic comes from a route file or counts rather than from drawn flows.
-        intersection: with the greens of its fixed plan.
-        timing: limits of the greens that a search may try.
+        config: ranges of training and levels of evaluation.
+        is_given: whether the traffic comes from a route file or counts; else it is random.
+        intersection: its fixed plan is the start of a search.
+        timing: intergreen and shortest green.
     """
 
     baselines = tuple(BASELINES)
@@ -30,7 +30,7 @@ class TrafficEvaluation(EvaluationSet):
         self.config, self.is_given, self.intersection, self.timing = config, is_given, intersection, timing
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
-        """The named demands (see `profiles`); those inside and outside the range of training where none is named."""
+        """The named demands (see `profiles`); by default some inside and some outside the range of training."""
         if names is None:
             names = default_demands(self.config, self.is_given)
         profiles = {name: parse_profile(name, self.config, self.is_given) for name in names}
@@ -50,8 +50,8 @@ class TrafficEvaluation(EvaluationSet):
             self.intersection.green_seconds,
             self.timing.intergreen,
             self.timing.min_green,
-            lambda heats: play(
-                [SearchEpisode({"greens": list(heat.plan)}, heat.episode, heat.limit) for heat in heats]
+            lambda episodes: play(
+                [SearchEpisode({"greens": list(each.plan)}, each.episode, each.limit) for each in episodes]
             ),
             num_episodes,
             [tuple(settings["greens"]) for settings in known],

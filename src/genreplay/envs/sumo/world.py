@@ -65,7 +65,7 @@ class SumoWorld(World):
         )
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
-        """Simulators in processes of their own; with `evaluation`, at the fixed demand levels."""
+        """Simulators in separate processes; with `evaluation`, at the demand levels of evaluation."""
         return SumoEnv(self.config, self.view, num_workers, episode_seeds, evaluation)
 
     def card(self) -> dict[str, Any]:

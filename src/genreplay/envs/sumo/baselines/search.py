@@ -43,7 +43,7 @@ class PlanEpisode(NamedTuple):
     """The episode may be stopped once its delay is certain to exceed this, s."""
 
 
-Evaluate = Callable[[list[PlanEpisode]], list[float]]
+Play = Callable[[list[PlanEpisode]], list[float]]
 """The delay of each episode, s; of a stopped one some value above its limit."""
 
 
@@ -62,7 +62,7 @@ def search_plan(
     map_greens: Sequence[int],
     intergreen: int,
     min_green: int,
-    evaluate: Evaluate,
+    play: Play,
     num_episodes: int,
     known: Sequence[Plan] = (),
 ) -> BestPlan:
@@ -76,14 +76,14 @@ def search_plan(
         map_greens: the map's own plan, s, `[P]`.
         intergreen: yellow and all-red between two greens, s.
         min_green: shortest green, s.
-        evaluate: plays episodes, possibly at the same time.
+        play: plays episodes, possibly at the same time.
         num_episodes: number of validation episodes.
         known: the best plans of similar demands.
     """
     starts = _starts(map_greens, intergreen, min_green)
     if known:
         starts = [*known, starts[0]]
-    race = Race(starts[0], evaluate, num_episodes)
+    race = Race(starts[0], play, num_episodes)
     race.run(starts[1:])
     for step in STEPS:
         improved = True
@@ -103,14 +103,14 @@ class Race:
 
     Args:
         first: initial plan, which plays every episode.
-        evaluate: plays episodes.
+        play: plays episodes.
         num_episodes: number of validation episodes.
     """
 
-    def __init__(self, first: Plan, evaluate: Evaluate, num_episodes: int):
+    def __init__(self, first: Plan, play: Play, num_episodes: int):
         self.best = first
-        self._evaluate, self._num_episodes = evaluate, num_episodes
-        self._delays = {first: evaluate([PlanEpisode(first, i, float("inf")) for i in range(num_episodes)])}
+        self._play, self._num_episodes = play, num_episodes
+        self._delays = {first: play([PlanEpisode(first, i, float("inf")) for i in range(num_episodes)])}
 
     @property
     def num_plans(self) -> int:
@@ -127,18 +127,18 @@ class Race:
         challengers = [plan for plan in dict.fromkeys(plans) if plan not in self._delays][: MAX_PLANS - self.num_plans]
         self._delays |= {plan: [] for plan in challengers}
         for episode in range(self._num_episodes):
-            challengers = self._play(challengers, episode)[
+            challengers = self._round(challengers, episode)[
                 : NUM_FINALISTS if episode else max(NUM_FINALISTS, ceil(len(challengers) / 2))
             ]
         if challengers:
             self.best = challengers[0]
 
-    def _play(self, challengers: list[Plan], episode: int) -> list[Plan]:
+    def _round(self, challengers: list[Plan], episode: int) -> list[Plan]:
         """The challengers within the margin after this episode, the best first."""
         margin = 0.0 if episode + 1 == self._num_episodes else MARGINS[min(episode, len(MARGINS) - 1)]
         most = (1 + margin) * sum(self._delays[self.best][: episode + 1])
         episodes = [PlanEpisode(plan, episode, most - sum(self._delays[plan])) for plan in challengers]
-        for each, delay in zip(episodes, self._evaluate(episodes) if episodes else [], strict=True):
+        for each, delay in zip(episodes, self._play(episodes) if episodes else [], strict=True):
             self._delays[each.plan].append(delay)
         totals = {plan: sum(self._delays[plan]) for plan in challengers}
         return sorted((plan for plan in challengers if totals[plan] < most), key=lambda plan: totals[plan])

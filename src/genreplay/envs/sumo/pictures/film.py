@@ -1,4 +1,4 @@
-"""Recording of an episode for a film: it is played with the camera on."""
+"""Recording of episodes for a film."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class FilmedEpisode(NamedTuple):
 
     title: str
     frames: list[dict[str, Any]]
-    """See `camera.Camera`."""
+    """See `Recorder`."""
 
 
 def record(env: SumoEnv, policy: TensorDictModule, request: FilmRequest, end: int) -> list[FilmedEpisode]:
-    """Record the policy's episode up to second `end`, and the baseline's where one is requested.
+    """Record the policy's episode up to second `end`, and the baseline's if one is requested.
 
     Args:
         env: one worker for the policy, a second one for the baseline.

@@ -174,7 +174,7 @@ class _Totals:
 
 
 def outlines(vehicles: np.ndarray) -> np.ndarray:
-    """Corners `[V, 4, 2]` of vehicles `[V, 6]` as `camera.Camera` records them; drawn at least 4.5 m by 2 m."""
+    """Corners `[V, 4, 2]` of vehicles `[V, 6]` as a `Recorder` notes them; drawn at least 4.5 m by 2 m."""
     x, y, angle, _, length, width = vehicles.T
     forward = np.stack([np.sin(np.radians(angle)), np.cos(np.radians(angle))], axis=1)
     side = np.stack([forward[:, 1], -forward[:, 0]], axis=1) * np.maximum(width, 2.0)[:, None] / 2

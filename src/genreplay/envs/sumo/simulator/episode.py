@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection, cleared_state, yellow_state
-from genreplay.envs.sumo.simulator.camera import Camera
 from genreplay.envs.sumo.simulator.readings import Readings
+from genreplay.envs.sumo.simulator.recorder import Recorder
 
 
 class EpisodeRequest(NamedTuple):
@@ -35,7 +35,7 @@ class Episode:
     step: Callable[[], None]
     """Simulates one second."""
     readings: Readings
-    camera: Camera | None
+    recorder: Recorder | None
     num_seconds: int
     """Length, s."""
     level: dict[str, float]
@@ -59,8 +59,8 @@ class Episode:
         for _ in range(seconds):
             self.step()
             self.queue += self.readings.record()
-            if self.camera is not None:
-                self.camera.record()
+            if self.recorder is not None:
+                self.recorder.record()
         self.elapsed += seconds
 
 

@@ -30,10 +30,10 @@ from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
-from genreplay.envs.sumo.simulator.camera import Camera
 from genreplay.envs.sumo.simulator.command import EpisodeFiles, sumo_command
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.readings import Readings
+from genreplay.envs.sumo.simulator.recorder import Recorder
 from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
 from genreplay.envs.sumo.traffic.demand import Demand, Traffic
 from genreplay.envs.sumo.traffic.route_flows import route_flows
@@ -163,11 +163,11 @@ class Simulator(SumoEnvironment):
             ElementTree.ElementTree(light).write(self._files.programme, encoding="unicode")
         self.sumo_seed = derive_seed(request.seed, "sumo")
         self._start_simulation(has_programme=programme is not None)
-        camera = None if request.film is None else Camera(self.sumo, self.intersection, *request.film)
+        recorder = None if request.film is None else Recorder(self.sumo, self.intersection, *request.film)
         self.episode = Episode(
             self._sumo_step,
             Readings(self.sumo, self.intersection, self.view.capacity),
-            camera,
+            recorder,
             self.sim_max_time - self.begin_time,
             traffic.level,
             is_cut,

@@ -43,8 +43,8 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     if request["command"] == "decide":
         return vars(simulator.decide(np.asarray(request["action"], dtype=np.float32)))
     if request["command"] == "frames":
-        camera = simulator.episode.camera
-        return {"frames": [] if camera is None else camera.frames}
+        recorder = simulator.episode.recorder
+        return {"frames": [] if recorder is None else recorder.frames}
     if request["command"] == "start":
         return {"observation": simulator.start(_episode(request))}
     if request["command"] == "baseline":

@@ -91,11 +91,11 @@ def test_a_race_by_hand():
     delays = {"best": (10, 10, 10), "late": (11.4, 9, 9), "early": (9, 13, 1), "half": (11, 1, 1), "jam": (99, 1, 1)}
     limits = {}
 
-    def evaluate(episodes):
+    def play(episodes):
         limits.update({(each.plan, each.episode): each.limit for each in episodes})
         return [delays[each.plan][each.episode] for each in episodes]
 
-    race = Race("best", evaluate, 3)
+    race = Race("best", play, 3)
     race.run(["late", "early", "half", "jam"])
     assert limits[("jam", 0)] == limits[("late", 0)] == pytest.approx(11.5)
     assert limits[("half", 1)] == pytest.approx(21 - 11)

@@ -1,4 +1,4 @@
-"""Recording of vehicles and signals, second by second, for films. Runs in the worker, in filmed episodes only."""
+"""Recorder of vehicles and signals, second by second, for films. Runs in the worker, in filmed episodes only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from genreplay.envs.sumo.network.intersection import Intersection
 
 
-class Camera:
+class Recorder:
     """Frames of one episode, as plain JSON.
 
     A frame has `second` (of the episode), `clock` (SUMO's time, s), `state` (of the light), `held` (how long the state
