@@ -1,6 +1,7 @@
-"""What every registered part owes the others, whoever wrote it. A plug-in's parts are tested as ours are."""
+"""What every registered part owes the others. The parts of examples/extending take part as those of a plug-in."""
 
 import copy
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -23,6 +24,7 @@ from genreplay.generators.fitting import fit
 from genreplay.replay.collection import Collection
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import IS_SYNTHETIC
+from tests.helpers.plugin import registered_examples
 from tests.helpers.redq_sac import assert_same_state
 
 SMALL = {
@@ -34,14 +36,25 @@ SMALL = {
     "edm": {"width": 16, "num_fit_steps": 5},
     "masked": {"width": 16, "num_fit_steps": 5},
     "factorised": {"width": 16, "head_width": 16, "num_fit_steps": 5},
+    "line": {"num_steps": 6},
+    "gaussian": {"num_fit_steps": 5},
+    "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
 }
 """Options that make a part quick to test; a part that is not here is tested with its own defaults."""
 NUM_WORKERS, NUM_ROWS = 2, 40
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _plugin() -> Iterator[None]:
+    """The parts of examples/extending are registered as long as these tests run."""
+    with registered_examples():
+        yield
+
+
 def named(kind: str) -> list[str]:
-    """The registered parts of a kind, without the one that stands for none."""
-    return [name for name in registry.names(kind) if registry.entry(kind, name).part_path is not None]
+    """The parts of a kind, without the one that stands for none; those of the plug-in come last."""
+    with registered_examples():
+        return [name for name in registry.names(kind) if registry.entry(kind, name).part_path is not None]
 
 
 def experiment(**parts: str) -> ExperimentConfig:
