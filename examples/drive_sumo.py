@@ -10,6 +10,7 @@ import argparse
 import csv
 import json
 import os
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -104,20 +105,16 @@ class Counter:
 
     def values(self):
         """`{(quantity, of): value}`."""
-        found = {}
-
-        def add(quantity, of, value):
-            found[quantity, of] = found.get((quantity, of), 0.0) + value
-
+        found: dict[tuple[str, str], float] = defaultdict(float)
         for i, (section, domain, name, _) in enumerate(self.places):
             losses = [second[i] for second in self.losses] or [0.0]
-            add("density", section, domain.getLastStepVehicleNumber(name))
-            add("queue", section, self.halting[-1][i] if self.halting else 0)
-            add("time_loss", section, sum(losses) / len(losses))
+            found["density", section] += domain.getLastStepVehicleNumber(name)
+            found["queue", section] += self.halting[-1][i] if self.halting else 0
+            found["time_loss", section] += sum(losses) / len(losses)
         for i, (approach, _) in enumerate(self.entries):
             column = [second[i] for second in self.waiting] or [0]
-            add("backlog", approach, column[-1])
-            add("mean_backlog", approach, sum(column) / len(column))
+            found["backlog", approach] += column[-1]
+            found["mean_backlog", approach] += sum(column) / len(column)
         return found
 
 

@@ -99,7 +99,8 @@ def test_evaluation_traffic_is_the_same_for_every_controller():
     with running(here, num_workers=2, evaluation=True) as env:
         fixed = env.play_baseline(BaselineRun("fixed_plan"), {0: 1, 1: 2})
         env.start({0: 1, 1: 2})
-        alive, found = {0, 1}, {}
+        alive = {0, 1}
+        found: dict[int, dict[str, float]] = {}
         while alive:
             steps = env.advance({worker: np.zeros(here.view.timing.action_width) for worker in alive})
             ended = {worker for worker, step in steps.items() if step.truncated}

@@ -46,7 +46,7 @@ def play(tmp_path_factory):
 
 def greens(runs):
     """Lengths by phase, without the first and the last, which the episode cuts."""
-    of_phase = {phase: [] for phase in range(4)}
+    of_phase: dict[int, list[int]] = {phase: [] for phase in range(4)}
     for phase, length in runs[1:-1]:
         if phase != "y":
             of_phase[phase].append(length)

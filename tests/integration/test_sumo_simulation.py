@@ -16,7 +16,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
 from genreplay.envs.sumo.observation import REWARD_SCALE
-from genreplay.envs.sumo.simulator.episode import EpisodeRequest
+from genreplay.envs.sumo.simulator.episode import EpisodeRequest, Outcome
 from genreplay.envs.sumo.simulator.tripinfo import read_trips
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
@@ -26,7 +26,7 @@ from tests.helpers.simulators import recording_simulator
 def random_play(simulator, request):
     rng = np.random.default_rng(0)
     simulator.start(request)
-    outcomes = []
+    outcomes: list[Outcome] = []
     while not outcomes or not outcomes[-1].truncated:
         outcomes.append(simulator.decide(rng.uniform(-1, 1, simulator.timing.action_width)))
     return outcomes
@@ -108,6 +108,7 @@ def test_the_worker_dies_with_its_parent():
     env = world.make_env(1, lambda worker, index: index)
     env.reset()
     worker = env.workers[0]
+    assert worker._process.stdin is not None
     worker._process.stdin.close()  # as the parent's death does
     deadline = time.monotonic() + 20
     while worker._process.poll() is None and time.monotonic() < deadline:

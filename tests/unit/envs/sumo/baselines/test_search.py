@@ -88,20 +88,21 @@ def test_nothing_is_better_than_the_map_where_it_is_best():
 
 def test_a_race_by_hand():
     """The best is at 10, 10, 10: after one episode 11.5 is the most, and half of the four stay; after two 21."""
-    delays = {"best": (10, 10, 10), "late": (11.4, 9, 9), "early": (9, 13, 1), "half": (11, 1, 1), "jam": (99, 1, 1)}
+    best, late, early, half, jam = ((number,) for number in range(5))
+    delays = {best: (10, 10, 10), late: (11.4, 9, 9), early: (9, 13, 1), half: (11, 1, 1), jam: (99, 1, 1)}
     limits = {}
 
     def play(episodes):
         limits.update({(each.plan, each.episode): each.limit for each in episodes})
         return [delays[each.plan][each.episode] for each in episodes]
 
-    race = Race("best", play, 3)
-    race.run(["late", "early", "half", "jam"])
-    assert limits[("jam", 0)] == limits[("late", 0)] == pytest.approx(11.5)
-    assert limits[("half", 1)] == pytest.approx(21 - 11)
-    assert {key for key in limits if key[0] in ("late", "jam")} == {("late", 0), ("jam", 0)}
-    assert ("early", 2) not in limits  # 22 after two episodes
-    assert limits[("half", 2)] == pytest.approx(30 - 12)
-    assert (race.best, race.delay, race.num_plans) == ("half", pytest.approx(13 / 3), 5)
-    race.run(["late", "best"])
+    race = Race(best, play, 3)
+    race.run([late, early, half, jam])
+    assert limits[(jam, 0)] == limits[(late, 0)] == pytest.approx(11.5)
+    assert limits[(half, 1)] == pytest.approx(21 - 11)
+    assert {key for key in limits if key[0] in (late, jam)} == {(late, 0), (jam, 0)}
+    assert (early, 2) not in limits  # 22 after two episodes
+    assert limits[(half, 2)] == pytest.approx(30 - 12)
+    assert (race.best, race.delay, race.num_plans) == (half, pytest.approx(13 / 3), 5)
+    race.run([late, best])
     assert race.num_plans == 5

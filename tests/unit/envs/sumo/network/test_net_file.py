@@ -27,7 +27,8 @@ def refusal(net_file):
 
 def follow(message, folder):
     """Run the command that a message gives, up to its output file, one.net.xml."""
-    program, *options = shlex.split(re.search(r"netconvert -?.*one\.net\.xml", message).group())
+    (command,) = re.findall(r"netconvert -?.*one\.net\.xml", message)
+    program, *options = shlex.split(command)
     subprocess.run(
         [Path(sumo.SUMO_HOME) / "bin" / program, *options], cwd=folder, check=True, capture_output=True, timeout=60
     )
