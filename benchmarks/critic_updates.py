@@ -104,7 +104,7 @@ def plain(block: TensorDict, ensemble_size: int) -> Callable[[], object]:
 
 
 def torchrl_loss(observation_width: int, action_width: int, ensemble_size: int, device: torch.device) -> REDQLoss:
-    network = torch.nn.Sequential(mlp(observation_width, 2 * action_width, HIDDEN_WIDTH, 2), NormalParamExtractor())
+    network = torch.nn.Sequential(mlp(observation_width, 2 * action_width, HIDDEN_WIDTH), NormalParamExtractor())
     actor = ProbabilisticActor(
         TensorDictModule(network, in_keys=["observation"], out_keys=["loc", "scale"]),
         in_keys=["loc", "scale"],
@@ -115,7 +115,7 @@ def torchrl_loss(observation_width: int, action_width: int, ensemble_size: int, 
     class Critic(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.network = mlp(observation_width + action_width, 1, HIDDEN_WIDTH, 2)
+            self.network = mlp(observation_width + action_width, 1, HIDDEN_WIDTH)
 
         def forward(self, observation: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
             return self.network(torch.cat([observation, action], dim=-1))

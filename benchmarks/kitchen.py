@@ -27,6 +27,7 @@ import torch
 
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
+from genreplay.envs.overcooked.kitchen.validity import KitchenOracle
 from genreplay.envs.overcooked.world import OvercookedWorld
 
 Round = Callable[[], int]
@@ -78,10 +79,11 @@ def env(layout: str, num: int, observation: str) -> Round:
 def check(layout: str) -> Round:
     world = OvercookedWorld(OvercookedConfig(layout=layout, dynamics="new", start="random"))
     environment = world.make_env(512, lambda worker, index: worker)
-    rows = environment.rows(environment.rollout(8).reshape(-1))
+    rows, oracle = environment.rows(environment.rollout(8).reshape(-1)), world.oracle
+    assert isinstance(oracle, KitchenOracle)
 
     def run() -> int:
-        world.validity(rows)
+        oracle.validity(rows)
         return len(rows)
 
     return run

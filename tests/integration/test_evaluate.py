@@ -78,7 +78,7 @@ def test_a_failed_episode_is_tried_again_then_given_up(world: GymnasiumWorld) ->
         left -= 1
         return {worker: step._replace(failed=True) for worker, step in steps.items()}
 
-    evaluator.env.advance = break_down  # type: ignore[method-assign]
+    evaluator.env.advance = break_down
     assert evaluator.evaluate_policy(constant(0.0)).episodes == whole
     left = MAX_ATTEMPTS * 2
     with pytest.raises(UserError, match=f"the episode of seed [12] failed {MAX_ATTEMPTS} times in the simulator"):

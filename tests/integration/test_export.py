@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -44,7 +45,7 @@ def exported(folder: Path, mode: str = "phase_duration", all_red: int = 0) -> tu
 
 def test_the_same_actions_on_a_thousand_observations(tmp_path: Path) -> None:
     saved, folder = exported(tmp_path)
-    loaded = load_policy(saved)
+    loaded: Any = load_policy(saved)
     inputs = observations(loaded.world.layout, 1000)
     session = onnxruntime.InferenceSession(str(folder / MODEL), providers=["CPUExecutionProvider"])
     (actions,) = session.run(["action"], {"observation": inputs.numpy()})
@@ -59,7 +60,8 @@ def test_the_same_actions_on_a_thousand_observations(tmp_path: Path) -> None:
 
 def test_the_card_describes_every_entry(tmp_path: Path) -> None:
     saved, folder = exported(tmp_path)
-    card, world = json.loads((folder / CARD).read_text()), load_policy(saved).world
+    card = json.loads((folder / CARD).read_text())
+    world: Any = load_policy(saved).world
     names = [c.name for c in world.layout.columns if c.key == "observation" and c.kind == "continuous"]
     assert [entry["name"] for entry in card["inputs"] if entry["quantity"] != "phase"] == names
     assert [entry["high"] for entry in card["inputs"]] == pytest.approx(world.view.high.tolist())
@@ -81,7 +83,7 @@ def test_any_world_has_a_card(tmp_path: Path) -> None:
 
 def original_decisions(saved: Path) -> list[list[int]]:
     """Time, then phase and green of every decision of an episode in genreplay."""
-    loaded = load_policy(saved)
+    loaded: Any = load_policy(saved)
     env = loaded.world.make_env(1, lambda worker, index: 0, evaluation=True)
     decisions, seconds, over = [], 0.0, False
     try:
@@ -103,7 +105,7 @@ def original_decisions(saved: Path) -> list[list[int]]:
 
 def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
     """The same, of the example in a live SUMO on the same traffic, where torch and genreplay cannot be imported."""
-    loaded = load_policy(saved)
+    loaded: Any = load_policy(saved)
     scenario, env = resolve(loaded.config.env), loaded.config.env
     routes, log = scratch / "demand.rou.xml", scratch / "decisions.csv"
     traffic = Demand(env.demand, scenario, loaded.world.intersection).sample(SEED, True, None)

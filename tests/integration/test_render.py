@@ -2,6 +2,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -36,6 +37,7 @@ def test_the_gif_moves_and_contains_vehicles(saved: Path, tmp_path: Path, capsys
     command = ["render", "--checkpoint", str(saved), "--demand", "1800", "--begin", "120", "--seconds", "40"]
     assert cli.main([*command, "--stride", "5", "--baseline", "--output", str(gif)]) == 0
     assert capsys.readouterr().out.startswith(f"{gif}: 8 pictures, ")
+    film: Any
     with Image.open(gif) as film:
         assert film.n_frames == 8
         frames = []
@@ -84,7 +86,7 @@ def test_mp4_without_its_package_says_what_to_do(
 
 
 def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:
-    loaded = load_policy(saved)
+    loaded: Any = load_policy(saved)
     env = loaded.world.make_env(1, lambda worker, index: 0, evaluation=True)
     try:
         env.film = (100, 160)

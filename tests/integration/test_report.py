@@ -131,7 +131,7 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
         assert text in titles
     gif = next(picture["source"] for picture in pictures if picture["source"].startswith("data:image/gif"))
     with Image.open(io.BytesIO(base64.b64decode(gif.partition(",")[2]))) as film:
-        assert film.n_frames == 4
+        assert film.n_frames == 4  # type: ignore[attr-defined]
         first = np.asarray(film.convert("RGB"))
         film.seek(3)
         assert (np.asarray(film.convert("RGB")) != first).any(axis=-1).sum() > 200, "it moves"

@@ -226,13 +226,13 @@ def our_losses(agent, rows, subset, noise, next_noise):
     temperature = agent.log_temperature.detach().exp()
     with torch.no_grad():
         next_observation = rows["next", "observation"]
-        next_action, next_log_prob = losses.tanh_gaussian(*agent.actor(next_observation), next_noise)
+        next_action, next_log_prob = agent._act(next_observation, next_noise)
         next_q = agent.target_critics(torch.cat([next_observation, next_action], dim=-1), subset)
         next_value = losses.soft_value(next_q, next_log_prob, temperature, "min")
         discount = losses.discount(rows["next", "duration"], 0.99, 1.0)
         target = losses.bellman_target(rows["next", "reward"], rows["next", "terminated"], discount, next_value)
     q = agent.critics(torch.cat([rows["observation"], rows["action"]], dim=-1))
-    action, log_prob = losses.tanh_gaussian(*agent.actor(rows["observation"]), noise)
+    action, log_prob = agent._act(rows["observation"], noise)
     actor_q = agent.critics(torch.cat([rows["observation"], action], dim=-1))
     both = torch.cat([log_prob.detach(), next_log_prob])
     return {

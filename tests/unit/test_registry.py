@@ -23,8 +23,8 @@ def own_entries(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_entry_is_a_dataclass_that_knows_its_name_and_a_class_that_exists(kind: str, name: str) -> None:
     entry = registry.entry(kind, name)
     assert dataclasses.is_dataclass(entry.config)
-    assert entry.config().name == name
-    assert dataclasses.fields(entry.config)[0].name == "name"
+    first, *_ = dataclasses.fields(entry.config)
+    assert (first.name, first.default) == ("name", name)
     assert isinstance(entry.part, type) or (entry.part is None and name == "none")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from genreplay import config, registry
 from genreplay.common.errors import UserError
@@ -316,6 +316,7 @@ def test_every_experiment_loads_without_a_warning_and_comes_back(path: Path, tmp
 def test_every_fragment_tells_of_its_own_part_only_and_names_it(path: Path, tmp_path: Path) -> None:
     kind = FRAGMENTS[path.parent.name]
     own = OmegaConf.load(path)
+    assert isinstance(own, DictConfig)
     bases = [path.parent / base for base in own.pop("extends", [])]
     assert all(base.parent == path.parent for base in bases)
     tree = OmegaConf.to_container(OmegaConf.merge(*map(OmegaConf.load, bases), own))

@@ -1,6 +1,7 @@
 """Clones in their files, and the command that makes them."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -47,7 +48,7 @@ def test_a_clone_is_a_partner_and_a_demand_once_it_is_there(clone):
     names = [demand.name for demand in world.evaluation.demands()]
     assert "human:test/1" in names
     assert "human/0" not in names
-    partner = world.partner("human:test")
+    partner: Any = world.partner("human:test")
     view = torch.from_numpy(KITCHEN.code.one_hot(KITCHEN.code.start()))
     assert torch.equal(partner.actor(view), clone.actor(view))
 

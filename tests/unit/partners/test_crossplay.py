@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def stepped(world, policies, chosen=None):
 def test_every_pair_plays_its_own_seats(saved, monkeypatch):
     """Step by step, the joint actions are those of cook 0's policy and of cook 1's, each from its own view."""
     first, second = (load_policy(Path(folder)) for folder in saved)
-    world, policies = first.world, [first.policy, second.policy]
+    world: Any = first.world
+    policies = [first.policy, second.policy]
     played = []
     step = world.kitchen.step
 
@@ -69,7 +71,7 @@ def test_every_pair_plays_its_own_seats(saved, monkeypatch):
 def test_returns_are_those_of_the_episodes(saved, monkeypatch):
     """Where shaped events are paid, untrained policies that draw their actions score; a kitchen for each seed."""
     loaded = [load_policy(Path(folder)) for folder in saved]
-    world = loaded[0].world
+    world: Any = loaded[0].world
     monkeypatch.setattr(world.kitchen, "sparse_rewards", np.array([0, 1, 10, 100, 1000], dtype=np.float32))
     monkeypatch.setattr(world.kitchen, "_wants_dish", np.ones_like(world.kitchen._wants_dish))
     totals, step = np.zeros(20), world.kitchen.step
@@ -82,7 +84,7 @@ def test_returns_are_those_of_the_episodes(saved, monkeypatch):
     monkeypatch.setattr(world.kitchen, "step", counted)
     before = torch.get_rng_state()
     policies = [item.policy for item in loaded]
-    values = play(world, *policies, range(20))
+    values = play(world, policies[0], policies[1], range(20))
     assert values == totals.tolist()
     assert len(set(values)) > 1
     assert torch.equal(before, torch.get_rng_state())

@@ -45,6 +45,7 @@ ALL, LEARNING = pytest.mark.parametrize("name", SMALL), pytest.mark.parametrize(
 def make(name, seed=0):
     torch.manual_seed(seed)
     part, config = SMALL[name]
+    assert issubclass(part, base.Relevance)
     return part.for_layout(config, LAYOUT, td_error)
 
 

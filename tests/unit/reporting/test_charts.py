@@ -28,9 +28,7 @@ def test_a_chart_has_what_the_run_has() -> None:
     assert ">Loss<" in text
     assert ">all<" in text
     assert ">missing<" not in text
-    assert chart.draw(METRICS).alt == (  # type: ignore[union-attr]
-        "Loss: all 4 at env step 10, 0.5 at 20; even 1 at env step 10, 1 at 20"
-    )
+    assert chart.draw(METRICS).alt == ("Loss: all 4 at env step 10, 0.5 at 20; even 1 at env step 10, 1 at 20")
 
 
 def test_nothing_but_references_is_no_chart() -> None:

@@ -35,7 +35,7 @@ def _save(folder: Path, **changes: object) -> Path:
         "counters": {"env_step": 7},
         "config_yaml": "seed: 0\n",
     }
-    return checkpoint.save(folder, **{**content, **changes})  # type: ignore[arg-type]
+    return checkpoint.save(folder, **{**content, **changes})
 
 
 def _trained(optimizer_class: type[torch.optim.Optimizer], **options: object) -> tuple:
@@ -58,14 +58,14 @@ def _assert_same(a: object, b: object) -> None:
     assert type(a) is type(b)
     if isinstance(a, torch.Tensor):
         assert a.dtype == b.dtype  # type: ignore[attr-defined]
-        assert torch.equal(a, b)  # type: ignore[arg-type]
+        assert torch.equal(a, b)
     elif isinstance(a, dict):
-        assert list(a) == list(b)  # type: ignore[call-overload]
+        assert list(a) == list(b)
         for key in a:
-            _assert_same(a[key], b[key])  # type: ignore[index]
+            _assert_same(a[key], b[key])
     elif isinstance(a, list | tuple):
-        assert len(a) == len(b)  # type: ignore[arg-type]
-        for left, right in zip(a, b, strict=True):  # type: ignore[call-overload]
+        assert len(a) == len(b)
+        for left, right in zip(a, b, strict=True):
             _assert_same(left, right)
     else:
         assert a == b
@@ -147,7 +147,7 @@ def test_saving_draws_no_random_numbers(tmp_path: Path) -> None:
     content = {"modules": {"agent": {"w": torch.ones(3)}}, "buffers": TensorDict({"cursor": torch.tensor(0)}, [])}
     torch.manual_seed(0), random.seed(0)
     before = torch.get_rng_state(), random.getstate()
-    checkpoint.save(tmp_path, **content, optimizers={}, counters={}, config_yaml="")  # type: ignore[arg-type]
+    checkpoint.save(tmp_path, **content, optimizers={}, counters={}, config_yaml="")
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == random.getstate()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from genreplay.common.errors import UserError
+from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.runs.policy import load_policy
 from tests.helpers.saved import save_untrained
 
@@ -14,6 +15,7 @@ PENDULUM = "env: {name: gymnasium, id: Pendulum-v1}\nagent: {name: redq_sac, hid
 def test_a_policy_comes_with_its_environment_and_run(tmp_path: Path) -> None:
     loaded = load_policy(save_untrained(tmp_path, PENDULUM), ["env.max_episode_steps=7"])
     assert (loaded.run_id, loaded.env_step, loaded.config.seed) == ("abc123", 400, 3)
+    assert isinstance(loaded.world, GymnasiumWorld)
     assert loaded.world.config.max_episode_steps == 7
 
 

@@ -291,16 +291,16 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
         artifact_uri="mlflow-artifacts:/1/abc/artifacts",
     )
     run, client = Run(info, RunData()), ServerClient(tmp_path)
-    assert find._fetch(client, run, _has_checkpoint) is None  # type: ignore[arg-type]
-    with Tracker(client, run) as tracker:  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) is None
+    with Tracker(client, run) as tracker:
         place = _save(tracker)
     assert place == Path("mlruns/checkpoints/abc")
     assert (tmp_path / "checkpoints" / "saved").is_file()
     assert (tmp_path / "status").read_text() == "FINISHED"
-    assert find._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) == place
     (place / "saved").unlink()
     place.rmdir()
-    assert find._fetch(client, run, _has_checkpoint) == place  # type: ignore[arg-type]
+    assert find._fetch(client, run, _has_checkpoint) == place
     assert (place / "saved").is_file()
 
 

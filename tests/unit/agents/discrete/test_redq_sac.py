@@ -74,7 +74,7 @@ def test_one_update_has_the_gradients_of_plain_loops(mode):
     rows = list(plain_rows(block[0], 0.7))
     total = sum(row.weight for row in rows)
 
-    loss, target_sum = 0.0, 0.0
+    loss, target_sum = torch.zeros(()), 0.0
     for row in rows:
         target = plain_target(before, row, subset, mode).detach()
         q = before.critics(row.sees.unsqueeze(0))[:, 0, row.does]
@@ -87,7 +87,7 @@ def test_one_update_has_the_gradients_of_plain_loops(mode):
     torch.testing.assert_close(3 * metrics["critic_loss"], loss.detach())
 
     # The actor's update follows the critics' own.
-    loss, entropy = 0.0, 0.0
+    loss, entropy = torch.zeros(()), 0.0
     for row in rows:
         pi = before.actor.network(row.sees).softmax(dim=0)
         q = agent.critics(row.sees.unsqueeze(0))[:, 0].detach()

@@ -67,7 +67,7 @@ def total_variation(p, q):
 
 def test_the_expected_loss_of_exact_conditionals_is_the_entropy_per_column():
     p, predict = joint(), exact(joint())
-    expected = 0.0
+    expected = torch.zeros((), dtype=torch.float64)
     for values in itertools.product(*map(range, SIZES)):
         codes = torch.tensor([values])
         for number in (1, 2, 3):
