@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from genreplay.common.errors import require
+from genreplay.common.errors import NoEffect, require
 
 TARGET_MODES = ("min", "mean")
 
@@ -13,6 +13,20 @@ TARGET_MODES = ("min", "mean")
 @dataclass
 class EnsembleConfig:
     """Options of all agents with an ensemble of critics."""
+
+    NO_EFFECT = (
+        NoEffect(
+            (
+                "agent.temperature_learning_rate",
+                "agent.target_entropy",
+                "agent.target_entropy_start",
+                "agent.target_entropy_end",
+                "agent.target_entropy_env_steps",
+            ),
+            lambda agent: not agent.learn_temperature,
+            "agent.learn_temperature is false, so the temperature stays at agent.initial_temperature",
+        ),
+    )
 
     name: str = ""
     """Which agent."""

@@ -1,20 +1,15 @@
-"""Options that do nothing in some set-ups; `load` warns of those that were set."""
+"""Warnings about options that have no effect.
+
+A config dataclass declares in its `NO_EFFECT` what its own values decide; the rules here depend on several sections.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import dataclasses
+from collections.abc import Iterator
 
+from genreplay.common.errors import NoEffect
 from genreplay.config.schema import ExperimentConfig
-
-
-class NoEffect(NamedTuple):
-    """Keys that do nothing in some set-ups; to set one there is worth a warning."""
-
-    keys: tuple[str, ...]
-    applies: Callable[[ExperimentConfig], bool]
-    because: str
-
 
 NO_EFFECT = (
     NoEffect(
@@ -41,27 +36,6 @@ NO_EFFECT = (
         "there is no generator; name one, such as generator.name=edm",
     ),
     NoEffect(
-        (
-            "synthesis.require_agreement",
-            "generator.ensemble_size",
-            "generator.member_share",
-            "generator.head_width",
-            "generator.head_num_blocks",
-        ),
-        lambda config: getattr(config.generator, "heads", "networks") == "trees",
-        "generator.heads is trees: there is no ensemble of networks; their doubt is in synthesis.min_confidence",
-    ),
-    NoEffect(
-        ("generator.num_trees",),
-        lambda config: getattr(config.generator, "heads", "networks") == "networks",
-        "generator.heads is networks; write trees",
-    ),
-    NoEffect(
-        ("synthesis.rollout_length",),
-        lambda config: config.synthesis.source == "generated",
-        "synthesis.source is generated: whole rows, each for itself; write counterfactual",
-    ),
-    NoEffect(
         ("generator.name",),
         # Fitted to a population of partners, it can be one of them in a later run.
         lambda config: (
@@ -72,20 +46,20 @@ NO_EFFECT = (
         "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
     ),
     NoEffect(
-        (
-            "agent.temperature_learning_rate",
-            "agent.target_entropy",
-            "agent.target_entropy_start",
-            "agent.target_entropy_end",
-            "agent.target_entropy_env_steps",
-        ),
-        lambda config: not getattr(config.agent, "learn_temperature", True),
-        "agent.learn_temperature is false, so the temperature stays at agent.initial_temperature",
-    ),
-    NoEffect(
         ("fabric.devices",),
         lambda config: not config.has("generator"),
         "only the generator uses more than one device; name one, such as generator.name=edm",
     ),
 )
-"""Options without effect; `config.load` warns of those that were set to other than their defaults."""
+"""Rules about an experiment as a whole."""
+
+
+def without_effect(config: ExperimentConfig) -> Iterator[tuple[str, str]]:
+    """Keys that do nothing in this experiment, set or not, each with the reason."""
+    rules = [(rule, config) for rule in NO_EFFECT]
+    for field in dataclasses.fields(config):
+        section = getattr(config, field.name)
+        rules += [(rule, section) for rule in getattr(section, "NO_EFFECT", ())]
+    for rule, owner in rules:
+        if rule.applies(owner):
+            yield from ((key, rule.because) for key in rule.keys)

@@ -1,11 +1,12 @@
 """Reads an experiment: schema defaults, then the files it extends, then the file, then `key=value` overrides.
 
 A config file is a YAML tree of the sections in `schema.ExperimentConfig`. `extends:` names one file or a list of them,
-relative to the file that says so; later ones win over earlier ones, the file wins over all it extends, and a file that
-is reached twice counts once, at its first place. Fragments (`conf/agents/redq.yaml`) are files like any other.
+relative to the file itself, or else shipped ones (`sumo_pgr`); later ones win over earlier ones, the file wins over all
+it extends, and a file that is reached twice counts once, at its first place. Fragments (`conf/agents/redq.yaml`) are
+files like any other.
 
 A part's section holds the options of one part. A file or a command line that names another part there
-(`agent.name=...`) discards what lower files said in that section, since it was said to the part that is gone.
+(`agent.name=...`) discards what lower files set in that section, as those are options of the replaced part.
 
 Everything is strict: an unknown key, a wrong type or a value out of range is a `UserError` of one line that names the
 file (or the override), the key and the remedy.
@@ -14,10 +15,8 @@ file (or the override), the key and the remedy.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import logging
 import os
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,34 +25,39 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genreplay import registry
-from genreplay.common.errors import FieldError, UserError
-from genreplay.config.no_effect import NO_EFFECT
+from genreplay.common.errors import FieldError, UserError, first_line
+from genreplay.config import shipped
+from genreplay.config.messages import describe, show, type_of, unknown_key
+from genreplay.config.no_effect import without_effect
 from genreplay.config.schema import DEFAULT_PARTS, ExperimentConfig
 
 logger = logging.getLogger("genreplay")
 
-MAX_LISTED_KEYS = 12
-
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """What one file or one override says."""
+    """The tree of one file or one override."""
 
     source: str
-    """How messages call it."""
+    """Its name in messages."""
     tree: dict[str, Any]
 
 
 def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> ExperimentConfig:
-    """The experiment in the file `path`, with `key=value` overrides (dotted keys, YAML values) on top.
+    """The experiment in a file, with `key=value` overrides (dotted keys, YAML values) on top.
+
+    Args:
+        path: of the file, or the name of a shipped configuration, such as `sumo_pgr`.
+        overrides: later ones win.
 
     Warns through the logger `genreplay` of options that have no effect.
 
     Raises:
-        UserError: anything is wrong with what the files and the overrides say.
+        UserError: anything is wrong with the files or the overrides.
     """
-    path = os.fspath(path)
-    files = _read_with_bases(path, (), set(), f"{path}: no such config file; write the path of a YAML file")
+    missing = shipped.missing(os.fspath(path))
+    path = shipped.resolve(os.fspath(path))
+    files = _read_with_bases(path, (), set(), missing)
     return _resolve([[layer] for layer in files] + [[_read_override(text) for text in overrides]], path, warn=True)
 
 
@@ -96,6 +100,8 @@ def _read_with_bases(path: str, chain: tuple[str, ...], seen: set[str], if_missi
     for base in bases:
         base_path = os.path.normpath(os.path.join(folder, base))
         missing = f"{path}: extends: there is no file {base_path}; names are relative to {folder or '.'}"
+        if not os.path.exists(base_path):
+            base_path = shipped.find(base) or base_path
         layers += _read_with_bases(base_path, (*chain, path), seen, missing)
     seen.add(os.path.realpath(path))
     return [*layers, Layer(path, tree)]
@@ -106,11 +112,11 @@ def _parse(text: str, source: str) -> dict[str, Any]:
         tree = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise UserError(f"{source}: {line}invalid YAML: {error.problem}; mend the syntax there") from None
+        raise UserError(f"{source}: {line}invalid YAML: {error.problem}; fix the syntax there") from None
     except yaml.YAMLError as error:
-        raise UserError(f"{source}: invalid YAML: {_first_line(error)}; mend the syntax") from None
+        raise UserError(f"{source}: invalid YAML: {first_line(error)}; fix the syntax") from None
     except OmegaConfBaseException as error:
-        raise UserError(f"{source}: {error.full_key}: {_first_line(error)}; mend the ${{...}} there") from None
+        raise UserError(f"{source}: {error.full_key}: {first_line(error)}; fix the ${{...}} there") from None
     if not isinstance(tree, dict):
         raise UserError(f"{source}: must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it")
     return {str(key): value for key, value in tree.items()}
@@ -127,7 +133,7 @@ def _read_override(text: str) -> Layer:
     try:
         parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{source}: the value is invalid YAML ({_first_line(error)}); quote it") from None
+        raise UserError(f"{source}: the value is invalid YAML ({first_line(error)}); quote it") from None
     tree: Any = dict(parsed)["value"]  # type: ignore[arg-type]
     for name in reversed(names):
         tree = {name: tree}
@@ -167,8 +173,6 @@ def _schema(names: Mapping[str, str]) -> DictConfig:
     for kind, name in names.items():
         schema[kind] = OmegaConf.structured(registry.entry(kind, name).config)
         schema[kind].name = name
-    if registry.entry("generator", names["generator"]).part_path is None:
-        schema.replay.synthetic_fraction = 0.0
     return schema
 
 
@@ -189,17 +193,12 @@ def _check_keys(source: str, tree: Mapping[Any, Any], schema: DictConfig, path: 
     for key, value in tree.items():
         full_key = f"{path}{key}"
         if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            listed = ", ".join(known[:MAX_LISTED_KEYS]) + (", ..." if len(known) > MAX_LISTED_KEYS else "")
-            raise UserError(
-                f"{source}: {full_key}: unknown key; "
-                + (f"did you mean {close[0]!r}?" if close else f"the keys here are {listed}")
-            )
+            raise UserError(f"{source}: {full_key}: unknown key; {unknown_key(str(key), known)}")
         child = None if OmegaConf.is_missing(schema, key) else schema[key]
         if isinstance(child, DictConfig) and dataclasses.is_dataclass(OmegaConf.get_type(child)):
             if not isinstance(value, Mapping):
                 raise UserError(
-                    f"{source}: {full_key}: is a section, not {_show(value)}; name one of its keys, such as "
+                    f"{source}: {full_key}: is a section, not {show(value)}; name one of its keys, such as "
                     f"{full_key}.{next(iter(child))!s}"
                 )
             _check_keys(source, value, child, f"{full_key}.")
@@ -210,8 +209,8 @@ def _check_types(layer: Layer, schema: DictConfig) -> None:
         OmegaConf.merge(schema, layer.tree)
     except OmegaConfBaseException as error:
         key = str(error.full_key or "").split("[")[0]
-        hint = _type_of(schema, key)
-        remedy = f"must be {_describe(hint)}, not {_show(_at(layer.tree, key))}" if hint else _first_line(error)
+        hint = type_of(schema, key)
+        remedy = f"must be {describe(hint)}, not {show(_at(layer.tree, key))}" if hint else first_line(error)
         raise UserError(f"{layer.source}: {key}: {remedy}") from None
 
 
@@ -233,22 +232,21 @@ def _to_objects(tree: DictConfig, layers: list[Layer], path: str) -> ExperimentC
             raise UserError(f"{path}: {error.full_key}: has no default; write a value for it") from None
         except OmegaConfBaseException as error:
             full_key = str(error.full_key or key)
-            raise UserError(f"{_source_of(full_key, layers) or path}: {full_key}: {_first_line(error)}") from None
+            raise UserError(f"{_source_of(full_key, layers) or path}: {full_key}: {first_line(error)}") from None
 
     return build(tree, "")
 
 
 def _warn_of_no_effect(config: ExperimentConfig, schema: DictConfig, layers: list[Layer]) -> None:
-    """Speak only of what somebody set, and to other than its default: a resolved tree sets everything."""
+    """Warn only of options that are set, and not to their defaults: a resolved tree sets everything."""
     defaults = OmegaConf.merge(schema, {kind: {"name": name} for kind, name in DEFAULT_PARTS.items()})
-    for rule in NO_EFFECT:
-        for key in rule.keys if rule.applies(config) else ():
-            source = _source_of(key, layers)
-            if source is not None and OmegaConf.select(defaults, key) != _attribute(config, key):
-                logger.warning("%s: %s: has no effect: %s", source, key, rule.because)
+    for key, because in without_effect(config):
+        source = _source_of(key, layers)
+        if source is not None and OmegaConf.select(defaults, key) != _attribute(config, key):
+            logger.warning("%s: %s: has no effect: %s", source, key, because)
 
 
-# Words ---------------------------------------------------------------------------------------------------------------
+# Look-ups ------------------------------------------------------------------------------------------------------------
 
 
 def _source_of(key: str, layers: list[Layer]) -> str | None:
@@ -280,33 +278,3 @@ def _attribute(config: Any, key: str) -> Any:
     for name in key.split("."):
         config = getattr(config, name)
     return config
-
-
-def _type_of(schema: DictConfig, key: str) -> Any:
-    """The annotation of the dataclass field at `key`; None where it is no such field."""
-    section, _, name = key.rpartition(".")
-    owner = OmegaConf.get_type(OmegaConf.select(schema, section) if section else schema)
-    return typing.get_type_hints(owner).get(name) if dataclasses.is_dataclass(owner) else None
-
-
-def _describe(hint: Any) -> str:
-    plain = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-    if hint in plain:
-        return plain[hint]
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (list, tuple, Sequence):
-        return "a list" + (f" with {_describe(arguments[0])} in each place" if arguments else "")
-    if origin is dict:
-        return "a mapping"
-    if arguments:
-        return " or ".join(_describe(argument) for argument in arguments)
-    return f"a section of {getattr(hint, '__name__', hint)}"
-
-
-def _show(value: Any) -> str:
-    """As it is written in YAML."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -1,6 +1,6 @@
-"""What a config file may say: the sections that every experiment has, and what they must not say together.
+"""Sections that every experiment has, and checks across sections.
 
-The four parts (`env`, `agent`, `generator`, `relevance`) have their own dataclasses beside their code; `config.load`
+The four parts (`env`, `agent`, `generator`, `relevance`) have their dataclasses in their own packages; `config.load`
 puts in the one that `<part>.name` picks. No torch here: config errors must answer at once.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genreplay import registry
-from genreplay.common.errors import require
+from genreplay.common.errors import NoEffect, require
 
 DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relevance": "none"}
 """The parts of a run whose files name none."""
@@ -49,8 +49,8 @@ class ReplayConfig:
 
     capacity: int = 100_000
     """Real transitions kept; beyond it the oldest are overwritten."""
-    synthetic_fraction: float = 0.5
-    """Share of synthetic rows in every batch, in [0, 1), once there are any. 0 where there is no generator."""
+    synthetic_fraction: float | None = None
+    """Share of synthetic rows in every batch, in [0, 1), once there are any; null: 0.5 with a generator, 0 without."""
     batch_size: int = 256
     """Rows of one critic update, and of one relevance update."""
     storage: str = "memory"
@@ -58,15 +58,22 @@ class ReplayConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "capacity", "batch_size")
-        require(
-            0 <= self.synthetic_fraction < 1, "synthetic_fraction", f"must lie in [0, 1), not {self.synthetic_fraction}"
-        )
+        share = self.synthetic_fraction
+        require(share is None or 0 <= share < 1, "synthetic_fraction", f"must lie in [0, 1), not {share}")
         _one_of(self, STORAGES, "storage")
 
 
 @dataclass
 class SynthesisConfig:
     """How synthetic transitions come from the generator, and which of them the agent sees."""
+
+    NO_EFFECT = (
+        NoEffect(
+            ("synthesis.rollout_length",),
+            lambda synthesis: synthesis.source == "generated",
+            "synthesis.source is generated: whole rows, each for itself; write counterfactual",
+        ),
+    )
 
     source: str = "generated"
     """`generated`: whole transitions that the generator draws. `counterfactual`: real states, actions that the policy
@@ -251,6 +258,8 @@ class ExperimentConfig:
             "replay.batch_size",
             f"must be at most replay.capacity ({self.replay.capacity}), not {self.replay.batch_size}",
         )
+        if self.replay.synthetic_fraction is None:
+            self.replay.synthetic_fraction = 0.5 if self.has("generator") else 0.0
         if not self.has("generator"):
             require(
                 not self.has("relevance"),

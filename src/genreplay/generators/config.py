@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from genreplay.common.errors import require
+from genreplay.common.errors import NoEffect, require
 
 SOLVERS = ("dpmpp_2m", "heun", "stochastic_heun")
 NORMALIZATIONS = ("standard", "min_max")
@@ -77,6 +77,25 @@ class MaskedConfig:
 @dataclass
 class FactorisedConfig(MaskedConfig):
     """Masked diffusion over states and actions, then an ensemble of categorical heads that say what follows."""
+
+    NO_EFFECT = (
+        NoEffect(
+            (
+                "synthesis.require_agreement",
+                "generator.ensemble_size",
+                "generator.member_share",
+                "generator.head_width",
+                "generator.head_num_blocks",
+            ),
+            lambda generator: generator.heads == "trees",
+            "generator.heads is trees: there is no ensemble of networks; their doubt is in synthesis.min_confidence",
+        ),
+        NoEffect(
+            ("generator.num_trees",),
+            lambda generator: generator.heads == "networks",
+            "generator.heads is networks; write trees",
+        ),
+    )
 
     name: str = "factorised"
     """Which generator: `factorised`."""

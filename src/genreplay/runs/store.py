@@ -18,7 +18,7 @@ from urllib.request import url2pathname
 
 from filelock import FileLock
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -133,9 +133,3 @@ def store_errors(uri: str) -> Iterator[None]:
             f"tracking.uri: the store {uri} cannot be used ({first_line(error)}); set tracking.uri or "
             "MLFLOW_TRACKING_URI to one that answers"
         ) from error
-
-
-def first_line(error: Exception) -> str:
-    """First line of the error's text, at most 200 characters."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return first if len(first) <= 200 else f"{first[:200]}..."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from genreplay.common.errors import first_line
 from genreplay.config.schema import TrackingConfig
 from genreplay.runs.store import (
     CHECKPOINTS,
@@ -23,7 +24,6 @@ from genreplay.runs.store import (
     connect,
     experiment_id_of,
     find_run,
-    first_line,
     local_path,
     log,
     store_errors,

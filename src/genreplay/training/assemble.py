@@ -58,7 +58,7 @@ def build_replay(config: ExperimentConfig, layout: TransitionLayout, device: tor
     """The empty replay buffer of a run."""
     return MixedReplay(
         config.replay.capacity,
-        config.replay.synthetic_fraction,
+        config.replay.synthetic_fraction or 0.0,
         config.replay.storage,
         device=device,
         seed=derive_seed(config.seed, "replay"),

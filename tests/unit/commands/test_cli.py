@@ -67,7 +67,11 @@ MISTAKES = [
         ["config", "--config", "x.yaml", "agent.ensemble_sze=3"],
         "override 'agent.ensemble_sze=3': agent.ensemble_sze: unknown key; did you mean 'ensemble_size'?",
     ),
-    (["fit", "--config", "none.yaml"], "none.yaml: no such config file; write the path of a YAML file"),
+    (
+        ["fit", "--config", "none.yaml"],
+        "none.yaml: no such config file, and no configuration of this name; write a path or a name; genreplay config "
+        "--list shows all names",
+    ),
     (["fit"], "fit: has nothing to train; give --config FILE, or --resume RUN to go on with a run"),
     (["fit", "--config", "x.yaml", "--seed=3"], "--seed=3: there is no such option; write seed=3 without dashes"),
     (["fit", "--config", "x.yaml", "--fast"], "--fast: there is no such option; see genreplay fit --help"),

@@ -134,9 +134,9 @@ IN_THE_FILE = [
     ("seed: -1", "x.yaml: seed: must lie in [0, 2**31), not -1"),
     ("seed: ${sed}", "x.yaml: seed: Interpolation key 'sed' not found"),
     ("- loop", "x.yaml: must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it"),
-    ("loop: [1\nseed: 2", "x.yaml: line 2: invalid YAML: did not find expected ',' or ']'; mend the syntax there"),
-    ("seed: 1\nseed: 2", "x.yaml: line 2: invalid YAML: found duplicate key seed; mend the syntax there"),
-    ("seed: ${", "x.yaml: seed: no viable alternative at input '${'; mend the ${...} there"),
+    ("loop: [1\nseed: 2", "x.yaml: line 2: invalid YAML: did not find expected ',' or ']'; fix the syntax there"),
+    ("seed: 1\nseed: 2", "x.yaml: line 2: invalid YAML: found duplicate key seed; fix the syntax there"),
+    ("seed: ${", "x.yaml: seed: no viable alternative at input '${'; fix the ${...} there"),
     ("extends: y.yaml", "x.yaml: extends: there is no file y.yaml; names are relative to ."),
     ("extends: {a: 1}", "x.yaml: extends: must be a file name or a list of them, not {'a': 1}"),
 ]
@@ -236,7 +236,6 @@ def test_cycles_are_told(write) -> None:
 
 
 def test_files_that_cannot_be_read_are_told(write, tmp_path: Path) -> None:
-    assert _message("none.yaml") == "none.yaml: no such config file; write the path of a YAML file"
     (tmp_path / "folder").mkdir()
     assert _message("folder").startswith("folder: cannot be read as a UTF-8 text file (")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")
