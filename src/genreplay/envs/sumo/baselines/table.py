@@ -1,4 +1,4 @@
-"""Every baseline by name. A new one is a function here and its line in `BASELINES`."""
+"""Every baseline by name. A new one is a function in `rules` or `programmes`, and a line in `BASELINES`."""
 
 from __future__ import annotations
 
@@ -33,47 +33,20 @@ class EpisodeContext:
     """Result of a search; empty for baselines without one."""
 
 
-def _fixed_plan(context: EpisodeContext) -> None:
-    return None
-
-
-def _webster(context: EpisodeContext) -> Programme:
-    greens = webster_greens(context.intersection, context.flows(), context.timing)
-    return programmes.constant(context.intersection, context.timing, greens)
-
-
-def _constant_plan(context: EpisodeContext) -> Programme:
-    return programmes.constant(context.intersection, context.timing, context.settings["greens"])
-
-
-def _actuated(context: EpisodeContext) -> Programme:
-    return programmes.actuated(context.intersection, context.timing)
-
-
-def _delay_based(context: EpisodeContext) -> Programme:
-    return programmes.delay_based(context.intersection, context.timing)
-
-
-def _max_pressure(context: EpisodeContext) -> Rule:
-    return rules.max_pressure(context.intersection)
-
-
-def _longest_queue(context: EpisodeContext) -> Rule:
-    return rules.longest_queue(context.intersection)
-
-
-def _random(context: EpisodeContext) -> Rule:
-    return rules.random_phase(context.intersection, context.timing, derive_seed(context.seed, "random"))
-
-
 BASELINES: dict[str, Callable[[EpisodeContext], Programme | Rule | None]] = {
-    FIXED_PLAN: _fixed_plan,
-    "webster": _webster,
-    CONSTANT_PLAN: _constant_plan,
-    "actuated": _actuated,
-    "delay_based": _delay_based,
-    "max_pressure": _max_pressure,
-    "longest_queue": _longest_queue,
-    "random": _random,
+    FIXED_PLAN: lambda episode: None,
+    "webster": lambda episode: programmes.constant(
+        episode.intersection, episode.timing, webster_greens(episode.intersection, episode.flows(), episode.timing)
+    ),
+    CONSTANT_PLAN: lambda episode: programmes.constant(
+        episode.intersection, episode.timing, episode.settings["greens"]
+    ),
+    "actuated": lambda episode: programmes.actuated(episode.intersection, episode.timing),
+    "delay_based": lambda episode: programmes.delay_based(episode.intersection, episode.timing),
+    "max_pressure": lambda episode: rules.max_pressure(episode.intersection),
+    "longest_queue": lambda episode: rules.longest_queue(episode.intersection),
+    "random": lambda episode: rules.random_phase(
+        episode.intersection, episode.timing, derive_seed(episode.seed, "random")
+    ),
 }
 """The controller of each baseline, built for one episode; None for the map's own programme."""

@@ -94,9 +94,9 @@ class _Panel:
 
     def __init__(self, axes: Axes, bars: Axes, net: Any, intersection: Intersection, most: int):
         self.axes, self.greens = axes, intersection.greens
-        links = sorted(net.getTLS(intersection.light).getConnections(), key=lambda link: link[2])
-        self._prepare_map(axes, net, [link[0].getShape()[-1] for link in links])
-        segments, self._link_numbers = stop_lines(links)
+        connections = sorted(net.getTLS(intersection.light).getConnections(), key=lambda connection: connection[2])
+        self._prepare_map(axes, net, [lane.getShape()[-1] for lane, _, _ in connections])
+        segments, self._link_numbers = stop_lines(connections)
         self._lights = LineCollection(segments, linewidths=6, zorder=3, capstyle="butt")
         self._vehicles = PolyCollection([], zorder=4, edgecolors="white", linewidths=0.3)
         axes.add_collection(self._lights)
@@ -183,10 +183,10 @@ def outlines(vehicles: np.ndarray) -> np.ndarray:
     return np.stack([front - side, front + side, back + side, back - side], axis=1)
 
 
-def stop_lines(links: Sequence[Any]) -> tuple[list[list[tuple[float, float]]], list[int]]:
-    """For each link (from lane, to lane, number) its share of the lane's stop line, and the number of its signal."""
+def stop_lines(connections: Sequence[Any]) -> tuple[list[list[tuple[float, float]]], list[int]]:
+    """For each connection (from lane, to lane, number) its part of the lane's stop line, and its signal's number."""
     by_lane: dict[Any, list[int]] = {}
-    for lane, _, number in links:
+    for lane, _, number in connections:
         by_lane.setdefault(lane, []).append(number)
     segments, numbers = [], []
     for lane, own in by_lane.items():
@@ -194,7 +194,7 @@ def stop_lines(links: Sequence[Any]) -> tuple[list[list[tuple[float, float]]], l
         norm = math.hypot(x1 - x0, y1 - y0) or 1.0
         right = ((y1 - y0) / norm, (x0 - x1) / norm)
         width = lane.getWidth()
-        # A lane's links count from the right.
+        # A lane's connections count from the right.
         edges = np.linspace(width / 2, -width / 2, len(own) + 1)
         for i, number in enumerate(own):
             ends = (edges[i], edges[i + 1])
