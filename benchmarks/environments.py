@@ -31,7 +31,6 @@ OVERCOOKED = {
     "package": "overcooked-ai, one kitchen",
     "kitchen": "genreplay's batched step",
     "env": "genreplay environment, one-hots",
-    "env_grid": "genreplay environment, grid",
     "check": "genreplay's exact check",
 }
 ENV_ID, LAYOUT, NUM_KITCHENS = "Pendulum-v1", "cramped_room", 64

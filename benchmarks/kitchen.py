@@ -9,7 +9,6 @@ the rounds of the ratio to the package.
 package      overcooked-ai's get_state_transition and lossless_state_encoding, one kitchen
 kitchen      genreplay's batched step and one-hot codes for both cooks
 env          genreplay's TorchRL environment, one-hot codes: what a collector gets
-env_grid     the same with the lossless grid
 check        transitions/s of the exact validity check
 """
 
@@ -29,6 +28,7 @@ from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
 from genreplay.envs.overcooked.kitchen.validity import KitchenOracle
 from genreplay.envs.overcooked.world import OvercookedWorld
+from genreplay.replay.collection import executed
 
 Round = Callable[[], int]
 """Does some work; how many steps it was."""
@@ -63,8 +63,8 @@ def kitchen(layout: str, num: int) -> Round:
     return run
 
 
-def env(layout: str, num: int, observation: str) -> Round:
-    world = OvercookedWorld(OvercookedConfig(layout=layout, dynamics="new", observation=observation))
+def env(layout: str, num: int) -> Round:
+    world = OvercookedWorld(OvercookedConfig(layout=layout, dynamics="new"))
     environment = world.make_env(num, lambda worker, index: 0)
     state = environment.reset()
 
@@ -79,7 +79,7 @@ def env(layout: str, num: int, observation: str) -> Round:
 def check(layout: str) -> Round:
     world = OvercookedWorld(OvercookedConfig(layout=layout, dynamics="new", start="random"))
     environment = world.make_env(512, lambda worker, index: worker)
-    rows, oracle = environment.rows(environment.rollout(8).reshape(-1)), world.oracle
+    rows, oracle = executed(environment.rollout(8).reshape(-1)), world.oracle
     assert isinstance(oracle, KitchenOracle)
 
     def run() -> int:
@@ -101,8 +101,7 @@ def measure(layout: str, num: int, seconds: float, repeats: int) -> list[dict[st
     runs = {
         "package": package(layout),
         "kitchen": kitchen(layout, num),
-        "env": env(layout, num, "code"),
-        "env_grid": env(layout, num, "grid"),
+        "env": env(layout, num),
         "check": check(layout),
     }
     return [{name: rate(run, seconds) for name, run in runs.items()} for _ in range(repeats)]

@@ -31,7 +31,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
-from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Scene
+from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, PartnerInput
 from genreplay.evaluation.result import interval
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
 from genreplay.partners.learned import PartneredWorld
@@ -47,7 +47,7 @@ Row = dict[str, str | int | float]
 class Played(NamedTuple):
     """Episodes of a policy beside a partner, side by side."""
 
-    scene: Scene
+    scene: PartnerInput
     """Every state of every episode, for the partner's seat."""
     actions: np.ndarray
     """`[n]`: what the partner did in each."""
@@ -70,7 +70,7 @@ def play(world: PartneredWorld, policy: TensorDictModule, partner: str, seat: in
             actions.append(env.acted[:, 1 - seat].copy())
     states, before, did = (np.concatenate(parts) for parts in (codes, previous + codes[:-1], actions))
     chances = np.zeros((len(did), NUM_UNIFORMS), dtype=np.float32)
-    scene = Scene(world.kitchen.code, states, before, np.full(len(did), 1 - seat), chances)
+    scene = PartnerInput(world.kitchen.code, states, before, np.full(len(did), 1 - seat), chances)
     return Played(scene, did, [env.metrics(worker)["sparse_return"] for worker in range(len(episode_seeds))])
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from genreplay.common.errors import UserError
-from genreplay.envs.overcooked.kitchen.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.package import overcooked
 from genreplay.envs.overcooked.kitchen.rules import INTERACT, Kitchen
@@ -109,20 +108,6 @@ def test_human_play_is_refused_where_there_is_none_or_the_file_is_another(tmp_pa
     with pytest.raises(UserError, match=r"is not the file of overcooked-ai 1\.1\.0; install that version again$"):
         human_play("cramped_room", "train", tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", [*HUMAN_LAYOUTS, "simple_o"])
-def test_the_grid_is_the_package_s_lossless_encoding(name):
-    kitchen = Kitchen(read_layout(name), "new")
-    package = Package(kitchen)
-    codes = kitchen.random_states(np.random.default_rng(2), 40)
-    times = np.linspace(0, 399, 40).astype(int)
-    grid = LosslessGrid(kitchen.code, 400).encode(codes, times)
-    for code, time, ours in zip(codes, times, grid, strict=True):
-        state = kitchen.code.decode(code)
-        state.timestep = int(time)
-        for cook, theirs in enumerate(package.mdp.lossless_state_encoding(state, horizon=400)):
-            assert np.array_equal(ours[cook], theirs)
 
 
 def test_importing_the_package_prints_nothing():

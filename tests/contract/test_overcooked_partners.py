@@ -14,11 +14,12 @@ from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.package import overcooked
 from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS
-from genreplay.envs.overcooked.partners.base import Scene
+from genreplay.envs.overcooked.partners.base import PartnerInput
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
 from genreplay.partners.learned import PartneredWorld
+from genreplay.replay.collection import executed
 from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
@@ -41,7 +42,7 @@ def scene(codes, seat, uniforms=None, previous=None):
     num = len(codes)
     drawn = np.random.default_rng(0).random((num, 2)) if uniforms is None else np.stack([uniforms, uniforms], axis=1)
     previous = np.full_like(codes, -1) if previous is None else previous
-    return Scene(KITCHEN.code, codes, previous, np.full(num, seat), drawn.astype(np.float32))
+    return PartnerInput(KITCHEN.code, codes, previous, np.full(num, seat), drawn.astype(np.float32))
 
 
 def shares(partner, code, seat, num=3000):
@@ -57,7 +58,7 @@ def test_rows_hold_what_was_really_played_and_who_it_was():
     world, env = make("stay", "greedy", "self", num_workers=24, horizon=40)
     torch.manual_seed(0)
     steps = env.rollout(80, break_when_any_done=False).reshape(-1)
-    asked, rows = steps[AGENTS_ACTION], env.rows(steps)
+    asked, rows = steps[AGENTS_ACTION], executed(steps.clone())
     assert world.oracle.validity(rows)["valid"].all()
     played = rows[ACTION].view(-1, 2, 6).argmax(dim=-1)
     learns, partner = rows[LEARNER].bool(), rows[PARTNER].argmax(dim=-1)
@@ -167,7 +168,9 @@ def test_two_greedy_cooks_make_the_soups_that_the_package_s_make(layout, low, hi
         chance, previous = np.random.default_rng(seed), np.full_like(env.codes, -1)
         for _ in range(400):
             uniforms = chance.random((1, 2), dtype=np.float32)
-            own = partner.act(Scene(env.kitchen.code, env.codes.copy(), previous, np.array([seed % 2]), uniforms))
+            own = partner.act(
+                PartnerInput(env.kitchen.code, env.codes.copy(), previous, np.array([seed % 2]), uniforms)
+            )
             previous = env.codes.copy()
             env.advance({0: np.repeat(own, 2)})
         returns.append(env.metrics(0)["sparse_return"])
@@ -217,10 +220,10 @@ def test_a_demand_fixes_partner_and_seat_and_leaves_training_alone():
         env.demand = demand
         env.start({0: 5, 1: 6})
         env.advance({0: own, 1: own})
-        assert env._cast.acted.tolist() == [expected, expected]
+        assert env.acted.tolist() == [expected, expected]
     env.demand = None
     env.start({0: 4, 1: 5})
-    assert env._cast.learners.tolist() == [[1, 0], [0, 1]]
+    assert env.learners.tolist() == [[1, 0], [0, 1]]
 
 
 def test_training_refuses_a_partner_that_is_not_there():
@@ -266,7 +269,7 @@ def generated(tmp_path_factory):
     world = build_world(config)
     env = world.make_env(16, lambda worker, index: 100 * worker + index)
     torch.manual_seed(0)
-    rows = env.rows(env.rollout(60, break_when_any_done=False).reshape(-1))
+    rows = executed(env.rollout(60, break_when_any_done=False).reshape(-1))
     codec = Codec(world.layout)
     generator = build_generator(config, codec)
     fit(Fabric(accelerator="cpu", devices=1), generator, codec.encode(rows), None, seed=0)

@@ -5,7 +5,7 @@ import pytest
 
 from genreplay import cli
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.partners.base import Scene
+from genreplay.envs.overcooked.partners.base import PartnerInput
 from genreplay.partners.cloning import read_clone
 from genreplay.partners.learned import PartneredWorld
 
@@ -24,10 +24,11 @@ def test_a_clone_does_what_people_do_and_cooks_with_itself(tmp_path, monkeypatch
     codes, rng = np.repeat(code.start()[None], num, 0), np.random.default_rng(0)
     previous, returns = np.full_like(codes, -1), np.zeros(num)
     for _ in range(400):
-        scenes = [
-            Scene(code, codes, previous, np.full(num, seat), rng.random((num, 2), dtype=np.float32)) for seat in (0, 1)
+        inputs = [
+            PartnerInput(code, codes, previous, np.full(num, seat), rng.random((num, 2), dtype=np.float32))
+            for seat in (0, 1)
         ]
         previous = codes
-        codes, events = world.kitchen.step(codes, np.stack([partner.act(scene) for scene in scenes], axis=1))
+        codes, events = world.kitchen.step(codes, np.stack([partner.act(scene) for scene in inputs], axis=1))
         returns += world.kitchen.sparse_rewards[events].sum(axis=1)
     assert 70 < returns.mean() < 150

@@ -16,6 +16,7 @@ from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
 from genreplay.envs.facets import BaselineRun
+from genreplay.transitions.keys import Key
 
 EpisodeSeeds = Callable[[int, int], int]
 """`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""
@@ -45,10 +46,11 @@ class Step(NamedTuple):
 class BatchedEnv(EnvBase):
     """W independent simulators behind one TorchRL environment of batch size `[W]`.
 
-    Keys beside TorchRL's own: `("next", "duration")` `[W, 1]` and `("next", "failed")` `[W, 1]` (see `Step`).
+    Keys in addition to TorchRL's own: `("next", "duration")` `[W, 1]` and `("next", "failed")` `[W, 1]` (see `Step`).
 
-    An episode is a function of its seed and its actions, so `state_dict` holds just those, and `load_state_dict`
-    makes the next full reset take up the running episodes where they were by playing them again.
+    A new environment overrides `start`, `advance` and `metrics`. One with several agents also overrides the hooks under
+    "Specs and keys". One whose simulators can save their state overrides the hooks under "Resuming"; by default
+    `state_dict` holds the seeds and actions of the running episodes, and the next full reset plays them again.
 
     Args:
         observation_spec: of one worker, `[O]`.
@@ -81,10 +83,14 @@ class BatchedEnv(EnvBase):
         self._episode_index = [-1] * num_workers
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_workers)]
         self._returns = [0.0] * num_workers
+        self._num_decisions = [0] * num_workers
+        self._current: dict[int, np.ndarray] = {}
+        """Of each worker, the last one."""
         self._finished: list[dict[str, float]] = []
-        self._resume = False
+        self._resume: Any = None
+        """What `snapshot` gave, from `load_state_dict` to the next full reset."""
 
-    # The hooks -------------------------------------------------------------------------------------------------
+    # Simulators ------------------------------------------------------------------------------------------------
 
     @abstractmethod
     def start(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
@@ -95,9 +101,9 @@ class BatchedEnv(EnvBase):
         """Carry out one decision `[A]` in each named worker. May run them at the same time."""
 
     def send(self, actions: dict[int, np.ndarray]) -> None:
-        """Told of the next `advance` before it is called, with the same actions; nothing else may come between.
+        """Called before the next `advance`, with the same actions and with nothing between the two.
 
-        Simulators in processes of their own can begin with it at once. Here nothing happens: `advance` does it all.
+        Simulators in processes of their own can begin at once. Here nothing happens: `advance` does it all.
         """
 
     @abstractmethod
@@ -108,22 +114,50 @@ class BatchedEnv(EnvBase):
         """Metrics by worker of a baseline on the whole episodes of `seeds`, by worker (see `EvaluationSet`)."""
         raise NotImplementedError(f"{type(self).__name__} has no baselines")
 
-    def rows(self, steps: TensorDictBase) -> TensorDictBase:
-        """Collected steps `[n]` as transitions, with every key of the layout; as they are where one acts alone."""
-        return steps
+    # Specs and keys --------------------------------------------------------------------------------------------
 
-    # Books -----------------------------------------------------------------------------------------------------
+    def observed(self, observations: np.ndarray) -> dict[Key, Any]:
+        """Observation entries by key, from the stacked observations of all workers `[W, *]`."""
+        return {"observation": torch.from_numpy(observations).float()}
 
-    def pop_finished(self) -> list[dict[str, float]]:
-        """Metrics of the episodes that ended since the last call, with `seed`, `return` and `num_decisions`."""
-        finished, self._finished = self._finished, []
-        return finished
+    def chosen(self, tensordict: TensorDictBase) -> np.ndarray:
+        """Actions `[W, *]` from what the policy wrote."""
+        return tensordict.get("action").numpy().copy()
+
+    def outcomes(self) -> dict[Key, Any]:
+        """Further entries of the last step by key, in addition to reward, duration and ends."""
+        return {}
+
+    # Resuming --------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Any:
+        """The state of the running episodes, as plain JSON."""
+        return [np.stack(actions).tolist() if actions else [] for actions in self._actions]
+
+    def restore(self, snapshot: Any) -> dict[int, np.ndarray]:
+        """Continue the episodes of a `snapshot`; the observation of each worker.
+
+        Here all workers play their recorded actions again, side by side. An episode that ends on the way (the simulator
+        failed) cannot be continued: its worker begins the next one.
+        """
+        self._actions = [[np.asarray(a, dtype=np.float32) for a in actions] for actions in snapshot]
+        observations = self.start({w: self._seed_of(w) for w in range(self.num_workers)})
+        for i in range(max(len(actions) for actions in self._actions)):
+            steps = self.advance({w: a[i] for w, a in enumerate(self._actions) if i < len(a)})
+            observations |= {worker: step.observation for worker, step in steps.items()}
+            ended = [worker for worker, step in steps.items() if step.ended]
+            if ended:
+                observations |= self._begin(ended)
+        return observations
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Episode numbers and the running episodes' actions: enough to stand here again."""
+        """Episode numbers and the running episodes, as plain JSON."""
         return {
             "episode_index": list(self._episode_index),
-            "actions": [np.stack(a).tolist() if a else [] for a in self._actions],
+            "returns": list(self._returns),
+            "num_decisions": list(self._num_decisions),
+            # Nothing to continue where no episode was running yet.
+            "episodes": self.snapshot() if min(self._episode_index) >= 0 else None,
         }
 
     def load_state_dict(self, state: dict[str, Any], *args: Any, **kwargs: Any) -> None:
@@ -137,63 +171,15 @@ class BatchedEnv(EnvBase):
                 f"the checkpoint has {len(state['episode_index'])} environment workers, this run {self.num_workers}"
             )
         self._episode_index = list(state["episode_index"])
-        self._actions = [[np.asarray(a, dtype=np.float32) for a in actions] for actions in state["actions"]]
-        self._resume = True
+        self._returns, self._num_decisions = list(state["returns"]), list(state["num_decisions"])
+        self._resume = state["episodes"]
 
-    # TorchRL ---------------------------------------------------------------------------------------------------
+    # Episodes --------------------------------------------------------------------------------------------------
 
-    def _reset(self, tensordict: TensorDictBase | None = None, **kwargs: Any) -> TensorDictBase:
-        wanted = None if tensordict is None else tensordict.get("_reset", None)
-        workers = range(self.num_workers) if wanted is None else wanted.view(-1).nonzero().view(-1).tolist()
-        replay = self._resume and wanted is None
-        observations = self._replay_episodes() if replay else self._begin(workers)
-        self._resume = False
-        out = self.observation_spec.zero()
-        before = None if wanted is None or tensordict is None else tensordict.get("observation", None)
-        if before is not None:
-            out.set("observation", before.clone())
-        for worker, observation in observations.items():
-            out["observation"][worker] = torch.as_tensor(observation)
-        return out.update(self.full_done_spec.zero())
-
-    def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
-        actions = dict(enumerate(tensordict.get("action").numpy().copy()))
-        steps = self.advance(actions)
-        out = TensorDict(
-            {
-                "observation": torch.from_numpy(np.stack([steps[w].observation for w in actions])).float(),
-                **{
-                    key: torch.tensor([[getattr(steps[w], key)] for w in actions], dtype=dtype)
-                    for key, dtype in (
-                        ("reward", torch.float32),
-                        ("duration", torch.float32),
-                        ("terminated", torch.bool),
-                        ("truncated", torch.bool),
-                        ("failed", torch.bool),
-                    )
-                },
-            },
-            batch_size=self.batch_size,
-        )
-        out["truncated"] |= out["failed"]
-        out["done"] = out["terminated"] | out["truncated"]
-        for worker, step in steps.items():
-            self._actions[worker].append(actions[worker])
-            self._returns[worker] += step.reward
-            if out["done"][worker] and not step.failed:
-                self._finished.append(
-                    {
-                        "seed": float(self._seed_of(worker)),
-                        "return": self._returns[worker],
-                        "num_decisions": float(len(self._actions[worker])),
-                        **self.metrics(worker),
-                    }
-                )
-        return out
-
-    def _set_seed(self, seed: int | None) -> None:
-        """Episodes are seeded by `episode_seeds`; a TorchRL seed starts their numbering anew."""
-        self._episode_index = [-1] * self.num_workers
+    def pop_finished(self) -> list[dict[str, float]]:
+        """Metrics of the episodes that ended since the last call, with `seed`, `return` and `num_decisions`."""
+        finished, self._finished = self._finished, []
+        return finished
 
     def _seed_of(self, worker: int) -> int:
         return self._episode_seeds(worker, self._episode_index[worker])
@@ -202,22 +188,59 @@ class BatchedEnv(EnvBase):
         """The next episode in each of `workers`."""
         for worker in workers:
             self._episode_index[worker] += 1
-            self._actions[worker], self._returns[worker] = [], 0.0
+            self._actions[worker], self._returns[worker], self._num_decisions[worker] = [], 0.0, 0
         return self.start({w: self._seed_of(w) for w in workers})
 
-    def _replay_episodes(self) -> dict[int, np.ndarray]:
-        """Start the recorded episodes again and carry out their actions, all workers side by side.
+    # TorchRL ---------------------------------------------------------------------------------------------------
 
-        An episode that ends on the way (the simulator failed) cannot be taken up: its worker begins the next one.
-        """
-        observations = self.start({w: self._seed_of(w) for w in range(self.num_workers)})
-        self._returns = [0.0] * self.num_workers
-        for i in range(max(len(actions) for actions in self._actions)):
-            steps = self.advance({w: a[i] for w, a in enumerate(self._actions) if i < len(a)})
-            for worker, step in steps.items():
-                observations[worker] = step.observation
-                self._returns[worker] += step.reward
-            ended = [worker for worker, step in steps.items() if step.ended]
-            if ended:
-                observations |= self._begin(ended)
-        return observations
+    def _reset(self, tensordict: TensorDictBase | None = None, **kwargs: Any) -> TensorDictBase:
+        wanted = None if tensordict is None else tensordict.get("_reset", None)
+        if wanted is None and self._resume is not None:
+            self._current |= self.restore(self._resume)
+        else:
+            workers = range(self.num_workers) if wanted is None else wanted.view(-1).nonzero().view(-1).tolist()
+            self._current |= self._begin(workers)
+        self._resume = None
+        return self._with_observations(self.full_observation_spec.zero()).update(self.full_done_spec.zero())
+
+    def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
+        actions = dict(enumerate(self.chosen(tensordict)))
+        steps = self.advance(actions)
+        self._current |= {worker: step.observation for worker, step in steps.items()}
+        ends = ("terminated", "truncated", "failed")
+        dtypes = {"reward": torch.float32, "duration": torch.float32, **dict.fromkeys(ends, torch.bool)}
+        out = TensorDict(
+            {
+                key: torch.tensor([[getattr(steps[w], key)] for w in actions], dtype=dtype)
+                for key, dtype in dtypes.items()
+            },
+            batch_size=self.batch_size,
+        )
+        out["truncated"] |= out["failed"]
+        out["done"] = out["terminated"] | out["truncated"]
+        for worker, step in steps.items():
+            self._actions[worker].append(actions[worker])
+            self._returns[worker] += step.reward
+            self._num_decisions[worker] += 1
+            if step.ended and not step.failed:
+                self._finished.append(
+                    {
+                        "seed": float(self._seed_of(worker)),
+                        "return": self._returns[worker],
+                        "num_decisions": float(self._num_decisions[worker]),
+                        **self.metrics(worker),
+                    }
+                )
+        for key, value in self.outcomes().items():
+            out.set(key, value)
+        return self._with_observations(out)
+
+    def _with_observations(self, out: TensorDictBase) -> TensorDictBase:
+        stacked = np.stack([self._current[worker] for worker in range(self.num_workers)])
+        for key, value in self.observed(stacked).items():
+            out.set(key, value)
+        return out
+
+    def _set_seed(self, seed: int | None) -> None:
+        """Episodes are seeded by `episode_seeds`; a TorchRL seed starts their numbering anew."""
+        self._episode_index = [-1] * self.num_workers

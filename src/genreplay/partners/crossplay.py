@@ -28,7 +28,7 @@ SELF_PLAY = "self"
 """The demand under which the policy plays both seats, whatever partners the run was trained with."""
 NUM_RESAMPLES, LEVEL = 2000, 0.95
 MIN_RUNS_FOR_INTERVAL = 3
-SAME = ("layout", "dynamics", "horizon", "observation")
+SAME = ("layout", "dynamics", "horizon")
 """Options of the environment that must be the same for all."""
 
 

@@ -19,7 +19,7 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.overcooked.columns import build_layout
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig, PartnerName
 from genreplay.envs.overcooked.kitchen.rules import Kitchen
-from genreplay.envs.overcooked.partners.base import Partner, Scene, choose
+from genreplay.envs.overcooked.partners.base import Partner, PartnerInput, choose
 from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS
 from genreplay.envs.overcooked.world import OvercookedWorld
@@ -40,14 +40,14 @@ class ActorPartner(Partner):
     def __init__(self, actor: CategoricalActor):
         self.actor = actor
 
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """Its actions `[n]`."""
-        return choose(self.action_probabilities(scene), scene.uniforms[:, 0])
+        return choose(self.action_probabilities(seen), seen.uniforms[:, 0])
 
     @torch.no_grad()
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
         """`[n, A]`, the policy's own."""
-        return self.actor(torch.from_numpy(scene.views())).exp().numpy()
+        return self.actor(torch.from_numpy(seen.views())).exp().numpy()
 
 
 class VirtualPartner(Partner):
@@ -62,13 +62,13 @@ class VirtualPartner(Partner):
     def __init__(self, generator: MaskedGenerator, codec: Codec, code: int | None):
         self.generator, self.codec, self.code = generator, codec, code
 
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """Its actions `[n]`, all kitchens in one batch."""
-        return choose(self.action_probabilities(scene), scene.uniforms[:, 0])
+        return choose(self.action_probabilities(seen), seen.uniforms[:, 0])
 
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
         """`[n, A]`, the generator's."""
-        states, seats = torch.from_numpy(scene.code.one_hot(scene.codes)), torch.from_numpy(scene.seats)
+        states, seats = torch.from_numpy(seen.code.one_hot(seen.codes)), torch.from_numpy(seen.seats)
         return virtual_action_probabilities(self.generator, self.codec, states, seats, self.code).numpy()
 
 

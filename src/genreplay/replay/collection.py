@@ -15,7 +15,7 @@ from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType
 
 from genreplay.envs.batched import BatchedEnv
-from genreplay.transitions.keys import FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
+from genreplay.transitions.keys import ACTION, EXECUTED_ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 
 class Collection:
@@ -47,7 +47,7 @@ class Collection:
 
     def next(self) -> TensorDict:
         """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out."""
-        rows = self.env.rows(self._decide())
+        rows = executed(self._decide())
         self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
         rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
         stored = rows.select(*self._keys)
@@ -113,3 +113,9 @@ class Collection:
             track_traj_ids=False,
             auto_register_policy_transforms=False,
         )
+
+
+def executed(steps: TensorDictBase) -> TensorDictBase:
+    """Steps `[n]` whose `action` is what was really done, where the environment reports it (see `EXECUTED_ACTION`)."""
+    action = steps.get(EXECUTED_ACTION, None)
+    return steps if action is None else steps.set(ACTION, action)

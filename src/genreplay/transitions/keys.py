@@ -13,6 +13,8 @@ TERMINATED: Key = ("next", "terminated")
 TRUNCATED: Key = ("next", "truncated")
 DONE: Key = ("next", "done")
 FAILED: Key = ("next", "failed")
+EXECUTED_ACTION: Key = ("next", "executed_action")
+"""What was done in the step, where that may differ from the policy's choice (a partner's action)."""
 IS_SYNTHETIC: Key = "is_synthetic"
 POSSIBLE: Key = "possible"
 """In the answers of a simulator that is asked (`Oracle.simulate`) alone."""

@@ -111,7 +111,7 @@ def test_an_episode_that_fails_while_it_is_played_again_makes_room_for_the_next_
     observation = resumed.reset()["observation"]
     assert observation[1].tolist() == [101.0, 0.0]
     assert torch.equal(observation[[0, 2]], current["observation"][[0, 2]])
-    assert [len(actions) for actions in resumed.state_dict()["actions"]] == [3, 0, 3]
+    assert [len(actions) for actions in resumed.state_dict()["episodes"]] == [3, 0, 3]
 
 
 def test_a_checkpoint_of_another_number_of_workers_is_refused():

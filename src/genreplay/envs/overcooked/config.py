@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 from genreplay.common.errors import FieldError, require
 
 DYNAMICS = ("old", "new")
-OBSERVATIONS = ("code", "grid")
 STARTS = ("standard", "random")
 SPLITS = ("train", "test")
 SELF = "self"
@@ -77,8 +76,6 @@ class OvercookedConfig:
     a cook must start it, as in overcooked-ai 1.1.0."""
     horizon: int = 400
     """Steps of an episode."""
-    observation: str = "code"
-    """What a cook sees: `code`, one-hots of the compact code of the state; `grid`, overcooked-ai's lossless grid."""
     start: str = "standard"
     """Where training episodes begin: `standard`, the layout's own start; `random`, any possible state. Policies are
     judged from the standard start."""
@@ -89,7 +86,7 @@ class OvercookedConfig:
 
     def __post_init__(self) -> None:
         require(bool(self.layout.strip()), "layout", "name a layout, such as cramped_room, or your own .layout file")
-        for name, choices in (("dynamics", DYNAMICS), ("observation", OBSERVATIONS), ("start", STARTS)):
+        for name, choices in (("dynamics", DYNAMICS), ("start", STARTS)):
             value = getattr(self, name)
             require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
         require(self.horizon >= 1, "horizon", f"must be at least 1 step, not {self.horizon}")

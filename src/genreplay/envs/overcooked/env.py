@@ -17,26 +17,22 @@ from torchrl.data import Binary, Bounded, Categorical, Composite, OneHot, Unboun
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.overcooked.config import OvercookedConfig
-from genreplay.envs.overcooked.kitchen.grid import LosslessGrid
 from genreplay.envs.overcooked.kitchen.rules import FIRST_DELIVERY, NUM_ACTIONS, POTTING, Kitchen
 from genreplay.envs.overcooked.partners.base import Partner, choose
-from genreplay.envs.overcooked.partners.seating import Cast
-from genreplay.transitions.keys import ACTION, AGENTS_ACTION, Key
-
-ACTED: Key = ("next", "acted")
-"""What both cooks did in the step, `[W, 2]`: where a partner plays, its action stands in the place of the agent's."""
+from genreplay.envs.overcooked.partners.seating import EpisodePartners
+from genreplay.transitions.keys import AGENTS_ACTION, Key
 
 
 class OvercookedEnv(BatchedEnv):
     """W kitchens side by side, stepped as one.
 
-    Each agent's own keys, in TorchRL's group `agents`: `observation` `[W, 2, O]`, itself first (`[W, 2, X, Y, 26]` for
-    the grid), `action` `[W, 2]` (int64, see `kitchen.NUM_ACTIONS`), `reward` `[W, 2, 1]`, the team's, and
-    `shaped_reward` `[W, 2, 1]`. Beside them what a joint transition needs: `observation` `[W, O]`, `reward` `[W, 1]`,
-    `event` `[W, 2 * E]`, `shaped_reward` `[W, 2]`, `acted` `[W, 2]` (see `ACTED`; staying before the first step),
-    `learner` `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at the horizon.
+    Each agent's own keys, in TorchRL's group `agents`: `observation` `[W, 2, O]`, itself first, `action` `[W, 2]`
+    (int64, see `kitchen.rules.NUM_ACTIONS`), `reward` `[W, 2, 1]`, the team's, and `shaped_reward` `[W, 2, 1]`. Further
+    keys make a joint transition: `observation` `[W, O]`, `reward` `[W, 1]`, `event` `[W, 2 * E]`, `shaped_reward`
+    `[W, 2]`, `executed_action` `[W, 2 * 6]` (one-hots of what both cooks did; staying before the first step), `learner`
+    `[W, 2]` and `partner` `[W, P]`. Episodes are cut off at the horizon.
 
-    Where an episode has a partner, that plays its seat: the agent's action there is not looked at. An episode is a
+    Where an episode has a partner, the partner plays its seat and the agent's action there is ignored. An episode is a
     function of its seed and the agent's actions.
 
     Args:
@@ -60,17 +56,14 @@ class OvercookedEnv(BatchedEnv):
         code, num_events = kitchen.code, len(kitchen.event_names)
         super().__init__(Bounded(0.0, 1.0, (code.width,)), Bounded(0.0, 1.0, (1,)), num_workers, episode_seeds)
         self.config, self.kitchen = config, kitchen
-        self._cast = Cast(config, code, num_workers, partner_of, evaluation)
+        self._partners = EpisodePartners(config, code, num_workers, partner_of, evaluation)
         self._random_start = config.start == "random" and not evaluation
-        self._grid = LosslessGrid(code, config.horizon) if config.observation == "grid" else None
-        high = float(max(config.horizon, code.num_timers))
         view = Bounded(0.0, 1.0, (num_workers, 2, code.width))
-        if self._grid is not None:
-            view = Bounded(0.0, high, (num_workers, 2, *self._grid.shape))
         observation_spec = self.observation_spec
         observation_spec["event"] = Binary(2 * num_events, (num_workers, 2 * num_events), dtype=torch.float32)
         observation_spec["shaped_reward"] = Unbounded((num_workers, 2))
-        observation_spec["acted"] = Categorical(NUM_ACTIONS, (num_workers, 2))
+        executed = 2 * NUM_ACTIONS
+        observation_spec["executed_action"] = Binary(executed, (num_workers, executed), dtype=torch.float32)
         observation_spec["learner"] = Binary(2, (num_workers, 2), dtype=torch.float32)
         observation_spec["partner"] = OneHot(
             config.num_partners, (num_workers, config.num_partners), dtype=torch.float32
@@ -100,12 +93,12 @@ class OvercookedEnv(BatchedEnv):
     @property
     def acted(self) -> np.ndarray:
         """`[W, 2]`: what both cooks did last, partners too; staying before the first step."""
-        return self._cast.acted
+        return self._partners.acted
 
     @property
     def learners(self) -> np.ndarray:
         """`[W, 2]`, 0 or 1: which seats the policy has."""
-        return self._cast.learners
+        return self._partners.learners
 
     # The hooks -------------------------------------------------------------------------------------------------
 
@@ -116,7 +109,7 @@ class OvercookedEnv(BatchedEnv):
             if self._random_start:
                 rng = np.random.default_rng(derive_seed(seed, "start"))
                 self.codes[worker] = self.kitchen.random_states(rng, 1)[0]
-            self._cast.start(worker, seed, self.demand)
+            self._partners.start(worker, seed, self.demand)
             draws = np.random.default_rng(derive_seed(seed, "actions"))
             self._uniforms[worker] = draws.random((self.config.horizon, 2))
         workers = np.array(list(seeds), dtype=np.int64)
@@ -154,86 +147,69 @@ class OvercookedEnv(BatchedEnv):
             "potted_onions": float(counts[POTTING]),
         }
 
-    def rows(self, steps: TensorDictBase) -> TensorDictBase:
-        """Collected steps `[n]` with the joint `action` `[n, 2 * 6]`, the one-hots of what both cooks really did."""
-        actions = torch.nn.functional.one_hot(steps.get(ACTED), NUM_ACTIONS).float()
-        return steps.set(ACTION, actions.flatten(-2))
+    # Keys ------------------------------------------------------------------------------------------------------
+
+    def observed(self, observations: np.ndarray) -> dict[Key, Any]:
+        """Both agents' views, the joint state, the executed actions and who takes part."""
+        views = torch.from_numpy(observations)
+        return {
+            "observation": views[:, 0].clone(),
+            ("agents", "observation"): views,
+            "executed_action": _one_hot(self.acted, NUM_ACTIONS).flatten(1),
+            "learner": torch.from_numpy(self.learners).float(),
+            "partner": _one_hot(self._partners.partners, self.config.num_partners),
+        }
+
+    def chosen(self, tensordict: TensorDictBase) -> np.ndarray:
+        """Both agents' actions `[W, 2]`."""
+        return tensordict.get(AGENTS_ACTION).numpy()
+
+    def outcomes(self) -> dict[Key, Any]:
+        """Events and shaped rewards of the last step, and the rewards of each agent."""
+        sparse = torch.from_numpy(self.kitchen.sparse_rewards[self.events].sum(axis=1, keepdims=True))
+        shaped = torch.from_numpy(self.kitchen.shaped_rewards[self.events])
+        kinds = np.eye(len(self.kitchen.event_names), dtype=np.float32)
+        return {
+            "event": torch.from_numpy(kinds[self.events]).flatten(1),
+            "shaped_reward": shaped,
+            "agents": TensorDict(
+                {"reward": sparse[:, None].expand(-1, 2, 1).clone(), "shaped_reward": shaped[..., None].clone()},
+                batch_size=[self.num_workers, 2],
+            ),
+        }
 
     # Resuming --------------------------------------------------------------------------------------------------
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Episode numbers and where the running episodes are, as plain JSON."""
+    def snapshot(self) -> dict[str, Any]:
+        """States, times, event counts and partners of the running episodes."""
         return {
-            "episode_index": list(self._episode_index),
             "codes": self.codes.tolist(),
             "times": self._times.tolist(),
             "counts": self._counts.tolist(),
-            "cast": self._cast.state_dict(),
+            "partners": self._partners.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-        """Make the next full reset continue the episodes that `state` describes.
+    def restore(self, snapshot: dict[str, Any]) -> dict[int, np.ndarray]:
+        """Continue the episodes of a `snapshot` where they were.
 
         Raises:
-            ValueError: `state` is of another number of kitchens or of another layout.
+            ValueError: it is of another layout.
         """
-        if np.shape(state["codes"]) != self.codes.shape:
+        if np.shape(snapshot["codes"]) != self.codes.shape:
             raise ValueError(
-                f"the checkpoint has kitchens of shape {np.shape(state['codes'])} (workers, columns), this run "
+                f"the checkpoint has kitchens of shape {np.shape(snapshot['codes'])} (workers, columns), this run "
                 f"{self.codes.shape}"
             )
-        self._episode_index = list(state["episode_index"])
-        self.codes, self._times, self._counts = (np.array(state[key]) for key in ("codes", "times", "counts"))
-        # Nothing to take up where no episode was running yet.
-        self._resume = min(self._episode_index) >= 0
-        if self._resume:
-            self._cast.load_state_dict(state["cast"], [self._seed_of(worker) for worker in range(self.num_workers)])
-
-    # TorchRL ---------------------------------------------------------------------------------------------------
-
-    def _reset(self, tensordict: TensorDictBase | None = None, **kwargs: Any) -> TensorDictBase:
-        wanted = None if tensordict is None else tensordict.get("_reset", None)
-        if wanted is not None:
-            self._begin(wanted.view(-1).nonzero().view(-1).tolist())
-        elif not self._resume:
-            self._begin(range(self.num_workers))
-        self._resume = False
-        return self._observed(self.full_observation_spec.zero()).update(self.full_done_spec.zero())
-
-    def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
-        events = self._advance(np.arange(self.num_workers), tensordict.get(AGENTS_ACTION).numpy())
-        kitchen = self.kitchen
-        sparse = torch.from_numpy(kitchen.sparse_rewards[events].sum(axis=1, keepdims=True))
-        shaped = torch.from_numpy(kitchen.shaped_rewards[events])
-        truncated = torch.from_numpy(self._times >= self.config.horizon)[:, None]
-        out = TensorDict(
-            {
-                "duration": torch.ones(self.num_workers, 1),
-                "failed": torch.zeros(self.num_workers, 1, dtype=torch.bool),
-                "event": torch.from_numpy(np.eye(len(kitchen.event_names), dtype=np.float32)[events]).flatten(1),
-                "reward": sparse,
-                "shaped_reward": shaped,
-                "agents": TensorDict(
-                    {"reward": sparse[:, None].expand(-1, 2, 1).clone(), "shaped_reward": shaped[..., None].clone()},
-                    batch_size=[self.num_workers, 2],
-                ),
-                "terminated": torch.zeros_like(truncated),
-                "truncated": truncated,
-                "done": truncated.clone(),
-            },
-            batch_size=self.batch_size,
-        )
-        for worker in truncated.view(-1).nonzero().view(-1).tolist():
-            metrics = self.metrics(worker)
-            books = {"return": metrics["sparse_return"], "num_decisions": float(self._times[worker])}
-            self._finished.append({"seed": float(self._seed_of(worker)), **books, **metrics})
-        return self._observed(out)
+        self.codes, self._times, self._counts = (np.array(snapshot[key]) for key in ("codes", "times", "counts"))
+        workers = range(self.num_workers)
+        self._partners.load_state_dict(snapshot["partners"], [self._seed_of(worker) for worker in workers])
+        return dict(zip(workers, self._views(np.arange(self.num_workers)), strict=True))
 
     # Within ----------------------------------------------------------------------------------------------------
 
     def _advance(self, workers: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """Step the kitchens `workers`, partners in their seats; the events `[n, 2]`."""
-        acted = self._cast.play(workers, self.codes[workers], self._times[workers], actions)
+        acted = self._partners.play(workers, self.codes[workers], self._times[workers], actions)
         self.codes[workers], events = self.kitchen.step(self.codes[workers], acted)
         self._times[workers] += 1
         self._counts[workers[:, None], [0, 1], events] += 1
@@ -241,22 +217,9 @@ class OvercookedEnv(BatchedEnv):
         return events
 
     def _views(self, workers: np.ndarray) -> np.ndarray:
-        """What both agents see, `[n, 2, O]` or `[n, 2, X, Y, 26]`."""
+        """What both agents see, `[n, 2, O]`, each itself first."""
         code, codes = self.kitchen.code, self.codes[workers]
-        if self._grid is not None:
-            return self._grid.encode(codes, self._times[workers])
         return code.one_hot(np.stack([codes, codes[:, code.swap]], axis=1))
-
-    def _observed(self, out: TensorDictBase) -> TensorDictBase:
-        """Put into `out` what is seen now, by agents and as a joint state, and who takes part."""
-        views = torch.from_numpy(self._views(np.arange(self.num_workers)))
-        joint = views[:, 0].clone() if self._grid is None else torch.from_numpy(self.kitchen.code.one_hot(self.codes))
-        out.set(("agents", "observation"), views)
-        out.set("observation", joint)
-        out.set("acted", torch.from_numpy(self.acted.copy()))
-        out.set("learner", torch.from_numpy(self.learners).float())
-        out.set("partner", _one_hot(self._cast.partners, self.config.num_partners))
-        return out
 
 
 def _one_hot(choices: np.ndarray, size: int) -> Tensor:

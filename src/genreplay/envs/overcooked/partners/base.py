@@ -19,7 +19,7 @@ NUM_UNIFORMS = 2
 
 
 @dataclass(frozen=True)
-class Scene:
+class PartnerInput:
     """What a partner acts on."""
 
     code: StateCode
@@ -38,39 +38,39 @@ class Scene:
 
 
 class Partner(ABC):
-    """A cook whose actions are a function of the scene alone; many kitchens share it."""
+    """A cook whose actions are a function of the seen alone; many kitchens share it."""
 
     @abstractmethod
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """Its actions `[n]`, int64, in `n` kitchens."""
 
     @abstractmethod
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
-        """`[n, A]`: what `act` draws from, whatever the scene's chances."""
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
+        """`[n, A]`: what `act` draws from, whatever the seen's chances."""
 
 
 class StayPartner(Partner):
     """Never does anything."""
 
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """`[n]` times staying."""
-        return np.full(len(scene.codes), STAY)
+        return np.full(len(seen.codes), STAY)
 
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
         """`[n, A]`: 1 for staying."""
-        return np.eye(NUM_ACTIONS)[self.act(scene)]
+        return np.eye(NUM_ACTIONS)[self.act(seen)]
 
 
 class RandomPartner(Partner):
     """All six actions alike."""
 
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """`[n]` uniform actions."""
-        return (scene.uniforms[:, 0].astype(np.float64) * NUM_ACTIONS).astype(np.int64)
+        return (seen.uniforms[:, 0].astype(np.float64) * NUM_ACTIONS).astype(np.int64)
 
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
         """`[n, A]`: all alike."""
-        return np.full((len(scene.codes), NUM_ACTIONS), 1 / NUM_ACTIONS)
+        return np.full((len(seen.codes), NUM_ACTIONS), 1 / NUM_ACTIONS)
 
 
 def choose(probabilities: np.ndarray, uniforms: np.ndarray) -> np.ndarray:

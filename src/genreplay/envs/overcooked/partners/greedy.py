@@ -15,7 +15,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen.package import gridworld, overcooked
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import CELL, DIRECTION, PLAYER_COLUMNS
-from genreplay.envs.overcooked.partners.base import Partner, Scene, choose
+from genreplay.envs.overcooked.partners.base import Partner, PartnerInput, choose
 
 CACHE_SIZE = 100_000
 """States remembered, about 0.5 kB each."""
@@ -55,26 +55,26 @@ class GreedyPartner(Partner):
             model.set_agent_index(seat)
         self._remembered = lru_cache(maxsize=CACHE_SIZE)(self._think)
 
-    def act(self, scene: Scene) -> np.ndarray:
+    def act(self, seen: PartnerInput) -> np.ndarray:
         """Its actions `[n]`."""
-        weights, stuck = self._weigh(scene)
-        return choose(weights, np.where(stuck, scene.uniforms[:, 1], scene.uniforms[:, 0]))
+        weights, stuck = self._weigh(seen)
+        return choose(weights, np.where(stuck, seen.uniforms[:, 1], seen.uniforms[:, 0]))
 
-    def action_probabilities(self, scene: Scene) -> np.ndarray:
+    def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
         """`[n, A]`: also where it is stuck."""
-        weights, _ = self._weigh(scene)
+        weights, _ = self._weigh(seen)
         return weights / weights.sum(axis=1, keepdims=True)
 
     def probabilities(self, code: np.ndarray, seat: int) -> np.ndarray:
         """`[A]`: of each action in the state `code` `[C]`, where it is not stuck."""
         return self._remembered(np.ascontiguousarray(code, dtype=np.int64).tobytes(), seat)
 
-    def _weigh(self, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    def _weigh(self, seen: PartnerInput) -> tuple[np.ndarray, np.ndarray]:
         """Weights `[n, A]` of its actions, and where it is stuck `[n]`."""
-        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(scene.codes, scene.seats, strict=True)]
-        weights, stuck = np.stack(thoughts), (scene.codes[:, POSES] == scene.previous[:, POSES]).all(axis=1)
+        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(seen.codes, seen.seats, strict=True)]
+        weights, stuck = np.stack(thoughts), (seen.codes[:, POSES] == seen.previous[:, POSES]).all(axis=1)
         if stuck.any():
-            weights[stuck] = self._moves(scene.codes[stuck], scene.seats[stuck])
+            weights[stuck] = self._moves(seen.codes[stuck], seen.seats[stuck])
         return weights, stuck
 
     def _think(self, state: bytes, seat: int) -> np.ndarray:

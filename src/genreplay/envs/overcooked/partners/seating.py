@@ -14,7 +14,7 @@ from genreplay.common.seeding import derive_seed
 from genreplay.envs.overcooked.config import SELF, OvercookedConfig
 from genreplay.envs.overcooked.kitchen.rules import STAY
 from genreplay.envs.overcooked.kitchen.state_code import StateCode
-from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Partner, Scene, uniforms_of
+from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, Partner, PartnerInput, uniforms_of
 
 
 class Seating(NamedTuple):
@@ -61,7 +61,7 @@ def _seating(partners: Sequence[str], code: int, seat: int) -> Seating:
     return Seating(name, None if name == SELF else seat, code)
 
 
-class Cast:
+class EpisodePartners:
     """Who plays in each of W kitchens, and what partners must remember between steps.
 
     Args:
@@ -116,7 +116,7 @@ class Cast:
             here = workers[rows]
             seats, uniforms = self.learners[here].argmin(axis=1), self._uniforms[here, times[rows]]
             acted[rows, seats] = self._partner_of(name).act(
-                Scene(self._code, codes[rows], self._previous[here], seats, uniforms)
+                PartnerInput(self._code, codes[rows], self._previous[here], seats, uniforms)
             )
         self.acted[workers], self._previous[workers] = acted, codes
         return acted

@@ -9,9 +9,22 @@ import pytest
 from genreplay.envs.overcooked.config import OvercookedConfig, PartnerName, parse_partner
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
-from genreplay.envs.overcooked.partners.base import Partner, RandomPartner, Scene, StayPartner, choose, uniforms_of
+from genreplay.envs.overcooked.partners.base import (
+    Partner,
+    PartnerInput,
+    RandomPartner,
+    StayPartner,
+    choose,
+    uniforms_of,
+)
 from genreplay.envs.overcooked.partners.cache import cache_folder, clone_file
-from genreplay.envs.overcooked.partners.seating import Cast, Seating, cycle_seating, draw_seating, named_seating
+from genreplay.envs.overcooked.partners.seating import (
+    EpisodePartners,
+    Seating,
+    cycle_seating,
+    draw_seating,
+    named_seating,
+)
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 
@@ -20,7 +33,7 @@ def scene(uniforms, code=None, seat=0):
     code = KITCHEN.code.start() if code is None else code
     num = len(uniforms)
     uniforms = np.stack([uniforms, np.zeros(num)], axis=1).astype(np.float32)
-    return Scene(
+    return PartnerInput(
         KITCHEN.code, np.repeat(code[None], num, 0), np.full((num, len(code)), -1), np.full(num, seat), uniforms
     )
 
@@ -128,16 +141,16 @@ class Recorder(Partner):
 
 def test_one_batch_for_each_partner_with_its_own_past_and_chance():
     partners = {"stay": Recorder(), "random": Recorder()}
-    cast = Cast(OvercookedConfig(horizon=5), KITCHEN.code, 4, partners.__getitem__, evaluation=False)
+    playing = EpisodePartners(OvercookedConfig(horizon=5), KITCHEN.code, 4, partners.__getitem__, evaluation=False)
     for worker, demand in enumerate(["stay/0", "random/1", "self", "stay/1"]):
-        cast.start(worker, 10 + worker, demand)
+        playing.start(worker, 10 + worker, demand)
     codes = KITCHEN.random_states(np.random.default_rng(0), 8).reshape(2, 4, -1)
     own = np.full((4, 2), 5)
-    acted = cast.play(np.arange(4), codes[0], np.zeros(4, dtype=np.int64), own)
+    acted = playing.play(np.arange(4), codes[0], np.zeros(4, dtype=np.int64), own)
     assert acted.tolist() == [[5, 1], [0, 5], [5, 5], [0, 5]]
     assert (own == 5).all()
     workers = np.array([3, 1])
-    cast.play(workers, codes[1][workers], np.array([1, 1]), own[:2])
+    playing.play(workers, codes[1][workers], np.array([1, 1]), own[:2])
     first, second = partners["stay"].scenes
     assert first.seats.tolist() == [1, 0]
     assert (first.previous == -1).all()
@@ -145,7 +158,7 @@ def test_one_batch_for_each_partner_with_its_own_past_and_chance():
     assert np.array_equal(first.uniforms, [uniforms_of(10, 5)[0], uniforms_of(13, 5)[0]])
     assert np.array_equal(second.previous, codes[0][[3]])
     assert np.array_equal(second.uniforms, uniforms_of(13, 5)[[1]])
-    assert cast.learners.tolist() == [[1, 0], [0, 1], [1, 1], [0, 1]]
+    assert playing.learners.tolist() == [[1, 0], [0, 1], [1, 1], [0, 1]]
 
 
 def test_the_cache_is_where_xdg_says(monkeypatch, tmp_path):
