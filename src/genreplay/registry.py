@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def part(self) -> Any:
-        """The class, or None for the part that stands for "none"."""
+        """The class; None for `none`."""
         return None if self.part_path is None else _resolve(self.part_path)
 
 

@@ -1,4 +1,4 @@
-"""The agent of two seats finds what is known of a small world: two players on a line who must press together.
+"""The agent of two seats finds the known optimum of a small environment: two players on a line who must press together.
 
 Each player stands on one of four cells and steps left, steps right or presses. To press while both stand on the last
 cell pays 1 and ends the episode; any other press costs 0.1 each. All step at once.
@@ -72,7 +72,7 @@ def make_agent(learners, **options):
 
 
 def soft_optimum(temperature):
-    """Q `[4, 4, A]` of player 0 beside a player who acts at random, by soft value iteration."""
+    """Q `[4, 4, A]` of player 0 with a partner who acts at random, by soft value iteration."""
     q = torch.zeros(CELLS, CELLS, A)
     for _ in range(300):
         value = temperature * (q / temperature).logsumexp(dim=-1)
@@ -89,7 +89,7 @@ def soft_optimum(temperature):
 
 @pytest.mark.slow
 def test_beside_a_random_partner_critics_and_actor_find_the_soft_optimum():
-    """The partner plays either seat; what the learner should know is the same from both."""
+    """The partner plays either seat; the learner's optimum is the same from both."""
     temperature, num_updates, batch_size = 0.1, 10, 64
     agent = make_agent(
         "one",

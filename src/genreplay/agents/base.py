@@ -1,4 +1,4 @@
-"""What the agents share: critics and their targets, optimisers, the critic updates of a block, metrics.
+"""Base class of the agents: critics and targets, optimisers, the critic updates of a block, metrics.
 
 Shapes: K batches in a block, B rows in a batch, N critics, M target subset.
 """
@@ -33,12 +33,12 @@ OPTIMIZERS = ("critics", "actor", "temperature")
 class EnsembleAgent(LightningModule, ABC):
     """Soft Actor-Critic with an ensemble of critics, a whole update block in one training step.
 
-    It steps its own optimisers, so `training_step` can be called directly; under a Trainer it steps the Trainer's
-    wrappers of the same ones, which count steps, except those of compiled updates.
+    It steps its own optimisers, so `training_step` can be called directly. Under a Trainer it steps the Trainer's
+    wrappers of them, which count steps, except in compiled updates.
 
     Args:
         config: its options.
-        actor: what acts.
+        actor: its network.
         critics: N of them; their targets start as copies.
         discount_period: time over which `config.gamma` applies once, in the unit of the transitions' durations.
         speed: of the updates. Compiled critic updates are for a CPU; elsewhere the eager ones run.
@@ -84,8 +84,8 @@ class EnsembleAgent(LightningModule, ABC):
     def policy(self, deterministic: bool) -> TensorDictModule:
         """Observations to actions, always with the weights as they are then.
 
-        A deterministic one is the average's, and moves no random stream: it gives actions, or probabilities that the
-        environment draws them from.
+        A deterministic one uses the averaged weights and moves no random stream: it gives actions, or
+        probabilities that the environment draws them from.
         """
 
     @abstractmethod
@@ -105,12 +105,12 @@ class EnsembleAgent(LightningModule, ABC):
         """`training_step`, on a block of the right shape."""
 
     def set_progress(self, env_step: int) -> None:
-        """Told how many env steps are collected, before what follows from them; for what changes on a schedule."""
+        """Move schedules to `env_step`; the loop calls it after collecting, before everything that follows."""
 
     def training_step(self, block: TensorDictBase, batch_idx: int = 0) -> dict[str, Tensor]:
         """K critic updates, one a batch, then one actor and one temperature update on the last batch.
 
-        Nothing here waits for the device. `is_synthetic` decides nothing but which metric a row counts in.
+        Nothing here waits for the device. `is_synthetic` only decides in which metric a row counts.
 
         Args:
             block: transitions `[K, B]`, K as in the config.
@@ -125,7 +125,7 @@ class EnsembleAgent(LightningModule, ABC):
             return self._update(block)
 
     def _draw_subsets(self, num_updates: int) -> Tensor:
-        """`[K, M]`: which target critics each critic update asks, from torch's global generator."""
+        """`[K, M]`: the target critics of each critic update, from torch's global generator."""
         ranks = torch.rand(num_updates, self.config.ensemble_size, device=self.device)
         return ranks.topk(self.config.target_subset_size, dim=1).indices
 
@@ -231,7 +231,7 @@ class EnsembleAgent(LightningModule, ABC):
         if block.ndim != 2 or block.shape[0] != num_updates:
             raise ValueError(
                 f"training_step: the block has shape {list(block.shape)}, but "
-                f"agent.critic_updates_per_actor_update asks for [{num_updates}, batch]"
+                f"agent.critic_updates_per_actor_update needs [{num_updates}, batch]"
             )
 
 

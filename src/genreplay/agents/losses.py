@@ -84,7 +84,7 @@ def discount(duration: Tensor, gamma: float, discount_period: float) -> Tensor:
 def bellman_target(reward: Tensor, terminated: Tensor, step_discount: Tensor, next_value: Tensor) -> Tensor:
     """Soft Bellman target `[B, 1]`: r + discount * V(s'), V(s') = 0 where the episode has terminated.
 
-    Truncated steps bootstrap: their state has a future, it was only not watched.
+    Truncated steps bootstrap: the episode would have continued.
 
     Args:
         reward: `[B, 1]`.
@@ -182,7 +182,7 @@ def _expectation(values: Tensor, log_prob: Tensor) -> Tensor:
 
 
 def _require_same_shape(**tensors: Tensor) -> None:
-    # A [B] beside a [B, 1] would broadcast to [B, B] and still train, badly.
+    # A [B] with a [B, 1] would broadcast to [B, B] and still train, badly.
     if len({tensor.shape for tensor in tensors.values()}) > 1:
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
         raise ValueError(f"shapes must agree: {shapes}")

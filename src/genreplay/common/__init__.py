@@ -1,1 +1,1 @@
-"""What every room may use, and nothing about learning: errors, seeds, precision, compilation, progress."""
+"""Utilities of every package, without knowledge of learning: errors, seeds, precision, compilation, progress."""

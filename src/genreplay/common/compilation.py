@@ -24,7 +24,7 @@ def compiled(function: Callable[P, R], name: str) -> Callable[P, R]:
 
     Args:
         function: on tensors, without branches on their values.
-        name: what error messages call the function.
+        name: of the function, for error messages.
 
     Raises:
         UserError: at a call: it cannot be compiled on this machine.

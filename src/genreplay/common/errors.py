@@ -19,7 +19,7 @@ class FieldError(ValueError):
 
 
 def require(condition: bool, field: str, message: str) -> None:
-    """Raise `FieldError(field, message)` unless `condition`. The message says what to write instead."""
+    """Raise `FieldError(field, message)` unless `condition`. The message names the remedy."""
     if not condition:
         raise FieldError(field, message)
 

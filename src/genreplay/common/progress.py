@@ -1,4 +1,4 @@
-"""What a person watches while a run goes on: Rich bars on a terminal, plain lines elsewhere."""
+"""Progress display: Rich bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rich.progress import TimeRemainingColumn as Remaining
 
 
 class Bars:
-    """One lasting bar for the run and a passing one for whatever takes long inside it.
+    """One lasting bar for the run, and temporary ones for long work inside it.
 
     Args:
         total_env_steps: length of the run's bar.
-        console: where to draw; where it is no terminal, only `line` prints.
-        what: the run's bar counts.
+        console: where to draw; without a terminal only `line` prints.
+        what: unit of the bar.
     """
 
     def __init__(self, total_env_steps: int, console: Console | None = None, what: str = "env steps"):
@@ -46,19 +46,19 @@ class Bars:
         self._progress.stop()
 
     def advance(self, env_step: int, figures: str | None = None) -> None:
-        """Set the run's bar to `env_step`, and the figures beside it where given."""
+        """Set the run's bar to `env_step`, and the figures next to it if given."""
         if figures is None:
             self._progress.update(self._run, completed=env_step)
         else:
             self._progress.update(self._run, completed=env_step, figures=figures)
 
     def line(self, text: str) -> None:
-        """A line that stays, above the bars."""
+        """Print a line above the bars."""
         self.console.print(text, soft_wrap=True)
 
     @contextmanager
     def passing(self, what: str, total: int | None = None) -> Iterator[Callable[[int, int | None, str], None]]:
-        """A bar that is gone when its work is done; yields `update(completed, total, figures)`."""
+        """A bar that disappears when its work is done; yields `update(completed, total, figures)`."""
         task = self._progress.add_task(what, total=total, figures="")
         try:
             yield lambda completed, total, figures: self._progress.update(

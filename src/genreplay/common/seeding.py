@@ -6,7 +6,7 @@ import numpy as np
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
-    """A 31-bit seed for the stream `names`: the same on every machine, unrelated to any other stream's.
+    """A 31-bit seed for the stream `names`: the same on every machine, independent of every other stream's.
 
     `derive_seed(0, "episodes", worker, index)` reads as the path it is. (numpy.random.SeedSequence.)
     """

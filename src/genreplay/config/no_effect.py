@@ -1,6 +1,7 @@
 """Warnings about options that have no effect.
 
-A config dataclass declares in its `NO_EFFECT` what its own values decide; the rules here depend on several sections.
+The `NO_EFFECT` of a config dataclass holds the rules that depend on its own values; those here depend on several
+sections.
 """
 
 from __future__ import annotations

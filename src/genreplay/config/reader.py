@@ -62,7 +62,7 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Experim
 
 
 def from_yaml(text: str, source: str) -> ExperimentConfig:
-    """The experiment in a resolved tree, as `to_yaml` wrote it; `source` is what messages call it."""
+    """The experiment in a resolved tree, as `to_yaml` wrote it; `source` is its name in messages."""
     return _resolve([[Layer(source, _parse(text, source))]], source, warn=False)
 
 

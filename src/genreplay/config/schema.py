@@ -76,19 +76,19 @@ class SynthesisConfig:
     )
 
     source: str = "generated"
-    """`generated`: whole transitions that the generator draws. `counterfactual`: real states, actions that the policy
-    draws anew, and what the generator says follows. `oracle`: the same, but the simulator says what follows: a bound to
-    measure methods against, where a world can be asked."""
+    """`generated`: whole transitions that the generator samples. `counterfactual`: real states, new actions of the
+    policy, and outcomes that the generator predicts. `oracle`: the same with the simulator's outcomes, where the
+    environment can simulate; an upper bound."""
     min_confidence: float = 0.0
-    """Keep the rows to whose ending the generator gives at least this probability, in [0, 1]; only for generators that
-    judge their rows, such as `factorised`. Real rows stand in for what is not kept."""
+    """Keep the rows whose outcome has at least this probability under the generator, in [0, 1]; only for generators
+    with confidence, such as `factorised`. Real rows take the place of the others."""
     require_agreement: bool = False
     """Keep only rows on which all members of the generator's ensemble agree; likewise."""
     swap_seats: bool = False
-    """Fit the generator to every joint transition of two players twice: as it was, and with the players swapped."""
+    """Fit the generator to every joint transition of two players twice: as it is, and with the players swapped."""
     rollout_length: int = 1
-    """Steps from a real state: 1, or more, each from where the last one led; not for `generated` rows. Beside a partner
-    the generator says what it does next."""
+    """Steps from each real state, each from the outcome of the last one; not for `generated` rows. With a partner the
+    generator predicts the partner's next actions."""
 
     def __post_init__(self) -> None:
         _one_of(self, SOURCES, "source")
@@ -103,7 +103,7 @@ class SynthesisConfig:
 
 @dataclass
 class LoopConfig:
-    """How long a run is, and when what happens. Everything is counted in environment steps (decisions)."""
+    """Length of a run and its schedules. Everything is counted in environment steps (decisions)."""
 
     num_env_steps: int = 3_000
     """Length of the run: real transitions collected."""
@@ -118,10 +118,10 @@ class LoopConfig:
     refit_every_env_steps: int = 600
     """Environment steps from one generator fit to the next."""
     num_synthetic_rows: int = 10_000
-    """Transitions the generator draws after each fit; they replace the synthetic buffer as a whole."""
+    """Transitions sampled after each fit; they replace the synthetic buffer as a whole."""
     resample_every_env_steps: int | None = None
-    """Environment steps from one such drawing to the next where no fit lies between, so that counterfactuals follow the
-    policy; null: only after a fit."""
+    """Environment steps from one sampling to the next between fits, so that counterfactuals follow the policy; null:
+    only after a fit."""
     evaluate_every_env_steps: int = 500
     """Environment steps from one evaluation to the next; the end of the run is always evaluated."""
     checkpoint_every_env_steps: int = 500
@@ -131,8 +131,9 @@ class LoopConfig:
     relevance_updates_per_env_step: float = 1.0
     """Training steps of the relevance function for each environment step, on real transitions."""
     overlap_collection: bool = False
-    """Let the simulators work on the next decision during the updates that the last one paid for. The policy that makes
-    a decision then lacks exactly the updates of one round (num_workers transitions); only for env.name: sumo."""
+    """Let the simulators work on the next decision during the updates of the last one. The policy that makes a decision
+    then lacks exactly the updates of one round (num_workers transitions). Only for environments whose simulators run in
+    processes of their own, such as sumo."""
 
     def __post_init__(self) -> None:
         _at_least(
@@ -160,12 +161,12 @@ class LoopConfig:
 
 @dataclass
 class EvaluationConfig:
-    """The episodes that the policy and the baseline are judged on."""
+    """Episodes of the evaluations during training, of the policy and of the baseline."""
 
     num_workers: int = 1
-    """Simulators that evaluate side by side, beside those that collect."""
+    """Simulators that evaluate side by side, in addition to those that collect."""
     seeds: list[int] = field(default_factory=lambda: [1, 2, 3])
-    """One episode for each seed, the same at every evaluation; collection never meets them."""
+    """One episode for each seed, the same at every evaluation; collection never uses them."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "num_workers")
@@ -176,7 +177,7 @@ class EvaluationConfig:
 
 @dataclass
 class FabricConfig:
-    """What Lightning Fabric runs on."""
+    """Devices and threads of Lightning Fabric."""
 
     accelerator: str = "auto"
     """`auto` takes a GPU where there is one; `cpu`; `cuda`."""
@@ -201,14 +202,14 @@ class FabricConfig:
 
 @dataclass
 class TrackingConfig:
-    """Where MLflow keeps the run."""
+    """The experiment store."""
 
     uri: str | None = None
     """MLflow's tracking URI; where it is null, MLFLOW_TRACKING_URI, else sqlite:///mlruns/mlflow.db."""
     experiment: str = "genreplay"
-    """MLflow experiment, made where there is none."""
+    """MLflow experiment, created where there is none."""
     run_name: str | None = None
-    """Name of the run; MLflow makes one up where it is null."""
+    """Name of the run; null: MLflow picks one."""
 
     def __post_init__(self) -> None:
         require(bool(self.experiment.strip()), "experiment", "must not be empty; write a name such as genreplay")
@@ -226,22 +227,22 @@ class TrackingConfig:
 
 @dataclass
 class ExperimentConfig:
-    """One run, fully resolved: what `genreplay config` prints, MLflow shows and a checkpoint carries."""
+    """One run, fully resolved; `genreplay config` prints it, MLflow and checkpoints keep it."""
 
     seed: int = 0
-    """Everything random follows from it."""
+    """Seed of everything random."""
     speed: str = "default"
     """`exact`: fp32 everywhere. `default`: fp32 for the agent, bfloat16 products for the generator where the hardware
     has them. `fast`: bfloat16 products for both, and compiled updates where the device can (needs a C++ compiler; the
     first update takes up to some minutes)."""
     env: Any = None
-    """The world: the dataclass of the environment that `env.name` picks."""
+    """The environment: the dataclass that `env.name` picks."""
     agent: Any = None
-    """The learner: the dataclass of the agent that `agent.name` picks."""
+    """The learner: the dataclass that `agent.name` picks."""
     generator: Any = None
     """The source of synthetic transitions: the dataclass that `generator.name` picks."""
     relevance: Any = None
-    """What the generator is steered toward: the dataclass that `relevance.name` picks."""
+    """The condition that steers the generator: the dataclass that `relevance.name` picks."""
     codec: CodecConfig = field(default_factory=CodecConfig)
     replay: ReplayConfig = field(default_factory=ReplayConfig)
     synthesis: SynthesisConfig = field(default_factory=SynthesisConfig)
@@ -270,7 +271,7 @@ class ExperimentConfig:
             require(
                 self.replay.synthetic_fraction == 0,
                 "replay.synthetic_fraction",
-                f"{self.replay.synthetic_fraction} asks for synthetic rows, and generator.name is "
+                f"{self.replay.synthetic_fraction} needs synthetic rows, and generator.name is "
                 f"{self.generator.name!r}; write 0, or name a generator such as edm",
             )
         else:
@@ -282,5 +283,5 @@ class ExperimentConfig:
             )
 
     def has(self, kind: str) -> bool:
-        """Whether there is a part of this kind, rather than the one that stands for none."""
+        """Whether there is a part of this kind: its name is not `none`."""
         return registry.entry(kind, getattr(self, kind).name).part_path is not None

@@ -32,7 +32,7 @@ def resolve(path_or_name: str) -> str:
 
 
 def missing(path_or_name: str) -> str:
-    """The error message for what is neither a file nor a name."""
+    """The error message where there is neither such a file nor such a name."""
     name = Path(path_or_name).with_suffix("").name
     known = {known.rpartition("/")[2]: known for known in names()}
     close = [known[match] for match in difflib.get_close_matches(name, known, n=3)]

@@ -1,4 +1,4 @@
-"""What the option `speed` stands for."""
+"""The values of the option `speed`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Config files: what wins over what, and what every mistake is told as."""
+"""Config files: precedence, and the message of every mistake."""
 
 import ast
 import dataclasses
@@ -167,7 +167,7 @@ ON_THE_COMMAND_LINE = [
     ),
     (
         "replay.synthetic_fraction=0.5",
-        ": replay.synthetic_fraction: 0.5 asks for synthetic rows, and generator.name is 'none'; write 0, or name a "
+        ": replay.synthetic_fraction: 0.5 needs synthetic rows, and generator.name is 'none'; write 0, or name a "
         "generator such as edm",
     ),
     (
@@ -222,7 +222,7 @@ def test_an_option_of_another_part_is_unknown(write) -> None:
     assert message == "x.yaml: env.action_mode: unknown key; the keys here are name, id, max_episode_steps"
 
 
-def test_cycles_are_told(write) -> None:
+def test_circles_are_named(write) -> None:
     write("a.yaml", "extends: sub/b.yaml\n")
     write("sub/b.yaml", "extends: ../c.yaml\n")
     write("c.yaml", "extends: a.yaml\n")
@@ -235,7 +235,7 @@ def test_cycles_are_told(write) -> None:
     )
 
 
-def test_files_that_cannot_be_read_are_told(write, tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_named(write, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     assert _message("folder").startswith("folder: cannot be read as a UTF-8 text file (")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe")

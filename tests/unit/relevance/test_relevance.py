@@ -50,7 +50,7 @@ def make(name, seed=0):
 
 
 def transitions(num_rows, center=0.0, seed=0):
-    """A small deterministic world around `center`: s' = s + 0.3 (a1, a2, a1 * a2) + 0.1 sin(3 s)."""
+    """A small deterministic environment around `center`: s' = s + 0.3 (a1, a2, a1 * a2) + 0.1 sin(3 s)."""
     generator = torch.Generator().manual_seed(seed)
     observation = center + 0.5 * torch.randn(num_rows, OBSERVATION_WIDTH, generator=generator)
     action = torch.rand(num_rows, ACTION_WIDTH, generator=generator) * 2 - 1

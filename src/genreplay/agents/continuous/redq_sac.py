@@ -32,7 +32,7 @@ class Draws(NamedTuple):
     actor_noise: Tensor
     """`[B, A]`, standard normal: the actions of the actor update."""
     subsets: Tensor
-    """`[K, M]`: which target critics each critic update asks."""
+    """`[K, M]`: the target critics of each critic update."""
 
 
 class RedqSac(EnsembleAgent):
@@ -127,7 +127,7 @@ class RedqSac(EnsembleAgent):
     def _update_actor(self, batch: TensorDictBase, noise: Tensor) -> dict[str, Tensor]:
         """Line 12 of the algorithm, and the temperature's step toward the target entropy."""
         action, log_prob = self._act(batch[OBSERVATION], noise)
-        # No gradient of the critics' own, which nobody would use.
+        # The critics' own gradient would not be used.
         self.critics.requires_grad_(False)
         q = self.critics(torch.cat([batch[OBSERVATION], action], dim=-1))
         self.critics.requires_grad_(True)

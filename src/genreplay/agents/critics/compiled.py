@@ -24,8 +24,8 @@ from genreplay.common.precision import multiplies_bfloat16
 class CompiledUpdates:
     """K critic updates, in the very tensors that the critics, their targets and their optimiser hold.
 
-    The optimiser's state is what `torch.optim.Adam` itself would hold, so checkpoints do not tell who wrote them. The
-    first call compiles, which takes from seconds to some minutes.
+    The optimiser's state is that of `torch.optim.Adam`, so checkpoints of compiled and eager updates are the same.
+    The first call compiles, which takes from seconds to some minutes.
 
     Args:
         critics: N of them.
@@ -81,7 +81,7 @@ class CompiledUpdates:
 
 
 def _adam_state(adam: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
-    """What Adam holds of a parameter, made as Adam makes it before its first step."""
+    """Adam's state of a parameter, created as Adam does before its first step."""
     if not adam.state[parameter]:
         adam.state[parameter] = {
             "step": torch.zeros((), device=parameter.device),

@@ -1,6 +1,6 @@
-"""What one critic update learns from: REDQ (Chen et al., 2021), algorithm 1, lines 6 to 10, as pure functions.
+"""One critic update of REDQ (Chen et al., 2021), algorithm 1, lines 6 to 10, as pure functions.
 
-Both agents': of continuous actions the critics give one value, of categorical ones the values of all actions.
+Used by both agents: for continuous actions the critics give one value, for categorical ones the values of all actions.
 
 Shapes: K batches in a block, B rows in a batch, I critic inputs, V values of an input, N critics, M target subset.
 """
@@ -19,7 +19,7 @@ Critics = Callable[..., Tensor]
 
 
 class CriticBatch(NamedTuple):
-    """All that one critic update needs beside the critics; with K in front of every shape, a whole block's."""
+    """Inputs of one critic update; with K in front of every shape, of a whole block."""
 
     inputs: Tensor
     """`[B, I]`."""
@@ -34,20 +34,20 @@ class CriticBatch(NamedTuple):
     step_discount: Tensor
     """`[B, 1]`."""
     subset: Tensor
-    """`[M]`: which target critics this update asks."""
+    """`[M]`: the target critics that this update uses."""
     action: Tensor | None = None
     """`[B, V]`, one-hot; None where actions are continuous."""
     weight: Tensor | None = None
     """`[B, 1]`, of each row in the means of losses and metrics; None for equal ones."""
 
     def at(self, k: int) -> CriticBatch:
-        """Of a block, update k's."""
+        """Update k of a block."""
         picked: list[Any] = [None if tensor is None else tensor[k] for tensor in self]
         return CriticBatch(*picked)
 
 
 def target_values(target_critics: Critics, batch: CriticBatch, temperature: Tensor, mode: str) -> Tensor:
-    """What the critics are to give, `[B, 1]`; `temperature` a scalar, `mode` as in `losses.soft_value`."""
+    """The critics' targets `[B, 1]`; `temperature` a scalar, `mode` as in `losses.soft_value`."""
     next_q = target_critics(batch.next_inputs, batch.subset)
     soft_value = losses.soft_value if batch.action is None else losses.categorical_soft_value
     next_value = soft_value(next_q, batch.next_log_prob, temperature, mode)
@@ -55,7 +55,7 @@ def target_values(target_critics: Critics, batch: CriticBatch, temperature: Tens
 
 
 def loss_and_values(critics: Critics, batch: CriticBatch, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The critics' loss, a scalar, and their values `[N, B, 1]` of what was done."""
+    """The critics' loss, a scalar, and their values `[N, B, 1]` of the stored actions."""
     q = critics(batch.inputs)
     if batch.action is not None:
         q = chosen(q, batch.action)
@@ -63,5 +63,5 @@ def loss_and_values(critics: Critics, batch: CriticBatch, target: Tensor) -> tup
 
 
 def chosen(q: Tensor, action: Tensor) -> Tensor:
-    """`[N, B, 1]`: of values `[N, B, V]` those of the one-hot actions `[B, V]`."""
+    """Of values `[N, B, V]` those of the one-hot actions `[B, V]`: `[N, B, 1]`."""
     return (q * action).sum(dim=-1, keepdim=True)

@@ -101,11 +101,11 @@ class DiscreteRedqSac(EnsembleAgent):
         self.shaping_coefficient = annealed(1.0, 0.0, config.shaping_env_steps, env_step)
 
     def policy(self, deterministic: bool) -> TensorDictModule:
-        """Reads `("agents", "observation")` `[..., 2, O]`, each seat's own view, writes what each seat does.
+        """Reads `("agents", "observation")` `[..., 2, O]`, each seat's own view, writes each seat's action.
 
         Exploring it draws `("agents", "action")` `[..., 2]`, int64. The deterministic one gives
         `("agents", "action_probability")` `[..., 2, A]`, from which the environment draws with the random numbers of
-        the episode: two cooks who each take the likeliest action block each other for ever.
+        the episode: two cooks who each take the likeliest action block each other forever.
         """
         policy = CategoricalPolicy(self.average_actor if deterministic else self.actor, deterministic)
         written = AGENTS_PROBABILITY if deterministic else AGENTS_ACTION

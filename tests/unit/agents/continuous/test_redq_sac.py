@@ -1,4 +1,4 @@
-"""The agent: what a block changes and what it must not, policies, optimisers, resuming."""
+"""The continuous agent: updates, policies, optimisers, resuming."""
 
 import copy
 import math
@@ -158,8 +158,7 @@ def test_a_block_of_another_length_is_an_error(shape):
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the whole message is compared)
         make_agent().training_step(block)
     assert str(error.value) == (
-        f"training_step: the block has shape {list(shape)}, but agent.critic_updates_per_actor_update asks for "
-        "[3, batch]"
+        f"training_step: the block has shape {list(shape)}, but agent.critic_updates_per_actor_update needs [3, batch]"
     )
 
 

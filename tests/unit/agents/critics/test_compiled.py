@@ -1,7 +1,7 @@
 """Compiled and bfloat16 critic updates and fits of the generator against the eager fp32 ones.
 
-Most tests stop before the code generator (`traced`): what they hold to is the traced function and who holds its
-tensors. The last ones run what the code generator makes.
+Most tests stop before the code generator (`traced`): they check the traced function and its tensors. The last
+ones run the generated code.
 """
 
 import copy
@@ -163,14 +163,14 @@ def test_generators_of_many_sizes_compile_in_one_process(traced):
         ),
     ],
 )
-def test_a_machine_without_a_compiler_is_told_in_one_line(tmp_path, code, what):
+def test_a_machine_without_a_compiler_gets_one_line(tmp_path, code, what):
     elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
-    told = ran.stderr.strip().splitlines()[-1]
-    assert told.startswith(
+    message = ran.stderr.strip().splitlines()[-1]
+    assert message.startswith(
         f"genreplay.common.errors.UserError: speed: fast compiles {what}, which fails on this machine ("
     )
-    assert told.endswith(
+    assert message.endswith(
         "install a C++ compiler such as g++ (the environment variable CXX names another), or write speed: default"
     )
 

@@ -1,4 +1,4 @@
-"""Joint transitions as rows of one seat: who sees, does and is paid what."""
+"""Per-player rows of joint transitions: observation, action, reward."""
 
 import pytest
 import torch
@@ -83,7 +83,7 @@ def test_a_row_tells_whether_its_seat_learns():
     assert rows.learns.flatten().tolist() == [1, 1, 0, 1]
 
 
-def test_beside_a_partner_a_transition_is_the_one_row_of_its_learner():
+def test_with_a_partner_a_transition_is_the_one_row_of_its_learner():
     transitions = joint([[0.0, 1.0], [1.0, 0.0]])
     one, every = rows_of(transitions, "one"), rows_of(transitions, "any")
     learning = every.learns[:, 0] == 1  # row 1 (seat 0) and row 2 (seat 1)
