@@ -81,37 +81,32 @@ def test_two_ranks_keep_prompts_and_judge_as_one_does(tmp_path):
 
 
 @pytest.mark.slow
-def test_an_error_on_rank_1_reaches_rank_0_and_ends_both(tmp_path):
-    done = run("rank_1_raises", tmp_path / "out", 2)
+@pytest.mark.parametrize(
+    ("mode", "messages"),
+    [
+        (
+            "rank_1_raises",
+            ["RankError: rank 1 failed:", "ArithmeticError: the fifth step went wrong", "rank 0 cleans up"],
+        ),
+        (
+            "rank_1_dies",
+            ["RankError: rank 1 ended without a word: it was killed, or ran out of memory", "rank 0 cleans up"],
+        ),
+        (
+            "rank_0_raises",
+            [
+                "LookupError: the simulator is lost",
+                "rank 1 ends because rank 0 failed: LookupError: the simulator is lost",
+            ],
+        ),
+        ("rank_0_dies", ["rank 1 ends because rank 0 is gone"]),
+    ],
+)
+def test_when_one_rank_ends_the_other_ends_and_says_why(tmp_path, mode, messages):
+    done = run(mode, tmp_path / "out", 2)
     assert done.returncode != 0
-    assert "RankError: rank 1 failed:" in done.stderr
-    assert "ArithmeticError: the fifth step went wrong" in done.stderr
-    assert "rank 0 cleans up" in done.stdout
-    assert_ends(tmp_path / "out.pid1")
-
-
-@pytest.mark.slow
-def test_rank_0_is_interrupted_when_rank_1_dies(tmp_path):
-    done = run("rank_1_dies", tmp_path / "out", 2)
-    assert done.returncode != 0
-    assert "RankError: rank 1 ended without a word: it was killed, or ran out of memory" in done.stderr
-    assert "rank 0 cleans up" in done.stdout
-
-
-@pytest.mark.slow
-def test_an_error_on_rank_0_ends_rank_1(tmp_path):
-    done = run("rank_0_raises", tmp_path / "out", 2)
-    assert done.returncode == 1
-    assert "LookupError: the simulator is lost" in done.stderr
-    assert "rank 1 ends because rank 0 failed: LookupError: the simulator is lost" in done.stderr
-    assert_ends(tmp_path / "out.pid1")
-
-
-@pytest.mark.slow
-def test_rank_1_ends_when_rank_0_dies(tmp_path):
-    done = run("rank_0_dies", tmp_path / "out", 2)
-    assert done.returncode != 0
-    assert "rank 1 ends because rank 0 is gone" in done.stderr
+    for message in messages:
+        assert message in done.stderr + done.stdout
     assert_ends(tmp_path / "out.pid1")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import NoReturn
 
 from genreplay.common.errors import UserError
@@ -20,7 +19,7 @@ def serve(uri: str, port: int) -> NoReturn:
     root = store.local_root(uri)
     if root is None and uri.startswith("http"):
         raise UserError(f"ui: {uri} is an MLflow server with a UI of its own; open it in the browser")
-    if root is not None and not Path(uri.removeprefix(store.SQLITE)).is_file():
+    if store.is_new(uri):
         raise UserError(f"ui: there is no run in {uri} yet; begin one with: genreplay fit --config FILE")
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

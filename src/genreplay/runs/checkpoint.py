@@ -1,16 +1,16 @@
-"""Checkpoints: one folder that is whole or not there, and that executes nothing when it is read.
+"""Checkpoints: folders that are written as a whole or not at all, and whose files execute nothing when they are read.
 
     <folder>/000007/manifest.json             format, size and SHA-256 of every other file
                     config.yaml               the resolved config
                     counters.json             counters, schedules, environment state
                     modules/<name>.safetensors
-                    optimizers/<name>.json    the state's tree; its tensors lie in <name>.safetensors beside it
+                    optimizers/<name>.json    the state's tree; its tensors are in <name>.safetensors
                     rng.json  rng.safetensors
                     buffers/                  a TensorDict's memory maps
 
 Each save writes a new numbered folder under a temporary name, flushes it to the disk, renames it and then removes the
-older ones. Renaming is the moment that counts: a process killed before it leaves the older checkpoint, after it the
-newer one. The newest is the one with the highest number.
+older ones. A process killed before the rename leaves the older checkpoint, a process killed after it the newer one. The
+newest checkpoint has the highest number.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ REQUIRED = (CONFIG, COUNTERS, "rng.json", "rng.safetensors", "buffers/meta.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What `load` read."""
+    """The content of a checkpoint."""
 
     folder: Path
     modules: dict[str, dict[str, torch.Tensor]]
@@ -59,7 +59,7 @@ class Checkpoint:
     optimizers: dict[str, Any]
     """State dicts of optimisers, on the CPU."""
     buffers: TensorDict
-    """Views of the checkpoint's own files: copy them, never write to them."""
+    """Views of the checkpoint's files: copy them, never write to them."""
     counters: dict[str, Any]
     """Counters, schedules and environment state."""
     config_yaml: str
@@ -67,7 +67,7 @@ class Checkpoint:
     rng: dict[str, Any]
 
     def restore_rng(self) -> None:
-        """Put the global generators of Python, NumPy and torch where they were."""
+        """Restore the global random generators of Python, NumPy and torch."""
         random.setstate(self.rng["python"])
         name, keys, *rest = self.rng["numpy"]
         np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
@@ -88,7 +88,7 @@ def save(
     """Write a checkpoint of these states and of the global random generators as the newest in `folder`.
 
     Args:
-        folder: of the run; holds one checkpoint afterwards.
+        folder: of the run; afterwards it holds this checkpoint only.
         modules: state dicts by name.
         optimizers: state dicts by name: dicts, lists, tuples, numbers, text, null and tensors.
         buffers: tensors only.
@@ -144,8 +144,8 @@ def _write_states(
 def load(folder: Path) -> Checkpoint:
     """Read the newest checkpoint in `folder`, or `folder` itself where it is one.
 
-    Every file is checked against the manifest first, and only safetensors, JSON, YAML text and memory maps are read:
-    whatever a file holds, none of it is executed.
+    Every file is checked against the manifest first. Only safetensors, JSON, YAML text and memory maps are read, so no
+    content of a file is executed.
 
     Raises:
         UserError: there is no checkpoint, it is of another format, or a file in it is missing or damaged.
@@ -176,7 +176,7 @@ def load(folder: Path) -> Checkpoint:
 
 
 def exists(folder: Path) -> bool:
-    """Whether `load(folder)` has something to read."""
+    """Whether `folder` is or holds a checkpoint."""
     return (folder / MANIFEST).is_file() or bool(_numbered(folder))
 
 
@@ -191,7 +191,7 @@ def newest(folder: Path) -> Path:
 
 
 def _numbered(folder: Path, whole: bool = True) -> list[Path]:
-    """Numbered folders, lowest first. Without `whole`, those whose removal was cut short too."""
+    """Numbered folders, lowest first. Without `whole` also those whose removal was interrupted."""
     found = folder.iterdir() if folder.is_dir() else ()
     numbered = (p for p in found if p.name.isdecimal() and (not whole or (p / MANIFEST).is_file()))
     return sorted(numbered, key=lambda p: int(p.name))
@@ -227,7 +227,7 @@ def _digest(path: Path) -> str:
 
 
 def _flush(folder: Path) -> None:
-    """Bring everything under `folder` to the disk: a rename must not overtake what it names."""
+    """Write everything under `folder` to the disk: the rename must not reach it first."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -255,7 +255,7 @@ def _refuse_non_tensors(buffers: TensorDictBase) -> None:
 
 
 def _read_buffers(folder: Path) -> TensorDict:
-    # TensorDict reads pickles beside classes of other kinds, so nothing but plain TensorDicts may be named.
+    # TensorDict reads pickles along with classes of other kinds, so a file may name plain TensorDicts only.
     plain = str(TensorDict)
     for path in folder.rglob("meta.json"):
         about = read_json(path)

@@ -1,4 +1,4 @@
-"""Finds the checkpoint that `--resume RUN` means, in a folder or in the experiment store."""
+"""Find the checkpoint of a run that is named by a folder, an id, a name or `last`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from genreplay.common.errors import UserError
 from genreplay.runs.store import (
     CHECKPOINTS,
-    SQLITE,
     checkpoint_dir,
     connect,
     find_run,
+    is_new,
     local_path,
-    local_root,
     store_errors,
 )
 
@@ -24,17 +23,16 @@ if TYPE_CHECKING:
 MAX_LISTED_RUNS = 5
 
 HasCheckpoint = Callable[[Path], bool]
-"""Whether a folder holds a checkpoint."""
 
 
 def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint, option: str = "--resume") -> Path:
-    """The checkpoint folder that `option reference` means: a folder, `last`, a run's id or a run's name.
+    """The checkpoint folder of a run.
 
     Args:
-        reference: `last` is the run of this store that began last among those with a checkpoint.
-        uri: of the store, as `tracking.store_uri` gives it.
-        has_checkpoint: tells a checkpoint from another folder.
-        option: what messages call it.
+        reference: a folder; the run's id or name; or `last`, the run with a checkpoint that began last.
+        uri: of the store, as `store.store_uri` gives it.
+        has_checkpoint: whether a folder holds a checkpoint.
+        option: the option that messages name.
 
     Raises:
         UserError: there is no such folder or run, it has no checkpoint, or several runs have that name.
@@ -45,7 +43,7 @@ def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint, option:
         if not found:
             raise UserError(f"{option} {reference}: this folder holds no checkpoint; name one that genreplay wrote")
         return found[0]
-    if local_root(uri) is not None and not Path(uri.removeprefix(SQLITE)).is_file():
+    if is_new(uri):
         raise UserError(
             f"{option} {reference}: there is no such folder, and no run in {uri} yet; begin one with: "
             "genreplay fit --config FILE"
@@ -90,7 +88,7 @@ def _choices(client: MlflowClient, has_checkpoint: HasCheckpoint) -> str:
 
 
 def _runs(client: MlflowClient) -> Iterator[Run]:
-    """Every run of the store, the one that began last first."""
+    """Every run of the store, the newest first."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     token: str | None = None
     while token != "":

@@ -1,4 +1,4 @@
-"""Everything that the experiment store knows of one run, read back."""
+"""A run read back from the experiment store: its tags, metrics and artifacts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.common.errors import UserError
-from genreplay.runs.store import SQLITE, connect, find_run, local_path, local_root, store_errors
+from genreplay.runs.store import connect, find_run, is_new, local_path, store_errors
 
 if TYPE_CHECKING:
     from genreplay.runs.store import MlflowClient, Run
 
 
 class Series(NamedTuple):
-    """A metric over the run."""
+    """A metric over the environment steps of a run."""
 
     env_steps: list[int]
     values: list[float]
@@ -29,31 +29,30 @@ class Record:
     run_id: str
     name: str
     status: str
-    """As MLflow has it: FINISHED, RUNNING, FAILED, KILLED."""
+    """FINISHED, RUNNING, FAILED or KILLED."""
     start: datetime
     end: datetime | None
     tags: Mapping[str, str]
     metrics: Mapping[str, Series]
-    """By name, in env steps; a step that was logged twice (a run killed and resumed) has its later value."""
+    """By name. A step that was logged twice, as where a run was killed and resumed, has its later value."""
     artifacts: Path
     """Folder of its artifacts."""
 
 
 def read(uri: str, run_id: str, folders: tuple[str, ...], scratch: Path) -> Record:
-    """The run of that id in the store `uri`.
+    """Read the run with this id from the store.
 
     Args:
-        uri: of the store, as `tracking.store_uri` gives it.
+        uri: of the store, as `store.store_uri` gives it.
         run_id: MLflow's id.
-        folders: the artifacts wanted; those on a server are downloaded.
-        scratch: where to.
+        folders: artifact folders to read; those on a server are downloaded.
+        scratch: folder to download to.
 
     Raises:
         UserError: the store does not know the run, or cannot be used.
     """
-    known = local_root(uri) is None or Path(uri.removeprefix(SQLITE)).is_file()
     with store_errors(uri):
-        client = connect(uri) if known else None
+        client = None if is_new(uri) else connect(uri)
         run = None if client is None else find_run(client, run_id)
         if client is None or run is None:
             raise UserError(

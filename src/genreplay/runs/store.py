@@ -1,4 +1,6 @@
-"""Experiment tracking in MLflow: the only module that imports it, and only once a run or a look-up needs it.
+"""The MLflow store: connecting to it, its experiments, its runs and where their files are.
+
+Only this module and `tracker` import MLflow, and only once a run or a look-up needs it.
 
 The default store is `sqlite:///mlruns/mlflow.db`, with artifacts in `mlruns/artifacts`. A run's checkpoint is kept
 among its artifacts (`checkpoints/`, so that MLflow's UI shows it) where those lie on this machine; with artifacts on a
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# MLflow reads these when it is imported. It reports its use to its makers unless told otherwise, and an experiment is
-# nobody's business; its seven retries take minutes to say that a server's address is wrong.
+# MLflow reads these when it is imported. By default it reports its use to its makers, and retries seven times, which
+# takes minutes where a server's address is wrong.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
 
@@ -47,32 +49,33 @@ def local_root(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)).parent if uri.startswith(SQLITE) else None
 
 
-# The store -----------------------------------------------------------------------------------------------------------
+def is_new(uri: str) -> bool:
+    """Whether the store is a SQLite file that does not exist yet."""
+    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store, which is made where it is a SQLite file that is not there yet."""
+    """A client of the store; a SQLite file is created where it does not exist."""
     root = local_root(uri)
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
     from mlflow import MlflowClient
 
-    # It tells of the tables it makes in a new store; alembic's own messages stay below the root's level.
+    # It logs each table that it creates in a new store; alembic's own messages stay below the root's level.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with _alone(uri):
         return MlflowClient(uri)
 
 
 def _alone(uri: str) -> AbstractContextManager[object]:
-    """Runs that start side by side must not make the same tables or the same experiment twice."""
+    """A lock: runs that start at the same time must not create the same tables or experiment twice."""
     root = local_root(uri)
     return nullcontext() if root is None else FileLock(root / ".mlflow.lock")
 
 
 def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
-    """Add the files of `folder` to a run's artifacts, in the folder `name`; False where the store knows no such run."""
-    root = local_root(uri)
-    if root is not None and not Path(uri.removeprefix(SQLITE)).is_file():
+    """Copy the files of `folder` to a run's artifacts, into the folder `name`; False where there is no such run."""
+    if is_new(uri):
         return False
     with store_errors(uri):
         client = connect(uri)
@@ -83,7 +86,7 @@ def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
 
 
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
-    """The run of that id; None where the store has none, or it was deleted."""
+    """The run with this id; None where there is none or it was deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -96,19 +99,19 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
 
 
 def checkpoint_dir(run: Run) -> Path:
-    """Where the run's checkpoint is kept on this machine."""
+    """Folder of the run's checkpoint on this machine."""
     artifacts = local_path(run.info.artifact_uri)
     return LOCAL_FOLDER / CHECKPOINTS / run.info.run_id if artifacts is None else artifacts / CHECKPOINTS
 
 
 def local_path(uri: str) -> Path | None:
-    """The folder that a file URI or a plain path means; None for anything on a server."""
+    """The folder that a file URI or a plain path names; None for a server's."""
     parts = urlparse(uri)
     return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def experiment_id_of(client: MlflowClient, uri: str, name: str) -> str:
-    """Id of the experiment `name`, made where there is none; UserError where it was deleted."""
+    """Id of the experiment `name`, which is created where it does not exist; UserError where it was deleted."""
     with _alone(uri):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
@@ -122,7 +125,7 @@ def experiment_id_of(client: MlflowClient, uri: str, name: str) -> str:
 
 @contextmanager
 def store_errors(uri: str) -> Iterator[None]:
-    """Turns MLflow's own errors into one line that names the store."""
+    """Turns MLflow's errors into a UserError of one line that names the store."""
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,4 +1,4 @@
-"""One MLflow run, written while it trains."""
+"""Write a training run to MLflow: its config, metrics, figures and status."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sum
 
 
 class Tracker:
-    """One MLflow run, from its start to its end; leaving the `with` block ends it.
+    """One MLflow run; leaving the `with` block ends it.
 
-    Metrics are gathered and written a batch at a time. Where the store stops answering they are kept and tried again,
-    with a warning, and training goes on.
+    Metrics are collected and written in batches. Where the store stops answering, a warning is logged, the metrics are
+    kept and written later, and training continues.
     """
 
     def __init__(self, client: MlflowClient, run: Run):
@@ -64,10 +64,10 @@ class Tracker:
 
     @classmethod
     def start(cls, config: TrackingConfig, config_yaml: str, resume_run_id: str | None = None) -> Tracker:
-        """Begin a run, or go on with the one that `resume_run_id` names.
+        """Begin a run, or continue the one with the id `resume_run_id`.
 
-        Logs the resolved config (flattened as params, whole as `config.yaml`), the versions of what matters, the git
-        commit of the working folder and the command line. A run that this store does not know is begun anew, tagged
+        Logs the resolved config (flattened as params, whole as `config.yaml`), package versions, the git commit of the
+        working folder and the command line. Where the store has no run `resume_run_id`, a new one begins, tagged
         `resumed_from`.
 
         Raises:
@@ -104,11 +104,11 @@ class Tracker:
             self._client.set_terminated(self.run_id, self._status)
 
     def interrupted(self) -> None:
-        """The run was stopped before its end: its status will be KILLED."""
+        """Note that the run was stopped before its end: its status will be KILLED."""
         self._status = "KILLED"
 
     def metrics(self, values: Mapping[str, float], env_step: int) -> None:
-        """Take down metrics at `env_step`; they are written within seconds."""
+        """Log metrics at `env_step`; they are written within seconds."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
@@ -117,7 +117,7 @@ class Tracker:
             self.flush()
 
     def flush(self) -> None:
-        """Write the gathered metrics now."""
+        """Write the collected metrics now."""
         self._last_flush = time.monotonic()
         while self._metrics:
             batch = self._metrics[:MAX_METRICS_PER_CALL]
@@ -127,24 +127,19 @@ class Tracker:
                 continue
             return
 
-    def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a file with the run, in `folder` among its artifacts."""
-        with self._reporting(path.name):
-            self._client.log_artifact(self.run_id, str(path), folder)
-
     def figure(self, figure: Figure, name: str) -> None:
-        """Keep a figure with the run; one of the same name is replaced."""
+        """Log a figure; one with the same name is replaced."""
         with self._reporting(name):
             self._client.log_figure(self.run_id, figure, name)
 
     def text(self, text: str, name: str) -> None:
-        """Keep a text file with the run; one of the same name is replaced."""
+        """Log a text file; one with the same name is replaced."""
         with self._reporting(name):
             self._client.log_text(self.run_id, text, name)
 
     @contextmanager
     def _reporting(self, what: str) -> Iterator[None]:
-        """A store that fails in the middle of a run costs what could not be written, told in a warning, not the run."""
+        """Turns an error of the store into a warning that names what could not be written."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -153,7 +148,7 @@ class Tracker:
             log.warning("%s: could not be written to %s (%s)", what, self._client.tracking_uri, first_line(error))
 
     def _describe(self, config_yaml: str, tags: Mapping[str, str], known: Mapping[str, str]) -> None:
-        """Params, tags and the config. MLflow's params never change, so what a resume changes becomes a tag."""
+        """Log params, tags and the config. MLflow's params cannot change, so a resume logs changed ones as tags."""
         from mlflow.entities import Param, RunTag
 
         params = flatten(yaml.safe_load(config_yaml))
@@ -176,9 +171,6 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return flat
 
 
-# What a result depends on --------------------------------------------------------------------------------------------
-
-
 def _environment_tags() -> dict[str, str]:
     tags = {f"version.{name}": _version(name) for name in PACKAGES}
     tags["version.python"] = platform.python_version()
@@ -198,7 +190,7 @@ def _version(package: str) -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the working folder; None where it is no repository, or there is no git."""
+    """Output of a git command in the working folder; None where it is no repository or git is missing."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
