@@ -32,9 +32,9 @@ from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, PartnerInput
+from genreplay.envs.overcooked.world import OvercookedWorld
 from genreplay.evaluation.result import interval
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
-from genreplay.partners.learned import PartneredWorld
 from genreplay.runs import checkpoint, find
 from genreplay.runs.policy import load_policy
 from genreplay.runs.store import store_uri
@@ -55,7 +55,7 @@ class Played(NamedTuple):
     """Sparse return of each episode."""
 
 
-def play(world: PartneredWorld, policy: TensorDictModule, partner: str, seat: int, episode_seeds: list[int]) -> Played:
+def play(world: OvercookedWorld, policy: TensorDictModule, partner: str, seat: int, episode_seeds: list[int]) -> Played:
     """An episode of each seed with the policy in `seat`; seed and actions alone decide what happens."""
     env = world.make_env(len(episode_seeds), lambda worker, index: episode_seeds[worker], evaluation=True)
     env.demand = f"{partner}/{seat}"
@@ -74,7 +74,7 @@ def play(world: PartneredWorld, policy: TensorDictModule, partner: str, seat: in
     return Played(scene, did, [env.metrics(worker)["sparse_return"] for worker in range(len(episode_seeds))])
 
 
-def measure(world: PartneredWorld, played: Played, partner: str, virtual: str, uncoded: str) -> dict[str, Fidelity]:
+def measure(world: OvercookedWorld, played: Played, partner: str, virtual: str, uncoded: str) -> dict[str, Fidelity]:
     """How well each says what the partner did."""
     own = world.partner(partner).action_probabilities(played.scene)
     said = {
@@ -94,7 +94,7 @@ def judge(number: int, folder: Path, episode_seeds: list[int]) -> tuple[list[Row
     """
     loaded = load_policy(folder)
     world = loaded.world
-    if not isinstance(world, PartneredWorld):
+    if not isinstance(world, OvercookedWorld):
         raise UserError(f"{folder}: env.name is {loaded.config.env.name!r}; name a run of overcooked")
     partners = world.config.partners
     others = [name for name in dict.fromkeys(partners) if name != SELF]

@@ -18,14 +18,14 @@ from genreplay.transitions.columns import TransitionLayout
 
 
 def build_world(config: ExperimentConfig) -> World:
-    """The world that `env.name` stands for; UserError where it cannot be run as `loop` says."""
-    world = entry("env", config.env.name).part
+    """Build the environment named by `env.name`; UserError where it cannot run as `loop` says."""
+    world = entry("env", config.env.name).part(config.env)
     if config.loop.overlap_collection and not world.can_overlap:
         raise UserError(
             f"loop.overlap_collection: env.name {config.env.name!r} steps in the training process, which cannot learn "
             "meanwhile; write false"
         )
-    return world(config.env)
+    return world
 
 
 def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:

@@ -34,7 +34,7 @@ class Entry:
 
     @property
     def part(self) -> Any:
-        """The class; None for `none`."""
+        """What builds the part from its config, mostly its class; None for `none`."""
         return None if self.part_path is None else _resolve(self.part_path)
 
 
@@ -91,7 +91,7 @@ def _load_plugins() -> None:
 _OURS = (
     ("env", "sumo", "envs.sumo.config:SumoConfig", "envs.sumo.world:SumoWorld"),
     ("env", "gymnasium", "envs.gymnasium.config:GymnasiumConfig", "envs.gymnasium.world:GymnasiumWorld"),
-    ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners.learned:PartneredWorld"),
+    ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners.learned:overcooked_world"),
     ("agent", "redq_sac", "agents.config:RedqSacConfig", "agents.continuous.redq_sac:RedqSac"),
     ("agent", "discrete_redq_sac", "agents.config:DiscreteRedqSacConfig", "agents.discrete.redq_sac:DiscreteRedqSac"),
     ("generator", "none", "registry:NoPart", None),

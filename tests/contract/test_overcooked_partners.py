@@ -18,7 +18,7 @@ from genreplay.envs.overcooked.partners.base import PartnerInput
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.fitting import fit
-from genreplay.partners.learned import PartneredWorld
+from genreplay.partners.learned import overcooked_world
 from genreplay.replay.collection import executed
 from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
@@ -34,7 +34,7 @@ def _own_cache(tmp_path_factory, monkeypatch):
 
 
 def make(*partners, num_workers=3, evaluation=False, **options):
-    world = PartneredWorld(OvercookedConfig(partners=list(partners), **options))
+    world = overcooked_world(OvercookedConfig(partners=list(partners), **options))
     return world, world.make_env(num_workers, lambda worker, index: 100 * worker + index, evaluation)
 
 
@@ -151,7 +151,7 @@ def test_the_greedy_cook_needs_an_order_of_three_onions(tmp_path):
     path = tmp_path / "two.layout"
     orders = [{"ingredients": ["onion", "onion"]}]
     path.write_text(repr({"grid": "XXPXX\nO  2O\nX1  X\nXDXSX", "start_all_orders": orders}))
-    world = PartneredWorld(OvercookedConfig(layout=str(path), dynamics="new"))
+    world = overcooked_world(OvercookedConfig(layout=str(path), dynamics="new"))
     with pytest.raises(UserError, match=r"^env\.partners: greedy makes soups of three onions, which two has no order"):
         world.partner("greedy")
     assert not any("greedy" in demand.name for demand in world.evaluation.demands())

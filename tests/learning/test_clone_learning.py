@@ -7,7 +7,7 @@ from genreplay import cli
 from genreplay.envs.overcooked.config import OvercookedConfig
 from genreplay.envs.overcooked.partners.base import PartnerInput
 from genreplay.partners.cloning import read_clone
-from genreplay.partners.learned import PartneredWorld
+from genreplay.partners.learned import overcooked_world
 
 
 @pytest.mark.slow
@@ -15,7 +15,7 @@ def test_a_clone_does_what_people_do_and_cooks_with_itself(tmp_path, monkeypatch
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cli.main(["clone", "--layout", "cramped_room"]) == 0
     path = capsys.readouterr().out.strip()
-    world = PartneredWorld(OvercookedConfig())
+    world = overcooked_world(OvercookedConfig())
     clone = read_clone(path, world.kitchen)
     assert clone.majority < 0.4
     assert clone.accuracy > 0.6

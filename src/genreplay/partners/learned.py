@@ -1,4 +1,4 @@
-"""Partners that were learned: clones of people, frozen policies, generators. The Overcooked world that has them.
+"""Learned partners in Overcooked: clones of people, frozen policies, generators.
 
 Shapes: n kitchens.
 """
@@ -72,22 +72,22 @@ class VirtualPartner(Partner):
         return virtual_action_probabilities(self.generator, self.codec, states, seats, self.code).numpy()
 
 
-class PartneredWorld(OvercookedWorld):
-    """One Overcooked layout with every kind of partner."""
+def overcooked_world(config: OvercookedConfig) -> OvercookedWorld:
+    """An Overcooked environment that has learned partners too: what `env.name: overcooked` builds."""
+    return OvercookedWorld(config, load_partner)
 
-    def make_partner(self, name: PartnerName) -> Partner:
-        """A new partner.
 
-        Raises:
-            UserError: it is not there, or not for this kitchen.
-        """
-        if name.kind == "human":
-            return ActorPartner(_read_human(self.kitchen, name.split))
-        if name.kind == "checkpoint":
-            return ActorPartner(_read_actor(name.folder, self.kitchen))
-        if name.kind == "virtual":
-            return _read_virtual(name.folder, name.code, self.kitchen)
-        return super().make_partner(name)
+def load_partner(name: PartnerName, kitchen: Kitchen) -> Partner:
+    """Load a learned partner.
+
+    Raises:
+        UserError: it does not exist, or is of another kitchen.
+    """
+    if name.kind == "human":
+        return ActorPartner(_read_human(kitchen, name.split))
+    if name.kind == "checkpoint":
+        return ActorPartner(_read_actor(name.folder, kitchen))
+    return _read_virtual(name.folder, name.code, kitchen)
 
 
 def _read_human(kitchen: Kitchen, split: str) -> CategoricalActor:

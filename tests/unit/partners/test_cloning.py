@@ -15,7 +15,7 @@ from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.partners.cloning import HIDDEN_WIDTH, Clone, read_clone, write_clone
-from genreplay.partners.learned import PartneredWorld
+from genreplay.partners.learned import overcooked_world
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
 
@@ -44,7 +44,7 @@ def test_a_clone_comes_back_as_it_was_written(clone):
 
 
 def test_a_clone_is_a_partner_and_a_demand_once_it_is_there(clone):
-    world = PartneredWorld(OvercookedConfig(partners=["human:test"]))
+    world = overcooked_world(OvercookedConfig(partners=["human:test"]))
     names = [demand.name for demand in world.evaluation.demands()]
     assert "human:test/1" in names
     assert "human/0" not in names
@@ -58,7 +58,7 @@ def test_clones_of_another_kitchen_and_broken_files_are_refused(clone):
     with pytest.raises(
         UserError, match=r"was cloned on cramped_room under the old dynamics, and this is cramped_room under"
     ):
-        PartneredWorld(OvercookedConfig(dynamics="new")).partner("human:test")
+        overcooked_world(OvercookedConfig(dynamics="new")).partner("human:test")
     with pytest.raises(
         UserError, match="was cloned on cramped_room under the old dynamics, and this is coordination_ring"
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from types import MappingProxyType
 from typing import Any
@@ -24,12 +25,15 @@ METRIC_UNITS = MappingProxyType(
     {"sparse_return": "", "deliveries": "soups", "potted_onions": "onions", "shaped_return": ""}
 )
 
+LoadPartner = Callable[[PartnerName, Kitchen], Partner]
+
 
 class OvercookedWorld(World):
-    """One Overcooked layout. The reward is the team's, for soups alone; shaped rewards are told beside it.
+    """One Overcooked layout. The reward is the team's, for soups alone; shaped rewards are reported next to it.
 
     Args:
         config: its options.
+        load_partner: loads learned partners; None where there are only scripted ones.
 
     Raises:
         UserError: the kitchen cannot be played.
@@ -40,8 +44,8 @@ class OvercookedWorld(World):
     minimise = False
     metric_units = METRIC_UNITS
 
-    def __init__(self, config: OvercookedConfig):
-        self.config = config
+    def __init__(self, config: OvercookedConfig, load_partner: LoadPartner | None = None):
+        self.config, self._load_partner = config, load_partner
         self.kitchen = Kitchen(read_layout(config.layout), config.dynamics)
         self.layout = build_layout(self.kitchen, config)
         self._partners: dict[str, Partner] = {}
@@ -75,20 +79,21 @@ class OvercookedWorld(World):
         with self._lock:  # evaluations ask from several threads
             if name not in self._partners:
                 try:
-                    self._partners[name] = self.make_partner(parse_partner(name))
+                    self._partners[name] = self._make_partner(parse_partner(name))
                 except FieldError as error:
                     raise UserError(f"env.{error}") from error
             return self._partners[name]
 
-    def make_partner(self, name: PartnerName) -> Partner:
-        """A new partner; those that were learned need `genreplay.partners.learned.PartneredWorld`."""
+    def _make_partner(self, name: PartnerName) -> Partner:
         if name.kind == "stay":
             return StayPartner()
         if name.kind == "random":
             return RandomPartner()
         if name.kind == "greedy":
             return GreedyPartner(self.kitchen, name.softness)
-        raise NotImplementedError(f"a partner of the kind {name.kind}")
+        if self._load_partner is None:
+            raise UserError(f"env.partners: {name.kind} is a learned partner, and this environment has none")
+        return self._load_partner(name, self.kitchen)
 
     def card(self) -> dict[str, Any]:
         """Inputs and outputs of a cook's policy, and what its choices mean."""
