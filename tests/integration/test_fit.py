@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.helpers.command_line import assert_same, genreplay, interrupt_after, last_checkpoint, only_run
+from tests.helpers.command_line import assert_same, environment, genreplay, interrupt_after, last_checkpoint, only_run
 from tests.helpers.paths import REPOSITORY
 
 PENDULUM = REPOSITORY / "conf/pendulum_pgr.yaml"
@@ -114,6 +116,19 @@ def test_two_ranks_train_one_agent_and_end_cleanly(tmp_path: Path) -> None:
     _, run = only_run(tmp_path)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["counters/env_step"] == 160
+
+
+@pytest.mark.slow
+def test_two_machines_train_one_agent(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    command = [sys.executable, "-m", "genreplay", "fit", "--config", str(PENDULUM), *TINY, "fabric.num_nodes=2"]
+    nodes = [
+        subprocess.Popen(command, cwd=tmp_path, env=environment() | where | {"NODE_RANK": str(rank)}) for rank in (0, 1)
+    ]
+    assert [node.wait(200) for node in nodes] == [0, 0]
+    assert only_run(tmp_path)[1].data.metrics["counters/env_step"] == 160
 
 
 @pytest.mark.slow

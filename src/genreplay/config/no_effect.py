@@ -47,7 +47,7 @@ NO_EFFECT = (
         "replay.synthetic_fraction is 0, so the agent never sees a synthetic row",
     ),
     NoEffect(
-        ("fabric.devices",),
+        ("fabric.devices", "fabric.num_nodes"),
         lambda config: not config.has("generator"),
         "only the generator uses more than one device; name one, such as generator.name=edm",
     ),

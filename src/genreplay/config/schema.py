@@ -182,7 +182,9 @@ class FabricConfig:
     accelerator: str = "auto"
     """`auto` takes a GPU where there is one; `cpu`; `cuda`."""
     devices: int = 1
-    """Processes that fit and sample the generator together, one on each GPU, or all on the CPU."""
+    """Processes on each machine that fit and sample the generator together, one on each GPU, or all on the CPU."""
+    num_nodes: int = 1
+    """Machines; start the same command on each, with MASTER_ADDR and MASTER_PORT of the first and its own NODE_RANK."""
     precision: str = "32-true"
     """Of the generator's arithmetic: `32-true` or `bf16-mixed`."""
     num_threads: int | None = 1
@@ -191,7 +193,7 @@ class FabricConfig:
 
     def __post_init__(self) -> None:
         _one_of(self, ACCELERATORS, "accelerator")
-        _at_least(self, 1, "devices")
+        _at_least(self, 1, "devices", "num_nodes")
         _one_of(self, PRECISIONS, "precision")
         require(
             self.num_threads is None or self.num_threads >= 1,

@@ -63,7 +63,8 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
         torch.set_num_threads(config.fabric.num_threads)
     # Read before anything starts, so that a broken checkpoint costs no waiting.
     loaded = None if resume is None else checkpoint.load(resume)
-    fabric = make_fabric(config.fabric.accelerator, config.fabric.devices, config.fabric.precision)
+    on = config.fabric
+    fabric = make_fabric(on.accelerator, on.devices, on.precision, on.num_nodes)
     fabric.launch()
     world = build_world(config)
     codec = Codec(world.layout, derive=config.codec.derive)
