@@ -5,13 +5,10 @@
 The networks and the run are tiny: the pendulum does not learn to stand, but every part of genreplay works once.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 import genreplay
 
-CONFIG = Path(__file__).parents[1] / "conf" / "pendulum_pgr.yaml"
 TINY = [
     "loop.num_env_steps=1200",
     "loop.utd_ratio=2",
@@ -28,7 +25,7 @@ TINY = [
 
 def main() -> None:
     """Train, load, sample and evaluate."""
-    config = genreplay.load_config(CONFIG, TINY)
+    config = genreplay.load_config("pendulum_pgr", TINY)
     run = genreplay.train(config)
     print(f"run {run.run_id}; its checkpoint is in {run.checkpoint_dir}")
 

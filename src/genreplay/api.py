@@ -2,7 +2,7 @@
 
     import genreplay
 
-    config = genreplay.load_config("conf/pendulum_pgr.yaml", ["loop.num_env_steps=1500"])
+    config = genreplay.load_config("pendulum_pgr", ["loop.num_env_steps=1500"])
     run = genreplay.train(config)
     policy, generator = genreplay.load_policy(run), genreplay.load_generator(run)
     transitions = generator.sample(1000)
