@@ -6,13 +6,9 @@ import math
 import pytest
 import torch
 from lightning import Trainer
-from omegaconf import OmegaConf
 from tensordict import TensorDict
 from torch.utils.data import DataLoader
 
-from genreplay.agents.config import RedqSacConfig
-from genreplay.common.errors import FieldError
-from tests.helpers.paths import CONF
 from tests.helpers.redq_sac import ACT, MEDIUM, OBS, B, assert_same_state, make_agent, make_block, step
 
 # A block -------------------------------------------------------------------------------------------------------
@@ -286,41 +282,3 @@ def test_a_lightning_trainer_takes_the_same_steps(tmp_path):
     trainer.fit(trained, loader)
     assert trainer.global_step == 2 * (3 + 1 + 1)
     assert_same_state(trained.state_dict(), direct.state_dict())
-
-
-# Config --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"ensemble_size": 2, "target_subset_size": 3},
-            "target_subset_size: must be at most ensemble_size (2), not 3; lower it or raise ensemble_size",
-        ),
-        ({"hidden_width": 0}, "hidden_width: must be at least 1, not 0"),
-        ({"critic_updates_per_actor_update": 0}, "critic_updates_per_actor_update: must be at least 1, not 0"),
-        ({"gamma": 1.01}, "gamma: must lie in (0, 1], not 1.01"),
-        ({"target_update_rate": 0.0}, "target_update_rate: must lie in (0, 1], not 0.0"),
-        ({"initial_temperature": 0.0}, "initial_temperature: must be positive, not 0.0"),
-        ({"actor_learning_rate": math.inf}, "actor_learning_rate: must be positive and finite, not inf"),
-        ({"target_mode": "median"}, "target_mode: must be one of min, mean, not 'median'"),
-        (
-            {"target_entropy": math.nan},
-            "target_entropy: must be a finite number of nats, or null for minus the action width, not nan",
-        ),
-    ],
-)
-def test_values_out_of_range_are_named(options, message):
-    with pytest.raises(FieldError) as error:
-        RedqSacConfig(**options)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize(("fragment", "sizes"), [("sac", (2, 2, 1)), ("redq", (10, 2, 20)), ("redq_small", (2, 2, 20))])
-def test_fragments_are_the_published_settings(fragment, sizes):
-    file = OmegaConf.load(CONF / "agents" / f"{fragment}.yaml")
-    assert set(file) == {"agent"}
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RedqSacConfig), file.agent))
-    assert (config.ensemble_size, config.target_subset_size, config.critic_updates_per_actor_update) == sizes
-    assert config.name == "redq_sac"

@@ -8,12 +8,7 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.agents.config import DiscreteRedqSacConfig, RedqSacConfig
-from genreplay.agents.continuous.redq_sac import RedqSac
 from genreplay.agents.discrete.actor import sample_categorical
-from genreplay.agents.discrete.redq_sac import DiscreteRedqSac
-from genreplay.common.errors import FieldError, UserError
-from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from tests.helpers.discrete_redq_sac import PERMUTATION, A, B, K, O, make_agent, make_block
 from tests.helpers.redq_sac import assert_same_state, step
 
@@ -210,15 +205,14 @@ def test_target_entropy_falls_in_a_straight_line(env_step, share):
     assert agent.target_entropy == pytest.approx(share * math.log(A))
 
 
-@pytest.mark.parametrize(("env_step", "coefficient"), [(0, 1.0), (100, 0.75), (400, 0.0), (401, 0.0)])
-def test_the_shaping_coefficient_falls_to_zero(env_step, coefficient):
-    agent = make_agent(shaping_env_steps=400)
+@pytest.mark.parametrize(
+    ("num_env_steps", "env_step", "coefficient"),
+    [(400, 0, 1.0), (400, 100, 0.75), (400, 400, 0.0), (400, 401, 0.0), (0, 0, 0.0)],
+)
+def test_the_shaping_coefficient_falls_to_zero(num_env_steps, env_step, coefficient):
+    agent = make_agent(shaping_env_steps=num_env_steps)
     agent.set_progress(env_step)
     assert agent.shaping_coefficient == coefficient
-
-
-def test_no_shaping_steps_are_no_shaping():
-    assert make_agent(shaping_env_steps=0).shaping_coefficient == 0
 
 
 @pytest.mark.parametrize(("share", "direction"), [(1.0, 1.0), (0.0, -1.0)])
@@ -286,7 +280,7 @@ def test_td_error_of_terminated_rows_by_hand():
     torch.testing.assert_close(agent.td_error(rows), (target - q).abs().detach())
 
 
-# Resuming, config, layout --------------------------------------------------------------------------------------
+# Resuming ------------------------------------------------------------------------------------------------------
 
 
 def test_a_restored_agent_takes_the_very_same_next_block():
@@ -304,33 +298,3 @@ def test_a_restored_agent_takes_the_very_same_next_block():
     assert_same_state(
         *({name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, restored))
     )
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"target_entropy_start": 1.5}, "target_entropy_start: must lie in [0, 1], not 1.5"),
-        ({"target_entropy_end": -0.1}, "target_entropy_end: must lie in [0, 1], not -0.1"),
-        ({"target_entropy_env_steps": 0}, "target_entropy_env_steps: must be at least 1, not 0"),
-        ({"shaping_env_steps": -1}, "shaping_env_steps: must be at least 0, not -1"),
-        ({"gamma": 1.01}, "gamma: must lie in (0, 1], not 1.01"),
-    ],
-)
-def test_values_out_of_range_are_named(options, message):
-    with pytest.raises(FieldError) as error:
-        DiscreteRedqSacConfig(**options)
-    assert str(error.value) == message
-
-
-COLUMNS = (Column("observation", 0, "categorical", "state", O), Column("action", 0, "categorical", "actions", 2 * A))
-
-
-def test_each_agent_says_which_environments_it_fits():
-    seated = TransitionLayout(COLUMNS, seats=Seats(PERMUTATION, A))
-    agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=8), seated, 1.0)
-    assert agent.actor.network[0].in_features == O
-    assert agent.critics.value.weight.shape == (10, 8, A)
-    with pytest.raises(UserError, match=r"^agent.name: 'discrete_redq_sac' needs an environment with two seats and "):
-        DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(), TransitionLayout(COLUMNS), 1.0)
-    with pytest.raises(UserError, match=r"^agent.name: 'redq_sac' acts in continuous actions, .* discrete_redq_sac$"):
-        RedqSac.for_layout(RedqSacConfig(), seated, 1.0)
