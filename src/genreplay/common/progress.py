@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -37,6 +39,8 @@ class Bars:
             refresh_per_second=4,
         )
         self._run = self._progress.add_task(what, total=total_env_steps, figures="")
+        self._total = total_env_steps
+        self._first: tuple[int, float] | None = None
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -47,10 +51,20 @@ class Bars:
 
     def advance(self, env_step: int, figures: str | None = None) -> None:
         """Set the run's bar to `env_step`, and the figures next to it if given."""
+        if self._first is None:
+            self._first = env_step, time.monotonic()
         if figures is None:
             self._progress.update(self._run, completed=env_step)
         else:
             self._progress.update(self._run, completed=env_step, figures=figures)
+
+    def position(self, env_step: int) -> str:
+        """How far the run is, such as `1200 of 6000, 12 min left`, estimated from the mean speed so far."""
+        first, started = self._first or (env_step, 0.0)
+        if env_step <= first:
+            return f"{env_step} of {self._total}"
+        seconds = (time.monotonic() - started) * (self._total - env_step) / (env_step - first)
+        return f"{env_step} of {self._total}, {duration(seconds)} left"
 
     def line(self, text: str) -> None:
         """Print a line above the bars."""
@@ -66,6 +80,14 @@ class Bars:
             )
         finally:
             self._progress.remove_task(task)
+
+
+def duration(seconds: float) -> str:
+    """A time in words, rounded up: `45 s`, `12 min` or `3 h 20 min`."""
+    minutes = math.ceil(seconds / 60)
+    if seconds <= 60:
+        return f"{math.ceil(seconds)} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 @contextmanager

@@ -108,7 +108,9 @@ class Monitor:
         figures_text = self._figures(means)
         self.bars.advance(counters.env_step, figures_text)
         if not self.bars.console.is_terminal:
-            self.bars.line(f"env step {counters.env_step}: {figures_text}")
+            self.bars.line(
+                f"env step {self.bars.position(counters.env_step)}" + f": {figures_text}" * bool(figures_text)
+            )
         for gathered in (self._sums, self._counts, self._seconds):
             gathered.clear()
         self._gradient_step, self._clock = counters.gradient_step, now
