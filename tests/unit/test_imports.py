@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,34 @@ import pytest
 import genreplay
 
 ROOT = Path(genreplay.__file__).parent
-LEAVES = ("envs", "agents", "generators", "relevance")
-SHARED = {"common", "transition", "transitions"}
-"""What a leaf package may import of genreplay beside itself."""
+GROUND = ["common", "transitions"]
+CONFIGURATION = [*GROUND, "config", "registry"]
+PARTS = ["agents", "envs", "generators", "relevance"]
+ASSEMBLED = [*CONFIGURATION, *PARTS, "build"]
+ROOMS = {
+    "common": [],
+    "transitions": ["common"],
+    "relevance": GROUND,
+    "envs": GROUND,
+    "agents": GROUND,
+    "generators": GROUND,
+    "diagnostics": GROUND,
+    "registry": ["common"],
+    "config": ["common", "registry"],
+    "build": [*CONFIGURATION, *PARTS],
+    "replay": [*CONFIGURATION, *PARTS],
+    "evaluation": [*GROUND, "envs"],
+    "runs": ASSEMBLED,
+    "partners": [*ASSEMBLED, "runs", "evaluation"],
+    "reporting": [*ASSEMBLED, "diagnostics", "evaluation", "runs"],
+    "training": [*ASSEMBLED, "diagnostics", "evaluation", "replay", "reporting", "runs"],
+    "api": [*ASSEMBLED, "evaluation", "replay", "runs", "training"],
+    "commands": [*ASSEMBLED, "diagnostics", "evaluation", "partners", "replay", "reporting", "runs", "training"],
+    "cli": ["commands", "common"],
+    "__main__": ["cli"],
+    "__init__": ["api"],
+}
+"""Which rooms and modules of the package a room may import, beside itself."""
 HEAVY = (
     "torch",
     "torchrl",
@@ -29,7 +55,6 @@ HEAVY = (
     "rich",
 )
 
-LEAF_FILES = sorted(path for leaf in LEAVES for path in (ROOT / leaf).rglob("*.py"))
 ALL_FILES = sorted(ROOT.rglob("*.py"))
 LIGHT_MODULES = [
     "genreplay",
@@ -59,14 +84,39 @@ def _imported(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", LEAF_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_leaf_packages_import_only_themselves_and_what_all_share(path: Path) -> None:
-    own = path.relative_to(ROOT).parts[0]
-    ours = {name.split(".")[1] for name in _imported(path) if name.startswith("genreplay.")}
-    assert ours <= SHARED | {own}
+def _room(parts: tuple[str, ...]) -> str:
+    return parts[0].removesuffix(".py")
 
 
-def test_only_tracking_imports_mlflow() -> None:
+@pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_room_imports_what_the_table_allows(path: Path) -> None:
+    room = _room(path.relative_to(ROOT).parts)
+    names = {name.split(".")[1] for name in _imported(path) if name.startswith("genreplay.")} - {"__version__"}
+    assert names <= {room, *ROOMS[room]}
+
+
+def test_the_table_has_no_circles() -> None:
+    TopologicalSorter(ROOMS).prepare()
+
+
+def test_one_environment_does_not_import_another() -> None:
+    for world in (path for path in (ROOT / "envs").iterdir() if path.is_dir()):
+        others = {path.name for path in (ROOT / "envs").iterdir() if path.is_dir()} - {world.name}
+        for path in world.rglob("*.py"):
+            places = {name.split(".")[2] for name in _imported(path) if name.startswith("genreplay.envs.")}
+            assert not places & others, path
+
+
+def test_pictures_are_imported_only_where_they_are_drawn() -> None:
+    """Whoever builds an environment does not load what draws it."""
+    for path in (ROOT / "envs").rglob("*.py"):
+        if "pictures" not in path.parts:
+            tree = ast.parse(path.read_text())
+            names = {node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.module}
+            assert not any(".pictures" in name for name in names), path
+
+
+def test_only_the_store_and_the_tracker_import_mlflow() -> None:
     importers = {
         str(path.relative_to(ROOT))
         for path in ALL_FILES

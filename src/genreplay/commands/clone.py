@@ -1,36 +1,30 @@
-"""The command `genreplay clone`: people as partners, cloned from the play that comes with overcooked-ai.
-
-Light until the command runs, like `cli`.
-"""
+"""The command `genreplay clone`: clone the human players of overcooked-ai's data as partners."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from genreplay.commands.options import add_command
-from genreplay.common.errors import UserError
+from genreplay.commands.options import add_command, refuse_overrides
 from genreplay.envs.overcooked.config import SPLITS
 from genreplay.envs.overcooked.partners.cache import clone_file, human_folder
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
-    about = "Clone the people who played a layout, to train with and be judged beside. See docs/overcooked.md."
-    command = add_command(commands, run, "clone", "clone human cooks as partners", about)
+    about = "Clone the people who played a layout, to train and evaluate with. See docs/overcooked.md."
+    command = add_command(commands, run, "clone human cooks as partners", about, takes_overrides=False)
     command.add_argument(
         "--layout", metavar="NAME", required=True, help="a layout that people played: cramped_room, ..."
     )
     whose = "whose play: the partner `human` is of train, `human:test` of test, other people; default: %(default)s"
     command.add_argument("--split", choices=SPLITS, default=SPLITS[0], help=whose)
-    command.add_argument("--output", metavar="FILE", help="where to; default: where the partners look for it")
-    return command
+    command.add_argument("--output", metavar="FILE", help="default: where the partners look for it")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read the play, clone it, say how well; the exit status."""
-    if arguments.overrides:
-        raise UserError(f"{arguments.overrides[0]}: has no effect on clone; leave it out")
+    """Read the play, clone it and print its accuracy; the exit status."""
+    refuse_overrides(arguments.overrides, "on clone; leave it out", but=None)
     layout, split = arguments.layout, arguments.split
     path = clone_file(layout, split) if arguments.output is None else Path(arguments.output)
     from genreplay.common.progress import Bars

@@ -1,7 +1,4 @@
-"""The command `genreplay junction`: does a map fit, what does its light offer, does the traffic fit the map.
-
-Light until the command runs, like `cli`.
-"""
+"""The command `genreplay junction`: check a map and its traffic, and show the light's movements and capacity."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genreplay.commands.options import add_command
+from genreplay.commands.options import add_command, refuse_overrides
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 
@@ -28,10 +25,10 @@ FULL = 0.9
 """Sum of the critical flow ratios from which on no plan keeps up: the rest of a cycle is lost in changes of phase."""
 
 
-def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
+def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
     about = "Check a map of your own and its traffic; show the light's movements and capacity. See docs/traffic.md."
-    command = add_command(commands, run, "junction", "check your own map", about)
+    command = add_command(commands, run, "check your own map", about)
     which = command.add_mutually_exclusive_group(required=True)
     which.add_argument("--net", metavar="FILE", help="a SUMO network (.net.xml) with one traffic light")
     which.add_argument("--config", metavar="FILE", help="the experiment that names map and traffic")
@@ -39,11 +36,10 @@ def add_parser(commands: argparse._SubParsersAction) -> argparse.ArgumentParser:
     traffic.add_argument("--routes", metavar="FILE", help="check this route file (.rou.xml) too")
     traffic.add_argument("--counts", metavar="FILE", help="check this count table (.csv) too")
     traffic.add_argument("--counts-template", metavar="FILE", help="write an empty count table to fill in")
-    return command
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check and show; the exit status."""
+    """Check and print; the exit status."""
     config = _config(arguments)
     from rich.console import Console
 
@@ -71,8 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _config(arguments: argparse.Namespace) -> SumoConfig:
     if arguments.config is None:
-        if arguments.overrides:
-            raise UserError(f"{arguments.overrides[0]}: has no effect on --net; write it with --config FILE")
+        refuse_overrides(arguments.overrides, "on --net; write it with --config FILE", but=None)
         return SumoConfig(net_file=arguments.net, route_file=arguments.routes, count_file=arguments.counts)
     from genreplay import config
 

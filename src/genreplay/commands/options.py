@@ -1,4 +1,4 @@
-"""How the commands read their options. Light, like `cli`."""
+"""Options that several commands share, and how they are read. Light, like `cli`."""
 
 from __future__ import annotations
 
@@ -8,34 +8,65 @@ from pathlib import Path
 
 from genreplay.common.errors import UserError
 
+CHECKPOINT_COUNTS = "here, where the checkpoint's own config counts; leave it out"
+"""Why a command takes no overrides."""
+
 
 def add_command(
-    commands: argparse._SubParsersAction, run: Callable[[argparse.Namespace], int], name: str, summary: str, about: str
+    commands: argparse._SubParsersAction,
+    run: Callable[[argparse.Namespace], int],
+    summary: str,
+    about: str,
+    takes_overrides: bool = True,
 ) -> argparse.ArgumentParser:
-    """A command without options yet: `summary` is its line in the list of commands, `about` what its own help says."""
+    """A command, named as the module of `run`, without options yet.
+
+    Args:
+        commands: of the whole command line.
+        run: the command; returns the exit status.
+        summary: its line in the list of commands.
+        about: the first sentences of its own help text.
+        takes_overrides: False where other positional arguments take the place of `key=value`.
+    """
+    name = run.__module__.rpartition(".")[2]
     parser = commands.add_parser(name, help=summary, allow_abbrev=False, description=about)
     parser.set_defaults(command=run)
+    if takes_overrides:
+        text = "options that override the file's, such as loop.utd_ratio=10"
+        parser.add_argument("overrides", metavar="key=value", nargs="*", help=text)
     return parser
 
 
-def add_policy(command: argparse.ArgumentParser) -> None:
-    """Options that name a policy, see `policy_folder`."""
+def add_policy(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Options that name a policy, see `policy_folder`; one of the returned group is required."""
     whose = command.add_mutually_exclusive_group(required=True)
     whose.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
     whose.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
+    return whose
 
 
 def policy_folder(arguments: argparse.Namespace) -> Path:
-    """The checkpoint that `--run` or `--checkpoint` means."""
-    from genreplay.runs import checkpoint, find, store
+    """The checkpoint that `--run` or `--checkpoint` names."""
+    from genreplay.runs import checkpoint
 
-    for text in arguments.overrides:
-        if not text.startswith("tracking.uri="):
-            raise UserError(f"{text}: has no effect here, where the checkpoint's own config counts; leave it out")
+    refuse_overrides(arguments.overrides, CHECKPOINT_COUNTS)
     if arguments.checkpoint is not None:
         return checkpoint.newest(Path(arguments.checkpoint))
-    uri = store.store_uri(named_uri(arguments.overrides))
-    return checkpoint.newest(find.resolve_run(arguments.run, uri, checkpoint.exists, "--run"))
+    return run_folder(arguments.run, named_uri(arguments.overrides))
+
+
+def run_folder(reference: str, uri: str | None, option: str = "--run") -> Path:
+    """Folder of the newest checkpoint of a run; see `runs.find.resolve_run`."""
+    from genreplay.runs import checkpoint, find, store
+
+    return checkpoint.newest(find.resolve_run(reference, store.store_uri(uri), checkpoint.exists, option))
+
+
+def refuse_overrides(overrides: Sequence[str], why: str, but: str | None = "tracking.uri=") -> None:
+    """UserError for an override that has no effect on the command; those that begin with `but` have one."""
+    for text in overrides:
+        if but is None or not text.startswith(but):
+            raise UserError(f"{text}: has no effect {why}")
 
 
 def named_uri(overrides: Sequence[str]) -> str | None:
@@ -45,7 +76,7 @@ def named_uri(overrides: Sequence[str]) -> str | None:
 
 
 def words(text: str | None) -> list[str] | None:
-    """The words of a list with commas, each once; None where there is no list."""
+    """The words of a comma-separated list, without duplicates; None where there is no list."""
     return None if text is None else list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
 
 

@@ -37,6 +37,8 @@ def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+FOLDER = "evaluation"
+"""Of the results, among a run's artifacts."""
 NUM_RESAMPLES = 2_000
 """Of a bootstrap."""
 STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {

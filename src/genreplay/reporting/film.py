@@ -39,7 +39,8 @@ def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
 
     Args:
         folder: of the checkpoint.
-        given: fields of `FilmRequest`; the world's own choice where one is None or missing.
+        given: fields of `FilmRequest`; the camera's own where one is None or missing. An empty `baseline` is the
+            incumbent.
         output: the file.
 
     Raises:
@@ -49,6 +50,8 @@ def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
     _check(output)
     loaded = load_policy(folder)
     chosen = {name: value for name, value in given.items() if value is not None}
+    if chosen.get("baseline") == "":
+        chosen["baseline"] = next(iter(loaded.world.evaluation.baselines), "")
     request = camera_of(loaded.world).default_request._replace(**chosen)
     return _write(film(loaded, request), output, FRAME_MILLISECONDS)
 

@@ -21,7 +21,7 @@ from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
 from genreplay.envs.facets import FilmRequest
 from genreplay.evaluation.episode_pool import POLICY
-from genreplay.evaluation.plan import FOLDER as EVALUATION
+from genreplay.evaluation.result import FOLDER as EVALUATION
 from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult, saved
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture

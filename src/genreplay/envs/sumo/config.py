@@ -137,3 +137,9 @@ class SumoConfig:
             "count_file",
             "route_file gives the traffic already; set one of them to null",
         )
+
+
+def scenario_overrides(name: str) -> list[str]:
+    """Overrides that replace a config's map, traffic and times by those of the scenario `name`."""
+    others = ("net_file", "route_file", "count_file", "begin_time", "episode_seconds")
+    return [f"env.scenario={name}", *(f"env.{key}=null" for key in others)]
