@@ -88,7 +88,7 @@ def save(
     """Write a checkpoint of these states and of the global random generators as the newest in `folder`.
 
     Args:
-        folder: of the run; afterwards it holds this checkpoint only.
+        folder: of the run; afterwards it holds only this checkpoint.
         modules: state dicts by name.
         optimizers: state dicts by name: dicts, lists, tuples, numbers, text, null and tensors.
         buffers: tensors only.
@@ -99,7 +99,7 @@ def save(
         The numbered folder of this checkpoint.
 
     Raises:
-        UserError: the disk is full or the folder cannot be written to.
+        UserError: the folder cannot be written to.
         TypeError: something is of a type that a checkpoint does not keep.
     """
     _refuse_non_tensors(buffers)
@@ -107,7 +107,6 @@ def save(
     final = folder / f"{(int(older[-1].name) if older else 0) + 1:06d}"
     partial = folder / f".{final.name}.partial"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for leftover in folder.glob(".*.partial"):
             shutil.rmtree(leftover)
         partial.mkdir(parents=True)
@@ -119,12 +118,12 @@ def save(
         _flush(partial)
         os.rename(partial, final)
         _flush_folder(folder)
-        for folder_to_go in older:
-            shutil.rmtree(folder_to_go)
+        for outdated in older:
+            shutil.rmtree(outdated)
     except OSError as error:
+        reason = error.strerror or error
         raise UserError(
-            f"checkpoint {final}: cannot be written ({error.strerror or error}); make room there or name another "
-            "place by tracking.uri"
+            f"checkpoint {final}: cannot be written ({reason}); make room there or name another place by tracking.uri"
         ) from error
     return final
 

@@ -1,8 +1,6 @@
-"""Checkpoints: exact, whole or not there, and inert."""
+"""Checkpoints come back exactly, and are whole or not there."""
 
 import json
-import os
-import pickle
 import random
 import subprocess
 import sys
@@ -12,30 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tensordict import NonTensorData, TensorDict
+from tensordict import TensorDict
 
 from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
-
-REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
-
-
-def _buffers(num_rows: int = 5) -> TensorDict:
-    rows = TensorDict(
-        {"observation": torch.randn(num_rows, 3), "next": {"done": torch.rand(num_rows, 1) > 0.5}}, [num_rows]
-    )
-    return TensorDict({"real": rows, "cursor": torch.tensor(3)}, [])
-
-
-def _save(folder: Path, **changes: object) -> Path:
-    content = {
-        "modules": {"agent": torch.nn.Linear(3, 2).state_dict()},
-        "optimizers": {},
-        "buffers": _buffers(),
-        "counters": {"env_step": 7},
-        "config_yaml": "seed: 0\n",
-    }
-    return checkpoint.save(folder, **{**content, **changes})
+from tests.helpers.checkpoints import save_small, some_buffers
 
 
 def _trained(optimizer_class: type[torch.optim.Optimizer], **options: object) -> tuple:
@@ -83,7 +62,7 @@ def _assert_same(a: object, b: object) -> None:
 def test_optimizers_come_back_exactly_and_continue_exactly(tmp_path: Path, optimizer_class, options) -> None:
     model, optimizer = _trained(optimizer_class, **options)
     before = optimizer.state_dict()
-    _save(tmp_path, modules={"agent": model.state_dict()}, optimizers={"agent": {"critic": before}})
+    save_small(tmp_path, modules={"agent": model.state_dict()}, optimizers={"agent": {"critic": before}})
     loaded = checkpoint.load(tmp_path)
     _assert_same(before, loaded.optimizers["agent"]["critic"])
 
@@ -111,8 +90,8 @@ def test_modules_buffers_counters_and_config_come_back_exactly(tmp_path: Path) -
         3: (1, "two"),
         "$odd": [],
     }
-    buffers = _buffers()
-    _save(
+    buffers = some_buffers()
+    save_small(
         tmp_path, modules={"agent": weights, "empty": {}}, buffers=buffers, counters=counters, config_yaml="seed: 3\n"
     )
     loaded = checkpoint.load(tmp_path)
@@ -127,7 +106,7 @@ def test_modules_buffers_counters_and_config_come_back_exactly(tmp_path: Path) -
 
 
 def test_buffers_without_rows_come_back(tmp_path: Path) -> None:
-    _save(tmp_path, buffers=TensorDict({"cursor": torch.tensor(0), "real": torch.zeros(0, 3)}, []))
+    save_small(tmp_path, buffers=TensorDict({"cursor": torch.tensor(0), "real": torch.zeros(0, 3)}, []))
     loaded = checkpoint.load(tmp_path).buffers
     assert loaded["cursor"].item() == 0
     assert loaded["real"].shape == (0, 3)
@@ -136,7 +115,7 @@ def test_buffers_without_rows_come_back(tmp_path: Path) -> None:
 def test_random_streams_continue(tmp_path: Path) -> None:
     random.seed(1), np.random.seed(2), torch.manual_seed(3)
     np.random.standard_normal()  # leaves a cached second normal behind
-    _save(tmp_path)
+    save_small(tmp_path)
     expected = [random.random(), np.random.standard_normal(3).tolist(), torch.rand(3).tolist()]
     random.seed(9), np.random.seed(9), torch.manual_seed(9)
     checkpoint.load(tmp_path).restore_rng()
@@ -153,10 +132,10 @@ def test_saving_draws_no_random_numbers(tmp_path: Path) -> None:
 
 
 def test_a_save_replaces_the_one_before_and_clears_what_a_killed_one_left(tmp_path: Path) -> None:
-    _save(tmp_path)
+    save_small(tmp_path)
     (tmp_path / ".000002.partial" / "modules").mkdir(parents=True)
     (tmp_path / "000000" / "modules").mkdir(parents=True)  # an old one, its removal cut short
-    _save(tmp_path, counters={"env_step": 8})
+    save_small(tmp_path, counters={"env_step": 8})
     assert [path.name for path in tmp_path.iterdir()] == ["000002"]
     assert checkpoint.load(tmp_path).counters == {"env_step": 8}
     assert checkpoint.load(tmp_path / "000002").counters == {"env_step": 8}
@@ -224,118 +203,10 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     assert newer > 3, "some kills come after the new checkpoint counts, while the older one is removed"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "modules/agent.safetensors",
-        "config.yaml",
-        "counters.json",
-        "buffers/real/observation.memmap",
-        "buffers/meta.json",
-        "rng.json",
-        "optimizers/agent.json",
-    ],
-)
-def test_damage_names_the_file_and_the_remedy(tmp_path: Path, name: str) -> None:
-    path = _save(tmp_path, optimizers={"agent": {"lr": 0.1}}) / name
-    content = path.read_bytes()
-    here = f"checkpoint {tmp_path / '000001'}: {name}"
-
-    path.write_bytes(content[:-1])
-    with pytest.raises(UserError) as cut:
-        checkpoint.load(tmp_path)
-    assert str(cut.value) == f"{here} is damaged ({len(content) - 1} bytes, not {len(content)}); {REMEDY}"
-
-    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(UserError) as flipped:
-        checkpoint.load(tmp_path)
-    assert str(flipped.value) == f"{here} is damaged (its SHA-256 differs); {REMEDY}"
-
-    path.unlink()
-    with pytest.raises(UserError) as missing:
-        checkpoint.load(tmp_path)
-    assert str(missing.value) == f"{here} is missing; {REMEDY}"
-
-
-def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as empty:
-        checkpoint.load(tmp_path)
-    assert str(empty.value) == (
-        f"{tmp_path}: holds no checkpoint; name a folder with a manifest.json, or the one above it"
-    )
-    manifest = _save(tmp_path) / "manifest.json"
-    text = manifest.read_text()
-    manifest.write_text(text[:50])
-    with pytest.raises(UserError) as damaged:
-        checkpoint.load(tmp_path)
-    assert str(damaged.value) == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
-    manifest.write_text(text.replace('"format": 3', '"format": 2'))
-    with pytest.raises(UserError) as older:
-        checkpoint.load(tmp_path)
-    assert str(older.value) == (
-        f"checkpoint {tmp_path / '000001'}: is of format 2, and this genreplay reads format 3; train it anew, or use "
-        "the version of genreplay that wrote it"
-    )
-
-
-class Bomb:
-    """Leaves a file behind where it is unpickled."""
-
-    def __init__(self, trace: Path):
-        self.trace = trace
-
-    def __reduce__(self) -> tuple:
-        return os.system, (f"touch {self.trace}",)
-
-
-def _rewrite_manifest(folder: Path) -> None:
-    """What someone who means harm can do: hashes prove nothing against them."""
-    (folder / "manifest.json").unlink()
-    checkpoint._write_manifest(folder)
-
-
-@pytest.mark.parametrize("use_torch", [False, True])
-@pytest.mark.parametrize(
-    "name", ["modules/agent.safetensors", "rng.safetensors", "counters.json", "rng.json", "optimizers/agent.json"]
-)
-def test_a_pickle_in_place_of_a_file_is_refused_and_not_executed(tmp_path: Path, name: str, use_torch: bool) -> None:
-    folder = _save(tmp_path / "run", optimizers={"agent": {"lr": 0.1}})
-    trace = tmp_path / "executed"
-    if use_torch:
-        torch.save(Bomb(trace), folder / name)
-    else:
-        (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
-    _rewrite_manifest(folder)
-    with pytest.raises(UserError, match=rf"{Path(name).name} is (no safetensors file|damaged); "):
-        checkpoint.load(tmp_path / "run")
-    assert not trace.exists()
-
-
-def test_a_pickle_that_tensordict_would_read_is_refused_and_not_executed(tmp_path: Path) -> None:
-    folder, trace = _save(tmp_path / "run"), tmp_path / "executed"
-    TensorDict({"note": NonTensorData(Bomb(trace))}, []).memmap(folder / "buffers" / "real")
-    assert any(path.suffix == ".pickle" for path in folder.rglob("*")), "this is how TensorDict keeps such data"
-    _rewrite_manifest(folder)
-    with pytest.raises(UserError, match="names something else than tensors, which genreplay never writes"):
-        checkpoint.load(tmp_path / "run")
-    assert not trace.exists()
-
-
-def test_what_a_checkpoint_does_not_keep_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"^checkpoint: buffers\['note'\] is a \w+; only tensors are kept$"):
-        _save(tmp_path, buffers=TensorDict({"note": NonTensorData("text")}, []))
-    assert not list(tmp_path.iterdir())
-    with pytest.raises(TypeError, match=r"^checkpoint: counters\.curve\.0 is a float32, which a checkpoint does not"):
-        _save(tmp_path, counters={"curve": [np.float32(1)]})
-    with pytest.raises(TypeError, match=r"^checkpoint: agent\.extra is a dict, not a tensor$"):
-        _save(tmp_path, modules={"agent": {"extra": {}}})
-    assert not checkpoint.exists(tmp_path)
-
-
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError) as error:
-        _save(tmp_path / "file" / "run")
+        save_small(tmp_path / "file" / "run")
     assert str(error.value) == (
         f"checkpoint {tmp_path / 'file' / 'run' / '000001'}: cannot be written (Not a directory); make room there or "
         "name another place by tracking.uri"
@@ -343,5 +214,5 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
 
 
 def test_json_is_for_people_too(tmp_path: Path) -> None:
-    folder = _save(tmp_path)
+    folder = save_small(tmp_path)
     assert json.loads((folder / "counters.json").read_text()) == {"env_step": 7}

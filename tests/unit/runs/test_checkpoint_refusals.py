@@ -1,0 +1,124 @@
+"""What checkpoints refuse: damage, other formats, pickles, and content that they do not keep."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensordict import NonTensorData, TensorDict
+
+from genreplay.common.errors import UserError
+from genreplay.runs import checkpoint
+from tests.helpers.checkpoints import save_small
+
+REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "modules/agent.safetensors",
+        "config.yaml",
+        "counters.json",
+        "buffers/real/observation.memmap",
+        "buffers/meta.json",
+        "rng.json",
+        "optimizers/agent.json",
+    ],
+)
+def test_damage_names_the_file_and_the_remedy(tmp_path: Path, name: str) -> None:
+    path = save_small(tmp_path, optimizers={"agent": {"lr": 0.1}}) / name
+    content = path.read_bytes()
+    here = f"checkpoint {tmp_path / '000001'}: {name}"
+
+    path.write_bytes(content[:-1])
+    with pytest.raises(UserError) as cut:
+        checkpoint.load(tmp_path)
+    assert str(cut.value) == f"{here} is damaged ({len(content) - 1} bytes, not {len(content)}); {REMEDY}"
+
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(UserError) as flipped:
+        checkpoint.load(tmp_path)
+    assert str(flipped.value) == f"{here} is damaged (its SHA-256 differs); {REMEDY}"
+
+    path.unlink()
+    with pytest.raises(UserError) as missing:
+        checkpoint.load(tmp_path)
+    assert str(missing.value) == f"{here} is missing; {REMEDY}"
+
+
+def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as empty:
+        checkpoint.load(tmp_path)
+    assert str(empty.value) == (
+        f"{tmp_path}: holds no checkpoint; name a folder with a manifest.json, or the one above it"
+    )
+    manifest = save_small(tmp_path) / "manifest.json"
+    text = manifest.read_text()
+    manifest.write_text(text[:50])
+    with pytest.raises(UserError) as damaged:
+        checkpoint.load(tmp_path)
+    assert str(damaged.value) == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
+    manifest.write_text(text.replace('"format": 3', '"format": 2'))
+    with pytest.raises(UserError) as older:
+        checkpoint.load(tmp_path)
+    assert str(older.value) == (
+        f"checkpoint {tmp_path / '000001'}: is of format 2, and this genreplay reads format 3; train it anew, or use "
+        "the version of genreplay that wrote it"
+    )
+
+
+class Bomb:
+    """Leaves a file behind where it is unpickled."""
+
+    def __init__(self, trace: Path):
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return os.system, (f"touch {self.trace}",)
+
+
+def _rewrite_manifest(folder: Path) -> None:
+    """What someone who means harm can do: hashes prove nothing against them."""
+    (folder / "manifest.json").unlink()
+    checkpoint._write_manifest(folder)
+
+
+@pytest.mark.parametrize("use_torch", [False, True])
+@pytest.mark.parametrize(
+    "name", ["modules/agent.safetensors", "rng.safetensors", "counters.json", "rng.json", "optimizers/agent.json"]
+)
+def test_a_pickle_in_place_of_a_file_is_refused_and_not_executed(tmp_path: Path, name: str, use_torch: bool) -> None:
+    folder = save_small(tmp_path / "run", optimizers={"agent": {"lr": 0.1}})
+    trace = tmp_path / "executed"
+    if use_torch:
+        torch.save(Bomb(trace), folder / name)
+    else:
+        (folder / name).write_bytes(pickle.dumps(Bomb(trace)))
+    _rewrite_manifest(folder)
+    with pytest.raises(UserError, match=rf"{Path(name).name} is (no safetensors file|damaged); "):
+        checkpoint.load(tmp_path / "run")
+    assert not trace.exists()
+
+
+def test_a_pickle_that_tensordict_would_read_is_refused_and_not_executed(tmp_path: Path) -> None:
+    folder, trace = save_small(tmp_path / "run"), tmp_path / "executed"
+    TensorDict({"note": NonTensorData(Bomb(trace))}, []).memmap(folder / "buffers" / "real")
+    assert any(path.suffix == ".pickle" for path in folder.rglob("*")), "this is how TensorDict keeps such data"
+    _rewrite_manifest(folder)
+    with pytest.raises(UserError, match="names something else than tensors, which genreplay never writes"):
+        checkpoint.load(tmp_path / "run")
+    assert not trace.exists()
+
+
+def test_what_a_checkpoint_does_not_keep_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"^checkpoint: buffers\['note'\] is a \w+; only tensors are kept$"):
+        save_small(tmp_path, buffers=TensorDict({"note": NonTensorData("text")}, []))
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TypeError, match=r"^checkpoint: counters\.curve\.0 is a float32, which a checkpoint does not"):
+        save_small(tmp_path, counters={"curve": [np.float32(1)]})
+    with pytest.raises(TypeError, match=r"^checkpoint: agent\.extra is a dict, not a tensor$"):
+        save_small(tmp_path, modules={"agent": {"extra": {}}})
+    assert not checkpoint.exists(tmp_path)
