@@ -33,11 +33,11 @@ SMALL = {
     "overcooked": {"horizon": 6, "start": "random"},
     "redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
-    "edm": {"width": 16, "num_fit_steps": 5},
-    "masked": {"width": 16, "num_fit_steps": 5},
-    "factorised": {"width": 16, "head_width": 16, "num_fit_steps": 5},
+    "edm": {"width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
+    "masked": {"width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
+    "factorised": {"width": 16, "head_width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
     "line": {"num_steps": 6},
-    "gaussian": {"num_fit_steps": 5},
+    "gaussian": {"num_fit_steps": 5, "sample_chunk_size": 8},
     "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
 }
 """Options that make a part quick to test; a part that is not here is tested with its own defaults."""
@@ -174,23 +174,49 @@ def test_an_environment_gives_what_its_layout_says(env: str) -> None:
 # Agents ----------------------------------------------------------------------------------------------------------
 
 
+def stepped(agent: EnsembleAgent, block: TensorDict) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    return agent.training_step(block)
+
+
 @pytest.mark.parametrize("name", named("agent"))
 def test_an_agent_learns_and_goes_on_from_its_state(name: str) -> None:
     env = home_of("agent", name)
     config = experiment(env=env, agent=name)
-    agent, resumed = build_agent(config, world_of(env)), build_agent(config, world_of(env))
+    agent = build_agent(config, world_of(env))
     block = random_rows(env, config.agent.critic_updates_per_actor_update, 16)
     before = copy.deepcopy(agent.state_dict())
-    metrics = agent.training_step(block)
+    metrics = stepped(agent, block)
     assert all(value.shape == () and not value.requires_grad for value in metrics.values())
     assert metrics["critic_loss"].isfinite()
     assert any(not torch.equal(value, before[key]) for key, value in agent.state_dict().items())
+
+    config.seed = 99
+    resumed = build_agent(config, world_of(env))
     resumed.load_state_dict(copy.deepcopy(agent.state_dict()))
     resumed.load_optimizer_state_dict(copy.deepcopy(agent.optimizer_state_dict()))
-    for learner in (agent, resumed):
-        torch.manual_seed(1)
-        learner.training_step(block)
+    for each in (agent, resumed):
+        each.set_progress(60)
+    torch.testing.assert_close(stepped(agent, block), stepped(resumed, block), rtol=0, atol=0, equal_nan=True)
     assert_same_state(agent.state_dict(), resumed.state_dict())
+    optimizers = (
+        {name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, resumed)
+    )
+    assert_same_state(*optimizers)
+
+
+@pytest.mark.parametrize("name", named("agent"))
+def test_an_agent_does_not_know_which_rows_are_synthetic(name: str) -> None:
+    env = home_of("agent", name)
+    config = experiment(env=env, agent=name)
+    block = random_rows(env, config.agent.critic_updates_per_actor_update, 16)
+    flags = torch.rand(block[IS_SYNTHETIC].shape, generator=torch.Generator().manual_seed(0)) < 0.3
+    one, other = (build_agent(config, world_of(env)) for _ in range(2))
+    metrics = stepped(one, block.clone().set(IS_SYNTHETIC, flags))
+    swapped = stepped(other, block.clone().set(IS_SYNTHETIC, ~flags))
+    assert_same_state(one.state_dict(), other.state_dict())
+    assert metrics["critic_loss_real"] == swapped["critic_loss_synthetic"]
+    assert metrics["critic_loss_real"] != metrics["critic_loss_synthetic"]
 
 
 @pytest.mark.parametrize("name", named("agent"))
@@ -252,6 +278,17 @@ def test_a_generator_draws_valid_rows_that_repeat(name: str, conditional: bool) 
     assert not torch.equal(generator.sample(20, condition, seed=2).rows, sampled.rows)
     again, _ = fitted(name, conditional)
     assert torch.equal(again.sample(20, condition, seed=1).rows, sampled.rows), "a fit depends on its seed alone"
+
+
+@pytest.mark.parametrize("name", named("generator"))
+def test_ranks_share_the_sampling_of_a_generator_without_a_trace(name: str) -> None:
+    generator, _ = fitted(name, conditional=True)
+    condition = torch.rand(45, 1)
+    whole = generator.sample(45, condition, seed=2).pack()
+    assert whole.shape == (45, generator.packed_width)
+    for num_parts in (2, 3, 5):
+        parts = [generator.sample(45, condition, 2, part, num_parts).pack() for part in range(num_parts)]
+        assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize("name", named("generator"))

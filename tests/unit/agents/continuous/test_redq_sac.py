@@ -195,17 +195,6 @@ def test_the_exploring_policy_samples_the_actors_gaussian():
     torch.testing.assert_close(before_tanh.std(dim=0), log_std[0].detach().exp(), atol=0.04, rtol=0)
 
 
-def test_td_error_repeats_and_moves_no_random_stream():
-    agent, rows = make_agent(), make_block()[0]
-    before = torch.get_rng_state()
-    first = agent.td_error(rows)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(agent.td_error(rows), first)
-    assert first.shape == (B, 1)
-    assert (first >= 0).all()
-    assert not first.requires_grad
-
-
 def test_td_error_uses_the_means_of_critics_and_targets():
     agent, rows = make_agent(initial_temperature=0.2), make_block()[0]
     with torch.no_grad():
@@ -232,23 +221,7 @@ def test_td_error_of_terminated_rows_by_hand():
     torch.testing.assert_close(agent.td_error(rows), (rows["next", "reward"] - q).abs().detach())
 
 
-# Resuming and the Trainer --------------------------------------------------------------------------------------
-
-
-def test_a_restored_agent_takes_the_very_same_next_block():
-    agent = make_agent(seed=0)
-    step(agent, make_block(seed=1))
-    weights = copy.deepcopy(agent.state_dict())
-    optimizers = copy.deepcopy(agent.optimizer_state_dict())
-    restored = make_agent(seed=99)
-    restored.load_state_dict(weights)
-    restored.load_optimizer_state_dict(optimizers)
-    metrics = [step(each, make_block(seed=2)) for each in (agent, restored)]
-    assert_same_state(*metrics)
-    assert_same_state(agent.state_dict(), restored.state_dict())
-    assert_same_state(
-        *({name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, restored))
-    )
+# Optimisers and the Trainer ------------------------------------------------------------------------------------
 
 
 def test_optimizers_of_another_agent_are_refused():

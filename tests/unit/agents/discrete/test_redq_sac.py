@@ -182,17 +182,6 @@ def test_a_block_in_which_nobody_learns_leaves_finite_numbers():
     assert all(parameter.isfinite().all() for parameter in agent.parameters())
 
 
-def test_is_synthetic_reaches_metrics_only():
-    block = make_block()
-    agents, metrics = [], []
-    for flags in (block["is_synthetic"], ~block["is_synthetic"]):
-        agents.append(make_agent())
-        metrics.append(step(agents[-1], block.clone().set("is_synthetic", flags)))
-    assert_same_state(agents[0].state_dict(), agents[1].state_dict())
-    assert metrics[0]["critic_loss_real"] == metrics[1]["critic_loss_synthetic"]
-    assert metrics[0]["critic_loss_real"] != metrics[0]["critic_loss_synthetic"]
-
-
 # Schedules -----------------------------------------------------------------------------------------------------
 
 
@@ -278,23 +267,3 @@ def test_td_error_of_terminated_rows_by_hand():
     q = agent.critics(rows["observation"]).mean(dim=0).gather(1, rows["action"][:, :A].argmax(dim=1, keepdim=True))
     target = rows["next", "reward"] + rows["next", "shaped_reward"][:, :1]
     torch.testing.assert_close(agent.td_error(rows), (target - q).abs().detach())
-
-
-# Resuming ------------------------------------------------------------------------------------------------------
-
-
-def test_a_restored_agent_takes_the_very_same_next_block():
-    agent = make_agent(seed=0, shaping_env_steps=100)
-    agent.set_progress(10)
-    step(agent, make_block(seed=1))
-    restored = make_agent(seed=99, shaping_env_steps=100)
-    restored.load_state_dict(copy.deepcopy(agent.state_dict()))
-    restored.load_optimizer_state_dict(copy.deepcopy(agent.optimizer_state_dict()))
-    for each in (agent, restored):
-        each.set_progress(60)
-    metrics = [step(each, make_block(seed=2)) for each in (agent, restored)]
-    assert_same_state(*metrics)
-    assert_same_state(agent.state_dict(), restored.state_dict())
-    assert_same_state(
-        *({name: adam["state"] for name, adam in each.optimizer_state_dict().items()} for each in (agent, restored))
-    )

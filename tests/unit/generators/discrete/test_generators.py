@@ -342,31 +342,6 @@ def test_each_member_is_spared_a_random_share_of_distinct_rows_and_no_row_is_spa
 # As any generator ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("part", [MaskedGenerator, FactorisedGenerator])
-def test_samples_do_not_depend_on_how_the_work_is_shared(part):
-    generator = fitted(part, condition=torch.rand(600, 1))
-    condition = torch.rand(45, 1)
-    prompt = world(45)
-    prompt[:, CELLS:] = torch.nan
-    whole = generator.sample(45, condition, 2, prompt=prompt).pack()
-    assert whole.shape == (45, generator.packed_width)
-    for num_parts in (2, 3, 5):
-        parts = [generator.sample(45, condition, 2, part, num_parts, prompt).pack() for part in range(num_parts)]
-        assert torch.equal(torch.cat(parts), whole)
-    assert not torch.equal(generator.sample(45, condition, 3, prompt=prompt).pack(), whole)
-
-
-@pytest.mark.parametrize("part", [MaskedGenerator, FactorisedGenerator])
-def test_state_dict_round_trip_draws_the_same_rows_and_fits_depend_on_their_seed_alone(part):
-    generator, again = fitted(part), small(part)
-    again.load_state_dict(generator.state_dict())
-    assert again.fitted
-    assert torch.equal(again.sample(30, None, seed=5).pack(), generator.sample(30, None, seed=5).pack())
-    torch.rand(5)
-    for a, b in zip(generator.ema.parameters(), fitted(part).ema.parameters(), strict=True):
-        assert torch.equal(a, b)
-
-
 def test_a_sample_survives_packing():
     sampled = Sampled(torch.rand(3, 4), torch.rand(3, 1), torch.tensor([[True], [False], [True]]))
     for a, b in zip(sampled, Sampled.unpack(sampled.pack(), 4), strict=True):

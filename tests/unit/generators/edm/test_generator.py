@@ -189,17 +189,6 @@ def test_begin_fit_leaves_the_global_random_state_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_state_dict_round_trip_draws_the_same_rows():
-    generator = small(conditional=True)
-    fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
-    condition = torch.rand(30, 1)
-    other = small(conditional=True)
-    assert not other.fitted
-    other.load_state_dict(generator.state_dict())
-    assert other.fitted
-    assert torch.equal(other.sample(30, condition, seed=5).rows, generator.sample(30, condition, seed=5).rows)
-
-
 def test_trainer_and_fabric_fit_the_same_weights():
     rows, condition = some_rows(), torch.rand(64, 1)
     by_fabric, by_trainer = (small(conditional=True, matmul_precision="highest") for _ in range(2))  # the Trainer's own
@@ -218,18 +207,6 @@ def test_trainer_and_fabric_fit_the_same_weights():
     assert trainer.global_step == 20
     assert by_trainer.fitted
     assert torch.allclose(weights(by_trainer), weights(by_fabric), atol=1e-6)
-
-
-def test_samples_do_not_depend_on_how_the_work_is_shared():
-    generator = small(conditional=True)
-    fit(one_process(), generator, some_rows(), torch.rand(64, 1), seed=0)
-    condition = torch.rand(29, 1)
-    whole = generator.sample(29, condition, seed=2).rows
-    for num_parts in (2, 3, 5):
-        parts = [generator.sample(29, condition, 2, part, num_parts).rows for part in range(num_parts)]
-        assert torch.equal(torch.cat(parts), whole)
-    assert len(torch.unique(whole, dim=0)) == 29
-    assert not torch.equal(generator.sample(29, condition, seed=3).rows, whole)
 
 
 def test_progress_ends_at_the_last_step():
