@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from pathlib import Path
 
 import pytest
 
@@ -44,8 +45,9 @@ def fresh(tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_wheel_runs_a_shipped_configuration_by_name(fresh, tmp_path):
-    where = run(tmp_path, fresh, "-c", "import genreplay; print(genreplay.__file__)")
-    assert where.startswith(str(fresh.parents[1]))
+    where = Path(run(tmp_path, fresh, "-c", "import genreplay; print(genreplay.__file__)").strip())
+    assert where.is_relative_to(fresh.parents[1])
+    assert where.with_name("py.typed").exists(), "type checkers read the package's own types"
     run(tmp_path, fresh.with_name("genreplay"), "fit", "--config", "smoke", *SHORT)
     assert (tmp_path / "mlruns/mlflow.db").exists()
     assert run(tmp_path, fresh.with_name("genreplay"), "config", "--config", "overcooked/edm").startswith("seed: 0\n")
