@@ -25,7 +25,7 @@ from learning_curves import curves
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
 
-from genreplay.evaluation.result import interquartile_mean
+from genreplay.common.statistics import interquartile_mean
 
 NUM_RESAMPLES = 10_000
 SLACK = 100

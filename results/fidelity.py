@@ -28,12 +28,12 @@ from tensordict.nn import TensorDictModule
 
 from genreplay.commands.options import seeds
 from genreplay.common.errors import UserError
+from genreplay.common.statistics import mean_interval as interval
 from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS
 from genreplay.envs.overcooked.partners.base import NUM_UNIFORMS, PartnerInput
 from genreplay.envs.overcooked.world import OvercookedWorld
-from genreplay.evaluation.result import interval
 from genreplay.partners.fidelity import Fidelity, fidelity, frequencies
 from genreplay.runs import checkpoint, find
 from genreplay.runs.policy import load_policy

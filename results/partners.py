@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genreplay.evaluation.result import interval
+from genreplay.common.statistics import mean_interval as interval
 
 FIELDS = ("training_seed", "demand", "seed", "sparse_return")
 

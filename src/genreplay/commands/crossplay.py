@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from genreplay.commands.options import add_command, named_uri, refuse_overrides, run_folder, seeds, words
 from genreplay.common.errors import UserError
+from genreplay.common.files import write_csv, writing
 from genreplay.envs.overcooked.config import OvercookedConfig
 
 if TYPE_CHECKING:
@@ -96,14 +96,12 @@ def _write(folder: Path, names: Sequence[str], episode_seeds: Sequence[int], ret
     """`crossplay.csv`, one line for each episode, and `crossplay.png`, the heat map."""
     from genreplay.reporting.figures import cross_play
 
-    try:
+    with writing(folder, "another folder"):
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "crossplay.csv").open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(["cook_0", "cook_1", "seed", "sparse_return"])
-            for i, j in itertools.product(range(len(names)), repeat=2):
-                for seed, value in zip(episode_seeds, returns[i, j].tolist(), strict=True):
-                    rows.writerow([names[i], names[j], seed, f"{value:g}"])
+        rows = [
+            {"cook_0": names[i], "cook_1": names[j], "seed": seed, "sparse_return": f"{value:g}"}
+            for i, j in itertools.product(range(len(names)), repeat=2)
+            for seed, value in zip(episode_seeds, returns[i, j].tolist(), strict=True)
+        ]
+        write_csv(folder / "crossplay.csv", rows)
         cross_play(names, returns.mean(axis=2)).savefig(folder / "crossplay.png", dpi=150)
-    except OSError as error:
-        raise UserError(f"--output {folder}: cannot be written to ({error.strerror or error}); name another") from error

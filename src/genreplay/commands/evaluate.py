@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genreplay.commands.options import add_command, add_policy, named_uri, number, run_folder, seeds, words
-from genreplay.common.errors import UserError
+from genreplay.common.files import make_folder
 from genreplay.envs.sumo.config import scenario_overrides
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     output = None if arguments.output is None else Path(arguments.output)
     if output is not None:
-        _make(output)  # before the work, not after it
+        make_folder(output)  # before the work, not after it
     result, searched = evaluate(plan)
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -122,9 +122,10 @@ def _subject(arguments: argparse.Namespace) -> Subject:
 
 def _show(result: EvaluationResult, searched: Searched, console: Console) -> None:
     from genreplay.evaluation.plan import search_costs
+    from genreplay.evaluation.tables import tables
 
-    *tables, figures_table = result.tables()
-    for table in tables:
+    *first, figures_table = tables(result)
+    for table in first:
         console.print(table)
     if any(not demand.in_range for demand in result.demands):
         console.print("* unseen: outside the range that training draws from")
@@ -140,15 +141,17 @@ def _show(result: EvaluationResult, searched: Searched, console: Console) -> Non
 def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> None:
     from rich.console import Console
 
-    from genreplay.evaluation.result import with_unit
+    from genreplay.common.text import plain, with_unit
+    from genreplay.evaluation.files import write_episodes, write_summary
+    from genreplay.evaluation.tables import tables
     from genreplay.reporting import figures
 
-    result.write_episodes(folder / "episodes.csv")
-    result.write_summary(folder / "summary.csv")
+    write_episodes(result, folder / "episodes.csv")
+    write_summary(result, folder / "summary.csv")
     (folder / "evaluation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with (folder / "tables.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=SCREEN_WIDTH)
-        for table in result.tables():
+        for table in tables(result):
             console.print(table)
     names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
     values = {
@@ -158,7 +161,7 @@ def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> 
         }
         for metric in result.units
     }
-    labels = {metric: with_unit(metric.replace("_", " "), unit) for metric, unit in result.units.items()}
+    labels = {metric: with_unit(plain(metric), unit) for metric, unit in result.units.items()}
     primary = result.primary_metric
     figures.by_demand(names, {primary: values[primary]}, labels).savefig(folder / f"{primary}.png", dpi=150)
     figures.by_demand(names, values, labels).savefig(folder / "metrics.png", dpi=120)
@@ -179,11 +182,3 @@ def _keep(folder: Path, output: Path | None, run_id: str | None, uri: str) -> No
         err.print(f"results are among the artifacts of run {run_id}, in {FOLDER}/; see: genreplay ui")
     elif output is None:
         log.warning("evaluate: the results are on the screen only; give --output DIR to keep them")
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(f"--output {folder}: cannot be written to ({error.strerror}); name another folder") from None

@@ -6,7 +6,6 @@ Shapes: N steps of pairs of people, C columns of the code, O entries of its one-
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from torch.nn.functional import nll_loss
 
 from genreplay.agents.discrete.actor import CategoricalActor
 from genreplay.common.errors import UserError
+from genreplay.common.files import whole
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import StateCode
 from genreplay.envs.overcooked.partners.human_play import HumanPlay
@@ -100,11 +100,9 @@ def write_clone(path: Path, clone: Clone, kitchen: Kitchen, split: str) -> None:
         "majority": clone.majority,
         "hidden_width": HIDDEN_WIDTH,
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(clone.actor.state_dict(), part, {HEADER: json.dumps(header)})
-        os.replace(part, path)
+        with whole(path) as part:
+            save_file(clone.actor.state_dict(), part, {HEADER: json.dumps(header)})
     except (OSError, SafetensorError) as error:
         raise UserError(f"clone: {path} cannot be written ({error}); name another place by --output") from error
 

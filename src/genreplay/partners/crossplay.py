@@ -13,11 +13,11 @@ import numpy as np
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.progress import Bars
+from genreplay.common.statistics import percentile_interval, resample
 from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.world import World
 
-NUM_RESAMPLES, LEVEL = 2000, 0.95
 MIN_RUNS_FOR_INTERVAL = 3
 
 
@@ -64,14 +64,10 @@ def summaries(matrix: np.ndarray) -> tuple[Summary, Summary]:
     if num_runs < MIN_RUNS_FOR_INTERVAL:
         return Summary(means[0], None, None), Summary(means[1], None, None)
     found: tuple[list[float], list[float]] = [], []
-    for chosen in np.random.default_rng(0).integers(num_runs, size=(NUM_RESAMPLES, num_runs)):
+    for chosen in resample(np.arange(num_runs), np.random.default_rng(0)):
         found[0].append(matrix[chosen, chosen].mean())
         pairs = matrix[np.ix_(chosen, chosen)][chosen[:, None] != chosen]
         if len(pairs):
             found[1].append(pairs.mean())
-    tails = 100 * (1 - LEVEL) / 2
-    own, cross = (
-        Summary(mean, *map(float, np.percentile(values, [tails, 100 - tails])))
-        for mean, values in zip(means, found, strict=True)
-    )
+    own, cross = (Summary(mean, *percentile_interval(values)) for mean, values in zip(means, found, strict=True))
     return own, cross

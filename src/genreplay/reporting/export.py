@@ -1,4 +1,4 @@
-"""Hands a trained policy out of genreplay: one ONNX file and a JSON card that says how to use it."""
+"""Export of a trained policy: one ONNX file, and a JSON card of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from genreplay import __version__
 from genreplay.common.errors import UserError
+from genreplay.common.files import writing
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.transitions.columns import TransitionLayout
@@ -37,15 +38,11 @@ def export(folder: Path, output: Path) -> str:
     _require_packages()
     loaded = load_policy(folder)
     saved = checkpoint.load(folder)
-    try:
+    with writing(output, "another folder"):
         output.mkdir(parents=True, exist_ok=True)
         write_onnx(loaded.policy.module, observations(loaded.world.layout, 2), output / MODEL)
         card = make_card(loaded, saved)
         (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"--output {output}: cannot be written to ({error.strerror or error}); name another folder"
-        ) from error
     difference = _largest_difference(loaded, output / MODEL)
     if difference > TOLERANCE:
         raise RuntimeError(f"{output / MODEL}: its actions differ from the policy's by {difference:.3g}")
@@ -57,7 +54,7 @@ def export(folder: Path, output: Path) -> str:
 
 
 def make_card(loaded: LoadedPolicy, saved: checkpoint.Checkpoint) -> dict[str, Any]:
-    """All that a controller needs beside the ONNX file, and where that came from; plain JSON."""
+    """What a controller needs in addition to the ONNX file, and the run that it came from; plain JSON."""
     config, world = loaded.config, loaded.world
     curve = saved.counters["report"]["curve"]
     return {
@@ -85,7 +82,7 @@ def write_onnx(policy: nn.Module, example: Tensor, path: Path) -> None:
     """One ONNX file of `policy` (observation `[batch, O]` -> action `[batch, A]`), weights included."""
     registration = logging.getLogger("torch.onnx._internal.exporter._registration")
     level = registration.level
-    registration.setLevel(logging.ERROR)  # it tells that torchvision, which nothing here uses, is not installed
+    registration.setLevel(logging.ERROR)  # it warns that torchvision, which nothing here uses, is not installed
     try:
         with warnings.catch_warnings():
             # torch 2.13 copies its own deprecated class.
@@ -106,7 +103,7 @@ def write_onnx(policy: nn.Module, example: Tensor, path: Path) -> None:
 
 
 def observations(layout: TransitionLayout, count: int) -> Tensor:
-    """Random observations `[count, O]` in the layout's range (standard normal where that is endless); repeats."""
+    """Random observations `[count, O]` in the layout's range (standard normal without one), always the same."""
     rng = np.random.default_rng(0)
     columns = [column for column in layout.columns if column.key == OBSERVATION]
     values = np.zeros((count, sum(column.width for column in columns)), dtype=np.float32)

@@ -1,19 +1,19 @@
-"""Pictures of a run as a GIF or an MP4: its policy at work, or transitions that its generator made."""
+"""Films of a run as a GIF or an MP4: episodes of its policy, or transitions of its generator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from genreplay.build import build_world
 from genreplay.common.errors import UserError
+from genreplay.common.files import writing
+from genreplay.common.images import FRAME_MILLISECONDS, write_gif, write_mp4
 from genreplay.common.progress import Bars
 from genreplay.config.reader import load
 from genreplay.envs.facets import Camera, FilmRequest
@@ -21,15 +21,8 @@ from genreplay.envs.world import World
 from genreplay.runs import checkpoint
 from genreplay.runs.policy import LoadedPolicy, load_policy
 
-FRAME_MILLISECONDS = 100
-"""How long a picture of a film is shown."""
 TRANSITION_MILLISECONDS, NUM_TRANSITIONS = 2000, 40
 """How long a transition is shown, and how many are."""
-NUM_COLORS = 128
-NUM_SAMPLED = 4
-"""Pictures whose colours make the palette."""
-MP4_QUALITY = 18
-"""H.264's constant rate factor: 0 loses nothing, 51 most; 18 looks the same as the pictures."""
 
 
 def render(folder: Path, given: Mapping[str, Any], output: Path) -> str:
@@ -93,11 +86,9 @@ def _check(output: Path) -> None:
 
 
 def _write(pictures: Sequence[np.ndarray], output: Path, milliseconds: int) -> str:
-    try:
+    with writing(output, "another file"):
         output.parent.mkdir(parents=True, exist_ok=True)
         (write_mp4 if output.suffix.lower() == ".mp4" else write_gif)(pictures, output, milliseconds)
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written to ({error.strerror or error}); name another") from error
     return f"{output}: {len(pictures)} pictures, {output.stat().st_size / 1e6:.1f} MB"
 
 
@@ -116,37 +107,3 @@ def film(loaded: LoadedPolicy, request: FilmRequest) -> list[np.ndarray]:
             pictures.append(picture)
             bars.advance(len(pictures))
     return pictures
-
-
-def write_gif(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
-    """Write pictures `[H, W, 3]` (uint8) as one GIF that repeats, on one palette, each shown for so long."""
-    images = [Image.fromarray(picture) for picture in pictures]
-    # A colour that few pixels have, such as a light's, is kept too.
-    palette = _montage(images).quantize(NUM_COLORS, method=Image.Quantize.MAXCOVERAGE)
-    frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True)
-
-
-def write_mp4(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
-    """Write pictures `[H, W, 3]` (uint8), each shown for so long, as H.264, in colours for every player (4:2:0)."""
-    import av
-
-    height, width = (side - side % 2 for side in pictures[0].shape[:2])  # 4:2:0 has colours for pairs of pixels
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(1000, milliseconds))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"crf": str(MP4_QUALITY)}
-        for picture in pictures:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def _montage(images: Sequence[Image.Image]) -> Image.Image:
-    """A few of the pictures, one under the other."""
-    chosen = images[:: max(1, len(images) // NUM_SAMPLED)]
-    width, height = images[0].size
-    montage = Image.new("RGB", (width, height * len(chosen)))
-    for i, image in enumerate(chosen):
-        montage.paste(image, (0, i * height))
-    return montage

@@ -21,8 +21,10 @@ from genreplay.common.errors import UserError
 from genreplay.config.reader import to_yaml
 from genreplay.envs.facets import FilmRequest
 from genreplay.evaluation.episode_pool import POLICY
+from genreplay.evaluation.files import read_episodes
 from genreplay.evaluation.result import FOLDER as EVALUATION
-from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult, saved
+from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult
+from genreplay.evaluation.tables import saved
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
 from genreplay.reporting.film import camera_of, film, write_gif
@@ -138,7 +140,7 @@ def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
         for key in own | theirs
         if key.startswith("env.") and own.get(key) != theirs.get(key)
     }
-    return Evaluated(EvaluationResult.read(folder / "episodes.csv", loaded.world), about, changes)
+    return Evaluated(read_episodes(folder / "episodes.csv", loaded.world), about, changes)
 
 
 def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: Path) -> Film:

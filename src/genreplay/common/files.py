@@ -1,0 +1,64 @@
+"""Files that users ask for: whether they can be written, CSV, and writing all at once."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from genreplay.common.errors import UserError
+
+
+@contextmanager
+def writing(path: Path, another: str, option: str = "--output") -> Iterator[None]:
+    """Turns an OSError into a UserError: `option` `path` cannot be written to, name `another`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{option} {path}: cannot be written to ({error.strerror or error}); name {another}") from error
+
+
+def make_folder(folder: Path, another: str = "another folder", named: Path | None = None) -> None:
+    """Make a folder, unless it exists, and try to write to it: before long work, not after it.
+
+    Raises:
+        UserError: it cannot be written to. The message names `named` where that is given.
+    """
+    with writing(named or folder, another):
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yields a temporary path; the file written there replaces `path` at the end, so that nobody reads half of it."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    yield part
+    os.replace(part, path)
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write a CSV file with a header.
+
+    Args:
+        path: of the file.
+        rows: by column; what a row lacks stays empty.
+        columns: those to write; None for the columns of all rows, in the order of their first appearance.
+    """
+    rows = list(rows)
+    names = list(dict.fromkeys(name for row in rows for name in row)) if columns is None else columns
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))

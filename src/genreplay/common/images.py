@@ -1,0 +1,52 @@
+"""Animations as files: GIF and MP4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FRAME_MILLISECONDS = 100
+"""How long a picture of a film is shown."""
+NUM_COLORS = 128
+NUM_SAMPLED = 4
+"""Pictures whose colours make the palette."""
+MP4_QUALITY = 18
+"""H.264's constant rate factor: 0 loses nothing, 51 most; 18 looks the same as the pictures."""
+
+
+def write_gif(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
+    """Write pictures `[H, W, 3]` (uint8) as one GIF that repeats, with one palette, each shown for `milliseconds`."""
+    images = [Image.fromarray(picture) for picture in pictures]
+    # A colour that few pixels have, such as a light's, is kept too.
+    palette = _montage(images).quantize(NUM_COLORS, method=Image.Quantize.MAXCOVERAGE)
+    frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True)
+
+
+def write_mp4(pictures: Sequence[np.ndarray], path: Path, milliseconds: int = FRAME_MILLISECONDS) -> None:
+    """Write pictures `[H, W, 3]` (uint8), each shown for `milliseconds`, as H.264, in 4:2:0 for every player."""
+    import av
+
+    height, width = (side - side % 2 for side in pictures[0].shape[:2])  # 4:2:0 has colours for pairs of pixels
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = container.add_stream("libx264", rate=Fraction(1000, milliseconds))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": str(MP4_QUALITY)}
+        for picture in pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _montage(images: Sequence[Image.Image]) -> Image.Image:
+    """A few of the pictures, one under the other."""
+    chosen = images[:: max(1, len(images) // NUM_SAMPLED)]
+    width, height = images[0].size
+    montage = Image.new("RGB", (width, height * len(chosen)))
+    for i, image in enumerate(chosen):
+        montage.paste(image, (0, i * height))
+    return montage

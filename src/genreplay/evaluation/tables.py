@@ -1,0 +1,101 @@
+"""The tables of an evaluation on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rich.table import Table
+
+from genreplay.common.statistics import mean_interval
+from genreplay.common.text import plain, with_unit
+from genreplay.evaluation.episode_pool import POLICY
+from genreplay.evaluation.result import GROUPS, STATISTICS, EvaluationResult
+
+
+def tables(result: EvaluationResult) -> list[Table]:
+    """A table for each statistic, or one where there is only one controller; then one of all metrics."""
+    alone = len(result.controllers) == 1
+    first = [alone_table(result)] if alone else [primary_table(result, name) for name in STATISTICS]
+    return [*first, metrics_table(result)]
+
+
+def alone_table(result: EvaluationResult) -> Table:
+    """The primary metric of the one controller, a line for each demand: statistics over seeds and an interval."""
+    (controller,) = result.controllers
+    title = f"{controller}: {_primary_label(result)} over seeds"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("demand", no_wrap=True)
+    for name in (*STATISTICS, "95 % of the mean"):
+        table.add_column(plain(name), justify="right")
+    for header, demands in result.groups().items():
+        figures = [f"{result.statistic(s, controller, demands, result.primary_metric):.1f}" for s in STATISTICS]
+        by_demand = np.array([result.values(controller, demand, result.primary_metric) for demand in demands])
+        low, high = mean_interval(by_demand.mean(axis=0))
+        table.add_row(header, *figures, f"{low:.1f} to {high:.1f}")
+    return table
+
+
+def _primary_label(result: EvaluationResult) -> str:
+    return with_unit(plain(result.primary_metric), result.units[result.primary_metric])
+
+
+def primary_table(result: EvaluationResult, name: str) -> Table:
+    """The primary metric by controller and demand, the best in bold, the policy compared with every baseline."""
+    title = f"{plain(name).capitalize()} {_primary_label(result)}, over seeds"
+    groups = result.groups()
+    columns = {header: _column(result, name, demands) for header, demands in groups.items()}
+    caption = _caption(result, columns)
+    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
+    table.add_column("controller", no_wrap=True)
+    for header in columns:
+        table.add_column(header, justify="right")
+    compares = POLICY in result.controllers and len(result.controllers) > 1
+    summary = next((header for header in GROUPS if header in groups), None)
+    if compares and summary:
+        table.add_column(f"policy saves\n{summary}", justify="right")
+    best = min if result.minimise else max
+    for row, controller in enumerate(result.controllers):
+        cells = [_marked(values[row], best(values)) for values in columns.values()]
+        if compares and summary:
+            own = columns[summary][result.controllers.index(POLICY)]
+            cells.append("" if controller == POLICY else saved(own, columns[summary][row]))
+        table.add_row(controller, *cells, end_section=controller == POLICY)
+    return table
+
+
+def _caption(result: EvaluationResult, columns: Mapping[str, Sequence[float]]) -> str | None:
+    """The policy compared with the baseline that is best over the range of training; None without both."""
+    if POLICY not in result.controllers or len(result.controllers) < 2 or "in range" not in columns:
+        return None
+    values = dict(zip(result.controllers, columns["in range"], strict=True))
+    own = values.pop(POLICY)
+    name = (min if result.minimise else max)(values, key=lambda controller: values[controller])
+    return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {saved(own, values[name])}"
+
+
+def metrics_table(result: EvaluationResult) -> Table:
+    """Every metric by controller: means over all episodes."""
+    names = [demand.name for demand in result.demands]
+    title = "All figures, means over demands and seeds"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("controller", no_wrap=True)
+    for metric, unit in result.units.items():
+        table.add_column(with_unit(plain(metric), unit, "\n"), justify="right")
+    for controller in result.controllers:
+        means = [result.statistic("mean", controller, names, metric) for metric in result.units]
+        table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
+    return table
+
+
+def _column(result: EvaluationResult, name: str, demands: Sequence[str]) -> list[float]:
+    return [result.statistic(name, controller, demands, result.primary_metric) for controller in result.controllers]
+
+
+def _marked(value: float, best: float) -> str:
+    return f"[bold]{value:.1f}[/bold]" if value == best else f"{value:.1f}"
+
+
+def saved(own: float, other: float) -> str:
+    """By how much `own` is less than `other`, in percent of it."""
+    return "" if other == 0 else f"{100 * (1 - own / other):+.0f} %"

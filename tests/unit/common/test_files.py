@@ -1,0 +1,33 @@
+"""Files that users ask for: whole or not at all, and one line where they cannot be written."""
+
+import pytest
+
+from genreplay.common.errors import UserError
+from genreplay.common.files import make_folder, read_csv, whole, write_csv
+
+
+def test_a_table_has_the_columns_of_all_rows(tmp_path):
+    path = tmp_path / "x.csv"
+    write_csv(path, [{"a": 1, "b": "x, y"}, {"a": 2, "c": 0.5}])
+    assert path.read_bytes() == b'a,b,c\n1,"x, y",\n2,,0.5\n'
+    assert read_csv(path) == [{"a": "1", "b": "x, y", "c": ""}, {"a": "2", "b": "", "c": "0.5"}]
+    write_csv(path, [{"a": 1, "b": 2}], ["b"])
+    assert path.read_text() == "b\n2\n"
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    path = tmp_path / "new" / "x.txt"
+    with whole(path) as part:
+        part.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(IsADirectoryError), whole(path) as part:
+        part.joinpath("..").write_text("two")
+    assert path.read_text() == "one"
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError) as error:
+        make_folder(tmp_path / "file")
+    assert str(error.value) == (f"--output {tmp_path}/file: cannot be written to (File exists); name another folder")
