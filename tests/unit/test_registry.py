@@ -2,8 +2,10 @@
 
 import dataclasses
 import importlib.metadata
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,21 @@ def test_an_entry_is_a_dataclass_that_knows_its_name_and_a_class_that_exists(kin
     first, *_ = dataclasses.fields(entry.config)
     assert (first.name, first.default) == ("name", name)
     assert callable(entry.part) or (entry.part is None and name == "none")
+
+
+@pytest.mark.parametrize(
+    ("names", "own", "others"),
+    [
+        ("Curiosity|CuriosityConfig", "relevance/curiosity.py", {"relevance/config.py", "registry.py"}),
+        ("EdmGenerator|EdmConfig", "generators/edm", {"generators/config.py", "registry.py"}),
+        ("RedqSac|RedqSacConfig", "agents/continuous", {"agents/config.py", "registry.py"}),
+        ("GymnasiumWorld|GymnasiumConfig", "envs/gymnasium", {"registry.py"}),
+    ],
+)
+def test_a_part_is_named_in_the_files_that_the_page_on_extending_lists(names: str, own: str, others: set[str]) -> None:
+    root = Path(registry.__file__).parent
+    naming = {path.relative_to(root) for path in root.rglob("*.py") if re.search(rf"\b({names})\b", path.read_text())}
+    assert {str(path) for path in naming if not path.is_relative_to(own)} == others
 
 
 def test_unknown_names_tell_the_choices() -> None:
