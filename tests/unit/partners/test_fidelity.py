@@ -63,7 +63,7 @@ def rows():
     return torch.cat([one_hot(c, n).float() for c, n in zip(codes, widths, strict=True)], dim=1)
 
 
-@pytest.fixture(scope="module", params=["diffusion", "trees"])
+@pytest.fixture(scope="module", params=[pytest.param("diffusion", marks=pytest.mark.slow), "trees"])
 def generator(request):
     options = {"num_blocks": 2, "num_fit_steps": 1200, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": 0.99}
     torch.manual_seed(0)

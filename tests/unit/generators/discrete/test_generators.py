@@ -104,6 +104,7 @@ def factorised():
 # What is learned -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least_valid"), [("masked", 0.8), ("factorised", 0.95)])
 def test_samples_follow_the_joint_distribution_of_the_rows(name, least_valid, request):
     generator = request.getfixturevalue(name)
@@ -154,6 +155,7 @@ def test_the_relevance_steers_and_guidance_steers_further():
     assert share[3.0] > share[1.0] + 0.05
 
 
+@pytest.mark.slow
 def test_members_disagree_and_doubt_where_nothing_was_seen():
     columns = (
         Column(OBSERVATION, 0, "categorical", "cell", width=30),
@@ -231,6 +233,7 @@ def test_half_of_the_training_rows_show_what_happens_and_every_row_hides_somethi
     assert masked[:, 4].float().mean().item() == pytest.approx(0.5 * 0.6 + 0.5 * 0.04, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_rare_event_has_its_real_share():
     """One row in fifty: seven columns of a state must hold 1 and the action be 1, as in no other row."""
     num_state, num_rows = 7, 6000
