@@ -16,7 +16,8 @@ import torch
 from measuring import Record, Settings, command, rates, take_turns
 from plain_edm import PlainEdm
 
-from genreplay.generators.config import EdmConfig
+from genreplay.common.precision import Speed
+from genreplay.generators.config import EdmConfig, EdmFitConfig, EdmSamplerConfig, NetworkConfig
 from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import fit
@@ -41,16 +42,11 @@ def generator(
     width: int, num_steps: int, precision: str, chunk: int, guidance: float, compiled: bool = False
 ) -> EdmGenerator:
     config = EdmConfig(
-        width=width,
-        num_blocks=NUM_BLOCKS,
-        num_fit_steps=num_steps,
-        warm_start=True,
-        guidance_scale=guidance,
-        sample_chunk_size=chunk,
-        matmul_precision=precision,
-        compile=compiled,
+        network=NetworkConfig(width, NUM_BLOCKS),
+        fit=EdmFitConfig(num_steps=num_steps, warm_start=True),
+        sampler=EdmSamplerConfig(guidance_scale=guidance, chunk_size=chunk),
     )
-    return EdmGenerator(config, codec(), conditional=True)
+    return EdmGenerator(config, codec(), True, Speed(precision, compiled))
 
 
 def records(settings: Settings) -> list[Record]:
@@ -96,7 +92,7 @@ def of_width(width: int, settings: Settings) -> list[Record]:
         )
         found[0]["note"] = f"{evaluations} network evaluations a sample"
         for line in found[1:]:
-            num_steps_each = EdmConfig().num_sampling_steps * (2 if scale != 1 else 1)
+            num_steps_each = EdmConfig().sampler.num_steps * (2 if scale != 1 else 1)
             line["note"] = f"{num_steps_each} network evaluations a sample"
         lines += found
     return lines

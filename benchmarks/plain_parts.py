@@ -83,12 +83,11 @@ class PlainGenerator(EdmGenerator):
 
     plain: PlainEdm | None = None
 
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
         assert self.plain is not None, "fit_plain comes first"
         assert condition is not None, "the plain generator is conditional"
-        guidance = None if self.config.guidance_scale == 1 else self.config.guidance_scale
+        scale = self.config.sampler.guidance_scale
+        guidance = None if scale == 1 else scale
         return Sampled(self.plain.sample(condition, guidance=guidance))
 
 
@@ -96,15 +95,15 @@ def fit_plain(
     fabric: Any, generator: PlainGenerator, rows: Tensor, condition: Tensor, seed: int, on_progress: Any = None
 ) -> dict[str, float]:
     """In place of `genreplay.generators.fitting.fit`: as many steps from fresh weights, as the papers do."""
-    config = generator.config
+    size, config = generator.config.network, generator.config.fit
     # Not an attribute of the module, which would write it into checkpoints.
     object.__setattr__(
         generator,
         "plain",
-        PlainEdm(rows, condition, width=config.width, depth=2 * config.num_blocks, batch_size=config.batch_size),
+        PlainEdm(rows, condition, width=size.hidden_width, depth=2 * size.num_blocks, batch_size=config.batch_size),
     )
     assert generator.plain is not None
-    losses = [generator.plain.train_step() for _ in range(config.num_fit_steps)]
+    losses = [generator.plain.train_step() for _ in range(config.num_steps)]
     generator.on_train_end()
     return {"loss_first": losses[0], "loss_last": losses[-1], "num_steps": float(len(losses))}
 

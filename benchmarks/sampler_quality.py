@@ -27,6 +27,7 @@ import torch
 from tensordict import TensorDict
 
 from genreplay.build import build_agent, build_generator, build_world
+from genreplay.common.precision import EXACT, GENERATOR_SPEEDS
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import load
 from genreplay.config.schema import ExperimentConfig
@@ -40,13 +41,14 @@ from genreplay.transitions.keys import REWARD
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = {"Pendulum": "pendulum_pgr.yaml", "SUMO 2way": "sumo_pgr.yaml"}
+IN_FP32 = "the configs' sampler in fp32"
 PUBLISHED = "published: 128 steps of stochastic Heun"
 EDM = {"sigma_min": 0.002, "sigma_max": 80.0, "rho": 7.0}
 """The noise levels of Karras et al. (2022), table 1."""
 SAMPLERS: dict[str, dict[str, Any]] = {
-    PUBLISHED: {"solver": "stochastic_heun", "num_sampling_steps": 128, "matmul_precision": "highest"} | EDM,
+    PUBLISHED: {"solver": "stochastic_heun", "num_steps": 128} | EDM,
     "the configs' sampler": {},
-    "the configs' sampler in fp32": {"matmul_precision": "highest"},
+    IN_FP32: {},
     "as many steps at the published noise levels": EDM,
 }
 FIGURES = {
@@ -83,15 +85,16 @@ def measure(name: str, seed: int, num_rows: int, num_fit_steps: int | None) -> I
     world, real = build_world(config), transitions(config, num_rows)
     codec = Codec(world.layout, derive=True)
     generator: Any = build_generator(config, codec)
-    standard, relevance = generator.config, real[REWARD]
-    generator.config = replace(standard, num_fit_steps=num_fit_steps or FIT_STEPS_FACTOR * standard.num_fit_steps)
+    fitting, standard, relevance = generator.config.fit, generator.config.sampler, real[REWARD]
+    fitting.num_steps = num_fit_steps or FIT_STEPS_FACTOR * fitting.num_steps
     fit(make_fabric("cpu"), generator, codec.encode(real), relevance, seed)
     prompts = draw_prompts(relevance, num_rows, standard.prompt_top_fraction, seed)
     prompted = real[most_relevant(relevance, standard.prompt_top_fraction)]
     for guidance in (1.0, standard.guidance_scale):
         found: dict[str, float] = {}
         for sampler, options in SAMPLERS.items():
-            generator.config = replace(standard, guidance_scale=guidance, **options)
+            generator.config.sampler = replace(standard, guidance_scale=guidance, **options)
+            generator.speed = EXACT if sampler in (PUBLISHED, IN_FP32) else GENERATOR_SPEEDS["default"]
             rows = generator.sample(num_rows, prompts, seed).rows
             found = diagnose(codec, real, rows, seed, prompted, world.oracle.simulate).metrics
             for figure in FIGURES.keys() & found.keys():

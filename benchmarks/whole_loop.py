@@ -36,8 +36,8 @@ QUICK = (
     "loop.warmup_env_steps=20",
     "loop.first_refit_env_step=30",
     "loop.num_synthetic_rows=50",
-    "generator.num_fit_steps=5",
-    "generator.width=16",
+    "generator.fit.num_steps=5",
+    "generator.network.hidden_width=16",
     "evaluation.seeds=[1]",
 )
 

@@ -16,8 +16,8 @@ TINY = [
     "loop.num_synthetic_rows=2000",
     "agent.hidden_width=32",
     "agent.ensemble_size=2",
-    "generator.width=64",
-    "generator.num_fit_steps=300",
+    "generator.network.hidden_width=64",
+    "generator.fit.num_steps=300",
     "evaluation.seeds=[1,2]",
     "fabric.accelerator=cpu",
 ]

@@ -22,7 +22,6 @@ from tensordict import TensorDictBase
 
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.config.reader import load
-from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.runs import checkpoint
 from genreplay.training.assemble import build_synthesis
@@ -46,7 +45,8 @@ def lines(config_file: Path, real: TensorDictBase, sizes: list[int]) -> list[lis
     world = build_world(config)
     codec, found = Codec(world.layout), []
     with Team(make_fabric("cpu"), build_generator(config, codec)) as team:
-        assert isinstance(team.generator, FactorisedGenerator)
+        model = team.generator.step_model
+        assert model is not None, "this generator predicts no outcomes"
         synthesis = build_synthesis(config, codec, build_agent(config, world), world, team)
         for size in range(EVERY, max(sizes) + 1, EVERY):
             relevance = torch.zeros(size, 1) if team.generator.conditional else None
@@ -54,7 +54,7 @@ def lines(config_file: Path, real: TensorDictBase, sizes: list[int]) -> list[lis
             if size not in sizes:
                 continue
             asked = real[size : size + NUM_ASKED]
-            answer = team.generator.complete(codec.encode(asked), seed=0)
+            answer = model.complete(codec.encode(asked))
             kept, right = synthesis.sure(answer), same(codec.decode(answer.rows), asked)
             paid = (asked[REWARD].abs().amax(dim=1) > 0) | (asked[SHAPED_REWARD].abs().amax(dim=1) > 0)
             shares = (kept.float().mean(), right[kept].float().mean(), paid.sum())

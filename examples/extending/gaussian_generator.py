@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from genreplay.common.precision import EXACT, Speed
 from genreplay.generators.base import Generator, Sampled
-from genreplay.generators.config import MaskedConfig
+from genreplay.generators.config import GeneratorConfig
 from genreplay.transitions.codec import Codec
 
 
 @dataclass
-class GaussianConfig(MaskedConfig):
+class GaussianConfig(GeneratorConfig):
     """Independent columns: the least that a generator can know of transitions."""
 
     name: str = "gaussian"
@@ -32,15 +33,9 @@ class GaussianGenerator(Generator):
     network: Normals
     ema: Normals
 
-    def __init__(self, config: GaussianConfig, codec: Codec, conditional: bool):
-        super().__init__()
-        self.config, self.codec = config, codec
+    def __init__(self, config: GaussianConfig, codec: Codec, conditional: bool, speed: Speed = EXACT):
+        super().__init__(config, codec, conditional, speed)
         self.set_network()
-
-    @property
-    def num_columns(self) -> int:
-        """D."""
-        return self.codec.width
 
     def build_network(self) -> Normals:
         """Standard normals."""
@@ -58,9 +53,7 @@ class GaussianGenerator(Generator):
         error = (batch["rows"] - self.network.mean) * (-self.network.log_std).exp()
         return (0.5 * error.square() + self.network.log_std).sum(dim=1).mean()
 
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
         """Rows `[num_rows, D]`; the codec makes them valid."""
         noise = torch.randn(num_rows, self.num_columns, generator=rng, device=self.device)
         return Sampled(self.ema.mean + self.ema.log_std.exp() * noise)

@@ -6,7 +6,7 @@ import torch
 
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.errors import UserError
-from genreplay.common.precision import AGENT_SPEEDS
+from genreplay.common.precision import AGENT_SPEEDS, GENERATOR_SPEEDS
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
@@ -29,12 +29,13 @@ def build_world(config: ExperimentConfig) -> World:
 
 
 def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
-    """The generator that `generator.name` stands for, the same on every rank; None for real replay only."""
+    """Build the generator named by `generator.name`, the same on every rank; None for real replay only."""
     part = entry("generator", config.generator.name).part
     if part is None:
         return None
     torch.manual_seed(derive_seed(config.seed, "generator"))
-    return part(config.generator, codec, conditional=config.relevance.name != "none")
+    conditional, speed = config.has("relevance"), GENERATOR_SPEEDS[config.speed]
+    return part(config.generator, codec, conditional, speed)
 
 
 def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:

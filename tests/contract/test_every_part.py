@@ -33,11 +33,11 @@ SMALL = {
     "overcooked": {"horizon": 6, "start": "random"},
     "redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
-    "edm": {"width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
-    "masked": {"width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
-    "factorised": {"width": 16, "head_width": 16, "num_fit_steps": 5, "sample_chunk_size": 8},
+    "edm": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
+    "masked": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
+    "factorised": {"network": {"hidden_width": 16}, "head": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "line": {"num_steps": 6},
-    "gaussian": {"num_fit_steps": 5, "sample_chunk_size": 8},
+    "gaussian": {"fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
 }
 """Options that make a part quick to test; a part that is not here is tested with its own defaults."""

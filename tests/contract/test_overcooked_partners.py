@@ -243,7 +243,10 @@ replay: {synthetic_fraction: 0}
 WITH_GENERATOR = """
 env: {name: overcooked, layout: cramped_room, horizon: 20, partners: [self, random, stay]}
 agent: {name: discrete_redq_sac, hidden_width: 16, ensemble_size: 2}
-generator: {name: masked, width: 32, num_blocks: 1, num_fit_steps: 30, batch_size: 128, learning_rate: 0.005}
+generator:
+  name: masked
+  network: {hidden_width: 32, num_blocks: 1}
+  fit: {num_steps: 30, batch_size: 128, learning_rate: 0.005}
 """
 
 

@@ -3,21 +3,31 @@
 import torch
 from lightning.fabric import Fabric
 
+from genreplay.common.precision import EXACT
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import OBSERVATION, REWARD
+from tests.helpers.options import with_options
 
 CODEC = Codec(
     TransitionLayout((*continuous_columns(OBSERVATION, ["a", "b"], -9.0, 9.0), Column(REWARD, 0, "continuous", "r")))
 )
 
 
-def small(conditional=False, **options):
-    options = {"width": 16, "num_blocks": 2, "num_fit_steps": 20, "batch_size": 8, "sample_chunk_size": 8} | options
-    return EdmGenerator(EdmConfig(**options), CODEC, conditional)
+SMALL = {
+    "network.hidden_width": 16,
+    "network.num_blocks": 2,
+    "fit.num_steps": 20,
+    "fit.batch_size": 8,
+    "sampler.chunk_size": 8,
+}
+
+
+def small(conditional=False, speed=EXACT, **options):
+    return EdmGenerator(with_options(EdmConfig, SMALL | options), CODEC, conditional, speed)
 
 
 def some_rows(num_rows=64, seed=0):
@@ -32,8 +42,8 @@ def weights(generator):
     return torch.cat([p.detach().flatten().clone() for p in generator.ema.parameters()])
 
 
-def fitted(conditional=True, num_steps=40, **options):
+def fitted(conditional=True, num_steps=40, speed=EXACT, **options):
     """A generator of width 16 after a fit, and the figures of the fit."""
-    generator = small(conditional, num_fit_steps=num_steps, **options)
+    generator = small(conditional, speed, **{"fit.num_steps": num_steps} | options)
     condition = torch.linspace(0, 1, 64).unsqueeze(1) if conditional else None
     return generator, fit(one_process(), generator, some_rows(), condition, seed=0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from genreplay.common.precision import Speed
 from genreplay.generators.base import Generator
 from genreplay.generators.config import EdmConfig, FactorisedConfig
 from genreplay.generators.discrete.factorised import FactorisedGenerator
@@ -18,6 +19,7 @@ from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
+from tests.helpers.options import with_options
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
 DISCRETE_CODEC = Codec(
@@ -60,10 +62,7 @@ def judge(team: Team, out: Path) -> None:
     codes = (state, action, (state + action) % 4)
     rows = torch.cat([torch.nn.functional.one_hot(c, n) for c, n in zip(codes, (4, 2, 4), strict=True)], dim=1).float()
     team.fit(rows, None, seed=1)
-    prompt = rows[:75].clone()
-    prompt[:, 4:] = torch.nan
-    sampled = team.sample(75, None, seed=2, prompt=prompt)
-    torch.save({"prompt": prompt} | sampled._asdict(), out)
+    torch.save(team.sample(75, None, seed=2)._asdict(), out)
 
 
 def main(mode: str, out: Path, devices: int) -> None:
@@ -72,17 +71,22 @@ def main(mode: str, out: Path, devices: int) -> None:
     fabric = make_fabric("cpu", devices)
     fabric.launch()
     out.with_suffix(f".pid{fabric.global_rank}").write_text(str(os.getpid()))
-    options: dict[str, Any] = {"width": 32, "num_fit_steps": 40, "batch_size": 32 // devices, "sample_chunk_size": 8}
+    options: dict[str, Any] = {
+        "network.hidden_width": 32,
+        "fit.num_steps": 40,
+        "fit.batch_size": 32 // devices,
+        "sampler.chunk_size": 8,
+    }
     generator: Generator
     if mode == "judge":
-        generator = FactorisedGenerator(FactorisedConfig(**options, head_width=32), DISCRETE_CODEC, conditional=False)
+        config = with_options(FactorisedConfig, options | {"head.hidden_width": 32})
+        generator = FactorisedGenerator(config, DISCRETE_CODEC, conditional=False)
     else:
         part = Doomed if mode == "rank_1_raises" else EdmGenerator
-        # In bfloat16 two halves of a batch round otherwise than the whole.
-        config = EdmConfig(**options, matmul_precision="highest", compile=mode == "work_compiled")
         # What is compiled is traced and differentiated; what the code generator makes of it, test_compiled.py runs.
         torch.compile = functools.partial(torch.compile, backend="aot_eager")
-        generator = part(config, CODEC, conditional=True)
+        # In fp32: in bfloat16 two halves of a batch round otherwise than the whole.
+        generator = part(with_options(EdmConfig, options), CODEC, True, Speed(compile=mode == "work_compiled"))
     try:
         with Team(fabric, generator) as team:
             if fabric.global_rank > 0:

@@ -157,7 +157,12 @@ def test_env_stepping(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_overcooked_validity(tmp_path: Path) -> None:
-    size = ["generator.width=16", "generator.num_blocks=1", "generator.head_width=16", "generator.num_fit_steps=60"]
+    size = [
+        "generator.network.hidden_width=16",
+        "generator.network.num_blocks=1",
+        "generator.head.hidden_width=16",
+        "generator.fit.num_steps=60",
+    ]
     few = ["--layouts", "cramped_room", "--generators", "factorised", "--rows", "600", "--samples", "200"]
     (line,), printed = run(tmp_path, "overcooked_validity.py", *few, *size)
     assert "cramped_room" in printed

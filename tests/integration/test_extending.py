@@ -10,7 +10,7 @@ from tests.helpers.plugin import registered_examples
 CONFIG = """
 env: {name: line}
 agent: {name: gentle_sac, hidden_width: 16, ensemble_size: 2, critic_updates_per_actor_update: 2}
-generator: {name: gaussian, num_fit_steps: 50}
+generator: {name: gaussian, fit: {num_steps: 50}}
 relevance: {name: unusual}
 loop:
   num_env_steps: 160

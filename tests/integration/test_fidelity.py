@@ -25,9 +25,9 @@ TINY = [
     "loop.first_refit_env_step=360",
     "loop.num_synthetic_rows=100",
     "evaluation.seeds=[1]",
-    "generator.width=32",
-    "generator.num_blocks=1",
-    "generator.num_fit_steps=800",
+    "generator.network.hidden_width=32",
+    "generator.network.num_blocks=1",
+    "generator.fit.num_steps=800",
     "fabric.accelerator=cpu",
 ]
 

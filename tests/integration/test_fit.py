@@ -19,10 +19,10 @@ TINY = [
     "env.max_episode_steps=40",
     "agent.hidden_width=16",
     "agent.critic_updates_per_actor_update=4",
-    "generator.width=16",
-    "generator.num_blocks=1",
-    "generator.num_fit_steps=30",
-    "generator.num_sampling_steps=4",
+    "generator.network.hidden_width=16",
+    "generator.network.num_blocks=1",
+    "generator.fit.num_steps=30",
+    "generator.sampler.num_steps=4",
     "relevance.hidden_width=16",
     "replay.batch_size=16",
     "loop.num_env_steps=160",
@@ -134,9 +134,9 @@ def test_two_machines_train_one_agent(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_error_on_rank_0_ends_both_ranks(tmp_path: Path) -> None:
     started = time.monotonic()
-    done = fit(tmp_path, "fabric.devices=2", "generator.learning_rate=1e30")
+    done = fit(tmp_path, "fabric.devices=2", "generator.fit.learning_rate=1e30")
     assert done.returncode == 2, done.stderr
-    assert "generator: the loss is no longer a number; lower generator.learning_rate" in done.stderr
+    assert "generator: the loss is no longer a number; lower generator.fit.learning_rate" in done.stderr
     assert "Traceback" not in done.stderr
     assert time.monotonic() - started < 150
     assert only_run(tmp_path)[1].info.status == "FAILED"

@@ -36,10 +36,10 @@ TINY = [
     "fabric.accelerator=cpu",
 ]
 TINY_GENERATOR = [
-    "generator.width=16",
-    "generator.num_blocks=1",
-    "generator.num_fit_steps=30",
-    "generator.num_sampling_steps=4",
+    "generator.network.hidden_width=16",
+    "generator.network.num_blocks=1",
+    "generator.fit.num_steps=30",
+    "generator.sampler.num_steps=4",
     "loop.first_refit_env_step=80",
     "loop.refit_every_env_steps=60",
     "loop.num_synthetic_rows=100",

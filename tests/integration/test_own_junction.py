@@ -19,10 +19,10 @@ from tests.helpers.paths import REPOSITORY
 FOLDER = REPOSITORY / "examples/my_junction"
 SMALL = [
     "agent.hidden_width=16",
-    "generator.width=16",
-    "generator.num_blocks=1",
-    "generator.num_fit_steps=20",
-    "generator.num_sampling_steps=4",
+    "generator.network.hidden_width=16",
+    "generator.network.num_blocks=1",
+    "generator.fit.num_steps=20",
+    "generator.sampler.num_steps=4",
     "relevance.hidden_width=16",
     "loop.num_env_steps=60",
     "loop.warmup_env_steps=20",

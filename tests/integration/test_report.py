@@ -34,10 +34,10 @@ TINY = [
     "fabric.num_threads=1",
 ]
 GENERATOR = [
-    "generator.width=16",
-    "generator.num_blocks=1",
-    "generator.num_fit_steps=20",
-    "generator.num_sampling_steps=4",
+    "generator.network.hidden_width=16",
+    "generator.network.num_blocks=1",
+    "generator.fit.num_steps=20",
+    "generator.sampler.num_steps=4",
     "relevance.hidden_width=16",
     "loop.num_synthetic_rows=64",
 ]

@@ -64,15 +64,13 @@ def test_two_ranks_fit_and_draw_what_one_does_with_the_doubled_batch(tmp_path, m
 
 
 @pytest.mark.slow
-def test_two_ranks_keep_prompts_and_judge_as_one_does(tmp_path):
+def test_two_ranks_draw_rows_and_confidence_as_one_does(tmp_path):
     results = {}
     for devices in (1, 2):
         done = run("judge", tmp_path / f"{devices}.pt", devices)
         assert done.returncode == 0, done.stderr
         results[devices] = torch.load(tmp_path / f"{devices}.pt", weights_only=True)
     one, two = results[1], results[2]
-    given = ~two["prompt"].isnan()
-    assert torch.equal(two["rows"][given], two["prompt"][given])
     assert (one["rows"] == two["rows"]).all(dim=1).float().mean() > 0.95  # a draw at a tie of probabilities may flip
     same = (one["rows"] == two["rows"]).all(dim=1)
     assert torch.allclose(one["confidence"][same], two["confidence"][same], atol=1e-3)

@@ -10,6 +10,7 @@ from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout, continuous_columns
 from genreplay.transitions.keys import OBSERVATION
+from tests.helpers.options import with_options
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["x", "y", "x + y"], -99.0, 99.0))))
 NUM_ROWS = 2000
@@ -28,7 +29,8 @@ def mixture(seed):
 @pytest.fixture(scope="module")
 def fitted():
     rows, condition = mixture(0)
-    config = EdmConfig(width=64, num_fit_steps=1200, batch_size=128, learning_rate=4e-3, guidance_scale=1.0)
+    options = {"network.hidden_width": 64, "fit.num_steps": 1200, "fit.batch_size": 128, "sampler.guidance_scale": 1.0}
+    config = with_options(EdmConfig, options)
     generator = EdmGenerator(config, CODEC, conditional=True)
     metrics = fit(Fabric(accelerator="cpu", devices=1), generator, rows, condition, seed=0)
     assert metrics["loss_last"] < 0.8 * metrics["loss_first"]
@@ -39,7 +41,7 @@ def fitted():
 @pytest.mark.parametrize("scale", [1.0, 1.5])
 @pytest.mark.parametrize(("mode", "centre"), [(0.0, (-2.0, 10.0)), (1.0, (2.0, 30.0))])
 def test_the_condition_steers_the_samples(fitted, mode, centre, scale):
-    fitted.config.guidance_scale = scale
+    fitted.config.sampler.guidance_scale = scale
     rows = fitted.sample(1000, torch.full((1000, 1), mode), seed=1).rows
     right = (rows[:, 0] > 0).float().mean().item()
     assert abs(right - mode) < 0.03

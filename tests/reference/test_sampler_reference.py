@@ -10,7 +10,7 @@ from genreplay.generators.edm.sampler import Churn, dpmpp_2m, guide, heun, karra
 
 WEIGHTS, CENTRES, SPREAD = np.array([0.3, 0.7]), np.array([[-1.0, 0.5], [1.0, -0.5]]), 0.25
 NUM_ROWS = 6000
-DEFAULT = EdmConfig()
+DEFAULT = EdmConfig().sampler
 SAME = 0.035
 """KS statistic below which two samples of 6,000 rows count as alike; 0.0298 is its 1 % level."""
 
@@ -67,7 +67,7 @@ def reference():
     [
         ("stochastic_heun", 128, (0.002, 80.0, 7.0)),
         ("heun", 32, (0.002, 80.0, 7.0)),
-        ("dpmpp_2m", DEFAULT.num_sampling_steps, (DEFAULT.sigma_min, DEFAULT.sigma_max, DEFAULT.rho)),
+        ("dpmpp_2m", DEFAULT.num_steps, (DEFAULT.sigma_min, DEFAULT.sigma_max, DEFAULT.rho)),
     ],
 )
 def test_solver_draws_what_the_published_sampler_draws(solver, num_steps, levels, reference):

@@ -15,7 +15,7 @@ from genreplay.transitions.keys import IS_SYNTHETIC, TERMINATED
 from tests.helpers.saved import save_untrained
 
 PENDULUM = "env: {name: gymnasium, id: Pendulum-v1, max_episode_steps: 5}\nagent: {name: redq_sac, hidden_width: 8}\n"
-GENERATOR = "generator: {name: edm, width: 8, num_blocks: 1, num_fit_steps: 3}\n"
+GENERATOR = "generator: {name: edm, network: {hidden_width: 8, num_blocks: 1}, fit: {num_steps: 3}}\n"
 
 
 def test_every_name_is_there_and_documented() -> None:

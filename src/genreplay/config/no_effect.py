@@ -15,9 +15,9 @@ from genreplay.config.schema import ExperimentConfig
 NO_EFFECT = (
     NoEffect(
         (
-            "generator.guidance_scale",
-            "generator.condition_dropout",
-            "generator.prompt_top_fraction",
+            "generator.sampler.guidance_scale",
+            "generator.fit.condition_dropout",
+            "generator.sampler.prompt_top_fraction",
             "loop.relevance_updates_per_env_step",
         ),
         lambda config: not config.has("relevance"),

@@ -17,7 +17,6 @@ DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relev
 """The parts of a run whose files name none."""
 
 ACCELERATORS = ("auto", "cpu", "cuda")
-PRECISIONS = ("32-true", "bf16-mixed")
 STORAGES = ("memory", "memmap")
 SPEEDS = ("exact", "default", "fast")
 SOURCES = ("generated", "counterfactual", "oracle")
@@ -185,8 +184,6 @@ class FabricConfig:
     """Processes on each machine that fit and sample the generator together, one on each GPU, or all on the CPU."""
     num_nodes: int = 1
     """Machines; start the same command on each, with MASTER_ADDR and MASTER_PORT of the first and its own NODE_RANK."""
-    precision: str = "32-true"
-    """Of the generator's arithmetic: `32-true` or `bf16-mixed`."""
     num_threads: int | None = 1
     """CPU threads of each process; null for torch's own choice. With networks this small a second thread makes
     updates 1.3 times as fast on an idle machine, and several times slower where another process wants its core."""
@@ -194,7 +191,6 @@ class FabricConfig:
     def __post_init__(self) -> None:
         _one_of(self, ACCELERATORS, "accelerator")
         _at_least(self, 1, "devices", "num_nodes")
-        _one_of(self, PRECISIONS, "precision")
         require(
             self.num_threads is None or self.num_threads >= 1,
             "num_threads",

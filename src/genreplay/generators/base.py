@@ -11,21 +11,23 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from torch import Tensor, nn
 
-from genreplay.common.precision import matmul_precision
+from genreplay.common.precision import EXACT, Speed, matmul_precision
 from genreplay.common.seeding import derive_seed
+from genreplay.generators.config import GeneratorConfig
+from genreplay.transitions.codec import Codec
 
 GRADIENT_CLIP_NORM = 1.0
 """Largest norm of the gradient, as in the releases of SynthER and PGR."""
 
 
 class Sampled(NamedTuple):
-    """Rows that a generator drew, and what it thinks of them."""
+    """Rows that a generator drew, with its confidence in them."""
 
     rows: Tensor
     """`[n, D]` in the codec's units, not yet projected to valid ones."""
@@ -48,32 +50,38 @@ class Sampled(NamedTuple):
         return cls(packed[:, :num_columns], packed[:, -2:-1], packed[:, -1:] > 0.5)
 
 
-class GeneratorConfig(Protocol):
-    """The options that every generator has."""
+class StepModel(ABC):
+    """The outcome of given states and actions: what a generator needs for rollouts of a policy."""
 
-    num_fit_steps: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    ema_decay: float
-    warm_start: bool
-    prompt_top_fraction: float
-    sample_chunk_size: int
-    matmul_precision: str
+    @abstractmethod
+    def complete(self, rows: Tensor) -> Sampled:
+        """Rows `[n, D]` in the codec's units with their next columns, whatever they hold, replaced by predictions."""
+
+    @abstractmethod
+    def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
+        """p(action of the player in each of `seats` `[n]` | the entries of `rows` `[n, D]` that are not NaN), `[n, A]`.
+
+        On the CPU.
+        """
 
 
 class Generator(lightning.LightningModule, ABC):
     """A model of transitions that can be fitted again and again.
 
-    A subclass sets `self.config`, calls `self.set_network(...)` at the end of its `__init__`, and gives the abstract
-    methods. All randomness is passed in, as seeds or in the batch: every rank that fits the same rows with the same
-    seed has the same weights.
+    A subclass calls `self.set_network()` at the end of its `__init__`, and gives the abstract methods. All randomness
+    is passed in, as seeds or in the batch: every rank that fits the same rows with the same seed has the same weights.
+
+    Args:
+        config: its options.
+        codec: its rows.
+        conditional: whether rows come with a relevance to condition on.
+        speed: how it computes.
     """
 
-    judges: bool = False
+    has_confidence: bool = False
     """Whether samples carry confidence and agreement."""
-    takes_prompts: bool = False
-    """Whether `sample` can be given the values of some columns."""
+    step_model: StepModel | None = None
+    """What predicts the outcome of a given state and action; None where the generator draws whole rows alone."""
 
     config: GeneratorConfig
     network: nn.Module
@@ -81,6 +89,12 @@ class Generator(lightning.LightningModule, ABC):
     ema: nn.Module
     """The moving average of `network`, which is what samples."""
     _fitted: Tensor
+
+    def __init__(self, config: GeneratorConfig, codec: Codec, conditional: bool, speed: Speed = EXACT):
+        super().__init__()
+        self.config, self.conditional, self.speed = config, conditional, speed
+        self.num_columns = codec.width
+        """D."""
 
     def set_network(self) -> None:
         """Build `network` and its average; the weights mean nothing until `begin_fit`."""
@@ -92,11 +106,6 @@ class Generator(lightning.LightningModule, ABC):
     def fitted(self) -> bool:
         """Whether a fit has ended, so that samples mean something."""
         return bool(self._fitted)
-
-    @property
-    @abstractmethod
-    def num_columns(self) -> int:
-        """D."""
 
     @abstractmethod
     def build_network(self) -> nn.Module:
@@ -115,21 +124,19 @@ class Generator(lightning.LightningModule, ABC):
         """Loss of a batch with `rows` `[B, D]`, `condition` `[B, 1]` (if there is one) and what `draw` gave."""
 
     @abstractmethod
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
-        """`num_rows` rows in the codec's units, drawn from `ema`; `prompt` is None unless `takes_prompts`."""
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
+        """`num_rows` rows in the codec's units, drawn from `ema`."""
 
     def configure_optimizers(self) -> Any:
-        """AdamW whose step size falls to zero over `num_fit_steps` along a half cosine."""
+        """AdamW whose step size falls to zero over `fit.num_steps` along a half cosine."""
         optimizer = torch.optim.AdamW(
             self.network.parameters(),
-            lr=self.config.learning_rate,
+            lr=self.config.fit.learning_rate,
             betas=(0.9, 0.99),
-            weight_decay=self.config.weight_decay,
+            weight_decay=self.config.fit.weight_decay,
             fused=True,
         )
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.num_fit_steps)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.config.fit.num_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def begin_fit(self, rows: Tensor, condition: Tensor | None, seed: int) -> None:
@@ -142,8 +149,12 @@ class Generator(lightning.LightningModule, ABC):
             raise ValueError(f"rows have shape {tuple(rows.shape)}, but this generator has {self.num_columns} columns")
         if condition is not None and condition.shape != (rows.shape[0], 1):
             raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{rows.shape[0]}, 1]")
+        if self.conditional and condition is None:
+            raise ValueError("this generator is conditional: fit needs the condition of every row")
+        if not self.conditional and condition is not None:
+            raise ValueError("this generator has no condition: build it with conditional=True to use one")
         self.fit_scales(rows, condition)
-        if self.config.warm_start and self.fitted:
+        if self.config.fit.warm_start and self.fitted:
             self.network.load_state_dict(self.ema.state_dict())
             return
         with torch.random.fork_rng(devices=[]):
@@ -160,7 +171,7 @@ class Generator(lightning.LightningModule, ABC):
     @torch.no_grad()
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the average toward the weights; the first steps of a fit count little (warm-up)."""
-        decay = min(self.config.ema_decay, (1 + batch_idx) / (10 + batch_idx))
+        decay = min(self.config.fit.ema_decay, (1 + batch_idx) / (10 + batch_idx))
         torch._foreach_lerp_(list(self.ema.parameters()), list(self.network.parameters()), 1 - decay)
 
     def on_train_end(self) -> None:
@@ -175,11 +186,10 @@ class Generator(lightning.LightningModule, ABC):
         seed: int,
         part: int = 0,
         num_parts: int = 1,
-        prompt: Tensor | None = None,
     ) -> Sampled:
         """Rows `[num_rows, D]` in the codec's units, not yet projected to valid ones.
 
-        Each chunk of `sample_chunk_size` rows has a random stream of its own, so the rows do not depend on how many
+        Each chunk of `sampler.chunk_size` rows has a random stream of its own, so the rows do not depend on how many
         ranks share the work.
 
         Args:
@@ -188,35 +198,29 @@ class Generator(lightning.LightningModule, ABC):
             seed: of the noise.
             part: which of `num_parts` consecutive parts of the rows to make; the parts in order are the whole.
             num_parts: how many parts there are.
-            prompt: `[n, D]` in the codec's units: what the rows must hold, NaN where the generator is to draw.
         """
         if not self.fitted:
             raise RuntimeError("the generator has not been fitted: call fit before sample")
         if condition is not None and condition.shape != (num_rows, 1):
             raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{num_rows}, 1]")
-        if prompt is not None and not self.takes_prompts:
-            raise ValueError("this generator takes no prompt")
-        if prompt is not None and prompt.shape != (num_rows, self.num_columns):
-            raise ValueError(f"prompt has shape {tuple(prompt.shape)}; it must be [{num_rows}, {self.num_columns}]")
-        here, size = self.part_of(num_rows, part, num_parts), self.config.sample_chunk_size
+        here, size = self.part_of(num_rows, part, num_parts), self.config.sampler.chunk_size
         chunks = [torch.empty(0, self.packed_width, device=self.device)]
         for start in range(here.start, here.stop, size):
             stop = min(start + size, here.stop)
             rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "sample", start // size))
             wanted = None if condition is None else condition[start:stop].to(self.device)
-            given = None if prompt is None else prompt[start:stop].to(self.device)
-            with matmul_precision(self.config.matmul_precision):
-                chunks.append(self.sample_chunk(stop - start, wanted, given, rng).pack())
+            with matmul_precision(self.speed.matmul_precision):
+                chunks.append(self.sample_chunk(stop - start, wanted, rng).pack())
         return Sampled.unpack(torch.cat(chunks), self.num_columns)
 
     @property
     def packed_width(self) -> int:
-        """Columns of a packed sample: D, and two more where the generator judges its rows."""
-        return self.num_columns + 2 * self.judges
+        """Columns of a packed sample: D, and two more where it has confidence in its rows."""
+        return self.num_columns + 2 * self.has_confidence
 
     def part_of(self, num_rows: int, part: int, num_parts: int) -> slice:
         """Which rows are in the given part of `num_rows`: whole chunks, as evenly as they go."""
-        size = self.config.sample_chunk_size
+        size = self.config.sampler.chunk_size
         num_chunks = -(-num_rows // size)
         first, last = (i * num_chunks // num_parts * size for i in (part, part + 1))
         return slice(min(first, num_rows), min(last, num_rows))

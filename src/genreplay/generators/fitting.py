@@ -30,7 +30,7 @@ NUM_REPORTS = 50
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
-    """One rank's batches of a whole fit (`config.num_fit_steps` of them), for `fit` or for a Trainer's DataLoader.
+    """One rank's batches of a whole fit (`config.fit.num_steps` of them), for `fit` or for a Trainer's DataLoader.
 
     Args:
         generator: says what each batch holds.
@@ -49,9 +49,9 @@ class Batches(IterableDataset[dict[str, Tensor]]):
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         rng = torch.Generator(self.rows.device).manual_seed(derive_seed(self.seed, "batches"))
-        size = self.generator.config.batch_size
+        size = self.generator.config.fit.batch_size
         here = slice(self.rank * size, (self.rank + 1) * size)
-        for _ in range(self.generator.config.num_fit_steps):
+        for _ in range(self.generator.config.fit.num_steps):
             index = torch.randint(len(self.rows), (self.num_ranks * size,), generator=rng, device=rng.device)[here]
             batch = {name: draw[here] for name, draw in self.generator.draw(self.num_ranks * size, rng).items()}
             batch["rows"] = self.rows[index]
@@ -85,11 +85,11 @@ def fit(
     schedule = plan["lr_scheduler"]["scheduler"]
     module, optimizer = fabric.setup(generator, plan["optimizer"])
 
-    num_steps = generator.config.num_fit_steps
+    num_steps = generator.config.fit.num_steps
     losses = torch.zeros(num_steps, device=fabric.device)
     reported = 0
     batches = Batches(generator, rows, condition, seed, fabric.global_rank, fabric.world_size)
-    with matmul_precision(generator.config.matmul_precision):
+    with matmul_precision(generator.speed.matmul_precision):
         for i, batch in enumerate(batches):
             loss = module.training_step(batch, i)
             optimizer.zero_grad()
@@ -107,6 +107,6 @@ def fit(
     tenth = max(1, num_steps // 10)
     first, last = fabric.all_reduce(torch.stack([losses[:tenth].mean(), losses[-tenth:].mean()])).tolist()  # type: ignore[union-attr]
     if not torch.isfinite(losses).all():
-        raise UserError("generator: the loss is no longer a number; lower generator.learning_rate")
+        raise UserError("generator: the loss is no longer a number; lower generator.fit.learning_rate")
     seconds = time.perf_counter() - started
     return {"loss_first": first, "loss_last": last, "num_steps": float(num_steps), "seconds": seconds}

@@ -26,7 +26,6 @@ from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import SynthesisConfig
 from genreplay.envs.world import World
 from genreplay.generators.base import Sampled
-from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.generators.distributed.team import Team
 from genreplay.transitions.codec import Codec
@@ -83,12 +82,12 @@ class Synthesis:
             seed: of everything random.
         """
         if self.config.source == "generated":
-            fraction = team.prompt_top_fraction
+            fraction = team.generator.config.sampler.prompt_top_fraction
             prompts = None if relevance is None else draw_prompts(relevance, num_rows, fraction, seed)
             sampled = team.sample(num_rows, prompts, seed)
         else:
             if relevance is not None:
-                real = real[most_relevant(relevance, team.prompt_top_fraction).to(real.device)]
+                real = real[most_relevant(relevance, team.generator.config.sampler.prompt_top_fraction).to(real.device)]
             return self._roll_out(team, real, num_rows, seed)
         return self._kept(sampled)
 
@@ -102,7 +101,7 @@ class Synthesis:
         num_rollouts = -(-num_rows // self.config.rollout_length)
         begun: TensorDictBase = real[:0]
         steps = list[Synthetic]()
-        for step in range(self.config.rollout_length):
+        for _ in range(self.config.rollout_length):
             going_on = len(begun)
             places = torch.randint(len(real), (num_rollouts - going_on,), generator=rng, device=rng.device)
             begun = TensorDict.cat([begun, real[places]])
@@ -112,9 +111,9 @@ class Synthesis:
             if self.config.source == "oracle":
                 steps.append(self._ask_simulator(begun))
             else:
-                assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
+                assert team.generator.step_model is not None, "assemble refuses other generators"
                 encoded = self.codec.encode(begun)
-                steps.append(self._kept(team.generator.complete(encoded, derive_seed(seed, "step", step))))
+                steps.append(self._kept(team.generator.step_model.complete(encoded)))
             followed = steps[-1].transitions
             begun = followed[~followed[TERMINATED].view(-1)].clone()
             begun.set(OBSERVATION, begun[NEXT_OBSERVATION].clone())
@@ -126,12 +125,14 @@ class Synthesis:
 
         At a rollout's first step it does what the real one did.
         """
-        assert isinstance(team.generator, FactorisedGenerator), "build refuses other generators"
+        assert team.generator.step_model is not None, "assemble refuses other generators"
         learns = begun[LEARNER] > 0.5
         places = (~learns.all(dim=1)).nonzero().view(-1)
         seats, rows = learns[places].long().argmin(dim=1), begun[places]
         who = rows[PARTNER].argmax(dim=1)
-        said = virtual_action_probabilities(team.generator, self.codec, rows[OBSERVATION], seats, who).to(rng.device)
+        said = virtual_action_probabilities(team.generator.step_model, self.codec, rows[OBSERVATION], seats, who).to(
+            rng.device
+        )
         uniform = torch.rand(len(places), 1, generator=rng, device=rng.device)
         drawn = one_hot(sample_categorical(said.log(), uniform), said.shape[1])
         begun[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(begun[ACTION].dtype)

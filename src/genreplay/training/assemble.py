@@ -12,7 +12,6 @@ from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluator
-from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
@@ -28,12 +27,12 @@ def build_synthesis(
 ) -> Synthesis:
     """How synthetic transitions come about; UserError where the generator or the world cannot do that."""
     source, generator = config.synthesis.source, None if team is None else team.generator
-    if generator is not None and not generator.judges and source == "generated" and config.synthesis.filters:
+    if generator is not None and not generator.has_confidence and source == "generated" and config.synthesis.filters:
         raise UserError(
             f"synthesis.min_confidence, synthesis.require_agreement: {config.generator.name!r} does not say how sure "
             "it is of its rows; write 0 and false, or generator.name: factorised"
         )
-    if source == "counterfactual" and generator is not None and not isinstance(generator, FactorisedGenerator):
+    if source == "counterfactual" and generator is not None and generator.step_model is None:
         raise UserError(
             f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
             f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
@@ -46,7 +45,12 @@ def build_synthesis(
     seats, goes_on = world.layout.seats, config.synthesis.rollout_length > 1
     if config.synthesis.swap_seats and seats is None:
         raise UserError(f"synthesis.swap_seats: env.name {config.env.name!r} has no two seats to swap; write false")
-    if goes_on and seats is not None and seats.learners != "both" and not isinstance(generator, FactorisedGenerator):
+    if (
+        goes_on
+        and seats is not None
+        and seats.learners != "both"
+        and (generator is None or generator.step_model is None)
+    ):
         raise UserError(
             "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "
             f"and {config.generator.name!r} cannot; write generator.name: factorised, or synthesis.rollout_length: 1"

@@ -170,7 +170,11 @@ class Loop:
         with self.report.diagnosing():
             diagnosis = None
             if min(len(real), len(synthetic.rows)) >= MIN_ROWS:
-                top = None if relevance is None else most_relevant(relevance, team.prompt_top_fraction)
+                top = (
+                    None
+                    if relevance is None
+                    else most_relevant(relevance, team.generator.config.sampler.prompt_top_fraction)
+                )
                 prompted = None if top is None else real[top.to(real.device)]
                 oracle = self.parts.evaluator.world.oracle
                 ask = () if oracle is None else (oracle.simulate, oracle.measure)

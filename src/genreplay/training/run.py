@@ -13,6 +13,7 @@ import torch
 from lightning import Fabric
 
 from genreplay.build import build_generator, build_world
+from genreplay.common.precision import GENERATOR_SPEEDS
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
@@ -63,8 +64,8 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
         torch.set_num_threads(config.fabric.num_threads)
     # Read before anything starts, so that a broken checkpoint costs no waiting.
     loaded = None if resume is None else checkpoint.load(resume)
-    on = config.fabric
-    fabric = make_fabric(on.accelerator, on.devices, on.precision, on.num_nodes)
+    on, speed = config.fabric, GENERATOR_SPEEDS[config.speed]
+    fabric = make_fabric(on.accelerator, on.devices, speed.mixed_precision, on.num_nodes)
     fabric.launch()
     world = build_world(config)
     codec = Codec(world.layout, derive=config.codec.derive)

@@ -15,9 +15,9 @@ def _warnings(caplog: pytest.LogCaptureFixture, path: str, *overrides: str) -> l
 
 
 def test_an_option_without_effect_warns(write, caplog: pytest.LogCaptureFixture) -> None:
-    path = write("x.yaml", "generator: {name: edm, guidance_scale: 3.0}\n")
+    path = write("x.yaml", "generator: {name: edm, sampler: {guidance_scale: 3.0}}\n")
     no_relevance = "has no effect: there is no relevance to condition on; name one, such as relevance.name=curiosity"
-    assert _warnings(caplog, path) == [f"x.yaml: generator.guidance_scale: {no_relevance}"]
+    assert _warnings(caplog, path) == [f"x.yaml: generator.sampler.guidance_scale: {no_relevance}"]
     assert _warnings(caplog, path, "relevance.name=reward") == []
     assert _warnings(caplog, path, "generator.name=none") == []
     assert _warnings(caplog, path, "relevance.name=reward", "replay.synthetic_fraction=0") == [

@@ -15,6 +15,7 @@ from genreplay.partners.fidelity import fidelity, frequencies
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from genreplay.transitions.keys import ACTION, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER
+from tests.helpers.options import with_options
 
 PLACES, ACTIONS, PARTNERS, NUM_ROWS = 3, 3, 2, 8000
 LAYOUT = TransitionLayout(
@@ -65,13 +66,25 @@ def rows():
 
 @pytest.fixture(scope="module", params=[pytest.param("diffusion", marks=pytest.mark.slow), "trees"])
 def generator(request):
-    options = {"num_blocks": 2, "num_fit_steps": 1200, "batch_size": 256, "learning_rate": 1e-2, "ema_decay": 0.99}
+    options = {
+        "network.num_blocks": 2,
+        "fit.num_steps": 1200,
+        "fit.batch_size": 256,
+        "fit.learning_rate": 1e-2,
+        "fit.ema_decay": 0.99,
+    }
     torch.manual_seed(0)
     if request.param == "trees":
-        options["num_fit_steps"] = 1  # of the diffusion, which has nothing to say
-        generator = FactorisedGenerator(FactorisedConfig(width=8, heads="trees", **options), CODEC, conditional=False)
+        options["fit.num_steps"] = 1  # of the diffusion, which has nothing to say
+        generator = FactorisedGenerator(
+            with_options(FactorisedConfig, {"heads": "trees", "network.hidden_width": 8} | options),
+            CODEC,
+            conditional=False,
+        )
     else:
-        generator = MaskedGenerator(MaskedConfig(width=64, **options), CODEC, conditional=False)
+        generator = MaskedGenerator(
+            with_options(MaskedConfig, {"network.hidden_width": 64} | options), CODEC, conditional=False
+        )
     fit(Fabric(accelerator="cpu", devices=1), generator, rows(), None, seed=0)
     return generator
 
@@ -95,7 +108,7 @@ def test_it_plays_as_each_partner_does_in_either_seat(generator):
 
 
 def test_trees_that_know_the_partner_are_saved_and_loaded_and_rows_do_not_depend_on_each_other():
-    config = FactorisedConfig(width=8, heads="trees", num_fit_steps=1)
+    config = with_options(FactorisedConfig, {"heads": "trees", "network.hidden_width": 8, "fit.num_steps": 1})
     made, fresh = (FactorisedGenerator(config, CODEC, conditional=False) for _ in range(2))
     fit(Fabric(accelerator="cpu", devices=1), made, rows(), None, seed=0)
     fresh.load_state_dict(made.state_dict())
@@ -109,22 +122,6 @@ def test_trees_that_know_the_partner_are_saved_and_loaded_and_rows_do_not_depend
 
 def test_without_a_code_it_is_all_of_them_together(generator):
     assert (asked(generator, None) - partner_table().mean(dim=2)).abs().mean() < 0.07
-
-
-def test_it_is_what_a_prompted_generator_draws_in_one_step():
-    options = {"width": 16, "num_blocks": 1, "head_width": 16, "head_num_blocks": 1, "ensemble_size": 1}
-    config = FactorisedConfig(**options, num_fit_steps=30, num_sampling_steps=1, guidance_scale=1.0)
-    torch.manual_seed(0)
-    generator = FactorisedGenerator(config, CODEC, conditional=False)
-    made = rows()
-    fit(Fabric(accelerator="cpu", devices=1), generator, made, None, seed=0)
-    prompt = torch.full((20_000, CODEC.width), torch.nan)
-    prompt[:, : 2 * PLACES] = made[0, : 2 * PLACES]
-    prompt[:, -2:] = torch.tensor([1.0, 0.0])
-    drawn = generator.sample(len(prompt), None, seed=1, prompt=prompt).rows
-    start = 2 * PLACES + ACTIONS
-    answer = virtual_action_probabilities(generator, CODEC, made[:1, : 2 * PLACES], torch.tensor([1]))[0]
-    assert torch.allclose(drawn[:, start : start + ACTIONS].mean(dim=0), answer, atol=0.015)
 
 
 def test_there_is_no_such_partner(generator):

@@ -35,9 +35,11 @@ from genreplay.transitions.keys import (
     SHAPED_REWARD,
     TERMINATED,
 )
+from tests.helpers.options import with_options
 from tests.helpers.paths import CONF
 
 NUM_REAL = 400
+SMALL = {"network.hidden_width": 16, "network.num_blocks": 1, "head.hidden_width": 16, "head.num_blocks": 1}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,9 @@ def real(world, agent):
 @pytest.fixture(scope="module")
 def team(world, real):
     codec = Codec(world.layout)
-    config = FactorisedConfig(width=32, num_blocks=1, head_width=32, head_num_blocks=1, num_fit_steps=60)
+    config = with_options(
+        FactorisedConfig, SMALL | {"network.hidden_width": 32, "head.hidden_width": 32, "fit.num_steps": 60}
+    )
     torch.manual_seed(0)
     with Team(make_fabric("cpu"), FactorisedGenerator(config, codec, conditional=False)) as team:
         team.fit(codec.encode(real), None, seed=0)
@@ -91,7 +95,7 @@ def test_counterfactuals_begin_in_real_states_and_end_as_the_generator_says(worl
     # Actions are new: most pairs of state and action were never tried.
     assert len(rows_of(drawn.transitions, OBSERVATION, ACTION) - rows_of(real, OBSERVATION, ACTION)) > 50
     codec = Codec(world.layout)
-    again = codec.decode(team.generator.complete(codec.encode(drawn.transitions), 0).rows)
+    again = codec.decode(team.generator.complete(codec.encode(drawn.transitions)).rows)
     assert torch.equal(again[NEXT_OBSERVATION], drawn.transitions[NEXT_OBSERVATION])
     # A generator fitted this little is often wrong, and nobody puts it right.
     assert 0.0 < world.oracle.measure(drawn.transitions)["valid"] < 0.9
@@ -136,13 +140,13 @@ def test_rollouts_go_on_from_where_they_came_to(world, agent, real, team):
 def test_a_rollout_that_ends_gives_way_to_a_new_one(world, agent, real, team, monkeypatch):
     """All that is kept goes on; what is not, and what the world ends, is replaced by real states."""
     first = synthesis(world, agent, source="counterfactual").draw(team, real, None, 100, seed=3)
-    threshold = float(team.generator.complete(first.rows, 0).confidence.median())
+    threshold = float(team.generator.complete(first.rows).confidence.median())
     counterfactual = synthesis(world, agent, source="counterfactual", rollout_length=3, min_confidence=threshold)
     asked, encode = [], counterfactual.codec.encode
     monkeypatch.setattr(counterfactual.codec, "encode", lambda rows: asked.append(rows.clone()) or encode(rows))
     drawn = counterfactual.draw(team, real, None, 300, seed=3)
     assert [len(rows) for rows in asked] == [100, 100, 100]
-    judged = [team.generator.complete(encode(rows), 0) for rows in asked]
+    judged = [team.generator.complete(encode(rows)) for rows in asked]
     kept = [one.confidence.view(-1) >= threshold for one in judged]
     assert 0 < int(kept[0].sum()) < 100
     assert len(drawn.transitions) == sum(int(one.sum()) for one in kept)
@@ -177,7 +181,7 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
         return one_hot(torch.zeros_like(seats), NUM_ACTIONS).float()
 
     monkeypatch.setattr("genreplay.replay.synthesis.virtual_action_probabilities", north)
-    config = FactorisedConfig(width=16, num_blocks=1, head_width=16, head_num_blocks=1)
+    config = with_options(FactorisedConfig, SMALL)
     with Team(make_fabric("cpu"), FactorisedGenerator(config, Codec(world.layout), conditional=False)) as team:
         rollouts = synthesis(world, agent, source="oracle", rollout_length=2)
         steps = rollouts.draw(team, real, None, 800, seed=3).transitions.unflatten(0, (2, 400))
@@ -242,7 +246,7 @@ def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real):
 def test_unsure_rows_are_left_out(world, agent, real, team):
     everything = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
     codec = Codec(world.layout)
-    judged = team.generator.complete(codec.encode(everything.transitions), 0)
+    judged = team.generator.complete(codec.encode(everything.transitions))
     threshold = float(judged.confidence.median())
     some = synthesis(world, agent, source="counterfactual", min_confidence=threshold, require_agreement=True)
     kept = some.draw(team, real, None, 300, seed=3)
@@ -301,7 +305,6 @@ def test_drawing_moves_no_global_stream_and_repeats(world, agent, real, team):
 def test_relevance_chooses_the_states_that_counterfactuals_begin_in(world, agent, real, team, source):
     chosen = torch.arange(NUM_REAL) % 4 == 1
     relevance = torch.where(chosen, 2.0, torch.rand(NUM_REAL, generator=torch.Generator().manual_seed(0))).unsqueeze(1)
-    assert team.prompt_top_fraction == 0.25
     drawn = synthesis(world, agent, source=source).draw(team, real, relevance, 2_000, seed=3).transitions
     assert rows_of(drawn, OBSERVATION, LEARNER) == rows_of(real[chosen], OBSERVATION, LEARNER)
 

@@ -73,10 +73,10 @@ class Categories(nn.Module):
 
 
 def split_columns(codec: Codec, name: str) -> tuple[Categories, Categories]:
-    """The columns that hold at decision time, and those that follow (`("next", ...)`).
+    """The current columns (state and action) and the next ones (`("next", ...)`).
 
     Raises:
-        UserError: a generated column is not categorical; `name` is the generator that was asked for.
+        UserError: a generated column is not categorical; `name` is that of the generator.
     """
     for column in codec.columns:
         if column.kind != "categorical":
@@ -89,11 +89,11 @@ def split_columns(codec: Codec, name: str) -> tuple[Categories, Categories]:
         starts.append(here)
         here += column.width
     pairs = list(zip(codec.columns, starts, strict=True))
-    follows = [pair for pair in pairs if isinstance(pair[0].key, tuple) and pair[0].key[0] == "next"]
-    holds = [pair for pair in pairs if pair not in follows]
-    if not holds or not follows:
+    following = [pair for pair in pairs if isinstance(pair[0].key, tuple) and pair[0].key[0] == "next"]
+    current = [pair for pair in pairs if pair not in following]
+    if not current or not following:
         raise UserError(f"generator.name: {name!r} needs columns before and after the step")
-    return _categories(holds), _categories(follows)
+    return _categories(current), _categories(following)
 
 
 def _categories(pairs: list[tuple[Column, int]]) -> Categories:

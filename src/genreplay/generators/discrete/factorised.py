@@ -1,4 +1,4 @@
-"""Masked diffusion over what happens and what leads to it, then an ensemble that says what follows.
+"""p(event, s, a) by masked diffusion, p(s', r | s, a) by an ensemble of networks or by trees.
 
 Shapes: N training rows, n sampled rows, B rows of a batch, D entries, M members.
 """
@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genreplay.common.precision import matmul_precision
-from genreplay.common.seeding import derive_seed
-from genreplay.generators.base import Sampled
+from genreplay.common.precision import EXACT, Speed, matmul_precision
+from genreplay.generators.base import Sampled, StepModel
 from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.discrete.categories import Categories
 from genreplay.generators.discrete.forests import Forests
@@ -28,78 +27,89 @@ from genreplay.generators.discrete.one_step import (
     member_share,
     outcome,
 )
-from genreplay.generators.discrete.partner_forest import Habits
+from genreplay.generators.discrete.partner_forest import PartnerForest
 from genreplay.transitions.codec import Codec
 
 
 class FactorisedNetwork(nn.Module):
-    """The diffusion over what happens and what holds at decision time, and the members that say what follows."""
+    """The diffusion over events, states and actions, and the members that predict the outcome."""
 
     def __init__(self, diffusion: MaskedNetwork, members: list[OneStepHead]):
         super().__init__()
         self.diffusion, self.members = diffusion, nn.ModuleList(members)
 
 
-class FactorisedGenerator(MaskedGenerator):
-    """p(state, action) by masked diffusion, p(next | state, action) by an ensemble of categorical one-step heads.
+class FactorisedGenerator(MaskedGenerator, StepModel):
+    """p(state, action) by masked diffusion, p(next | state, action) by categorical one-step heads or by trees.
 
-    The diffusion draws what happens in the step first (a delivery, say), then a state and actions that lead to it; what
-    the row says of it in the end is the ensemble's, as all that follows. What leads to a rare event is a rare
-    combination of many columns. So that it is learned as well as the rest, rows count the more the rarer what happens
-    in them is, wherever that is visible: p(state, action | what happens) stays what it is, and its share too.
+    The *events* of a step (a delivery, say) are the next columns that are the next of no current column. The diffusion
+    draws them first, then a state and actions that lead to them; the row's own events are predicted by the heads, like
+    all next columns. A rare event follows a rare combination of many columns. So that it is learned as well as the
+    rest, rows with rarer events have larger weights, wherever the events are visible: p(state, action | events) is the
+    same, and so is the share of each event.
 
-    Every row carries the ensemble's confidence and agreement. `complete` labels given states and actions.
+    Every row carries the confidence and the agreement of the heads. `complete` labels given states and actions.
 
     Args:
         config: its options.
-        codec: says which columns a row has; those with a key `("next", ...)` follow, the others hold.
+        codec: its columns; those with a key `("next", ...)` are the next ones, the others the current ones.
         conditional: whether rows come with a relevance to condition on.
+        speed: how it computes.
 
     Raises:
         UserError: a column is not categorical.
     """
 
-    judges = True
+    has_confidence = True
     config: FactorisedConfig
 
     _rarity: Tensor
 
-    def __init__(self, config: FactorisedConfig, codec: Codec, conditional: bool):
-        super().__init__(config, codec, conditional)
-        self.register_buffer("_rarity", torch.ones(self.num_happening, self.diffused.max_size), persistent=False)
+    def __init__(self, config: FactorisedConfig, codec: Codec, conditional: bool, speed: Speed = EXACT):
+        super().__init__(config, codec, conditional, speed)
+        self.register_buffer("_rarity", torch.ones(self.num_events, self.diffused.max_size), persistent=False)
         trees, seats = config.heads == "trees", codec.layout.seats
-        self.forests = Forests(self.holds, self.follows, config.num_trees) if trees else None
+        self.forests = Forests(self.current_columns, self.next_columns, config.num_trees) if trees else None
         with_partner = trees and seats is not None and seats.learners != "both"
-        self.habits = Habits(self.holds) if with_partner else None
+        self.partner_forest = PartnerForest(self.current_columns) if with_partner else None
 
     @property
-    def num_happening(self) -> int:
-        """How many columns say what happens; they are the last of the diffused ones."""
-        return len(self.diffused) - len(self.holds)
+    def step_model(self) -> StepModel:  # type: ignore[override]
+        """Itself."""
+        return self
+
+    @property
+    def num_events(self) -> int:
+        """Columns that are events; they are the last of the diffused ones."""
+        return len(self.diffused) - len(self.current_columns)
 
     def diffused_columns(self) -> Categories:
-        """The columns that hold at decision time, then what happens: next columns that are the next of none of them."""
-        happens = (counterparts(self.holds, self.follows) < 0).nonzero().flatten().tolist()
-        columns, starts = ([sequence[i] for i in happens] for sequence in (self.follows.columns, self.follows.starts))
-        return Categories((*self.holds.columns, *columns), (*self.holds.starts, *starts))
+        """The current columns, then the events."""
+        events = (counterparts(self.current_columns, self.next_columns) < 0).nonzero().flatten().tolist()
+        columns, starts = (
+            [sequence[i] for i in events] for sequence in (self.next_columns.columns, self.next_columns.starts)
+        )
+        return Categories((*self.current_columns.columns, *columns), (*self.current_columns.starts, *starts))
 
     def drawn_first(self) -> Tensor:
-        """What happens, `[C]` bool."""
-        return torch.arange(len(self.diffused), device=self.device) >= len(self.holds)
+        """The events, `[C]` bool."""
+        return torch.arange(len(self.diffused), device=self.device) >= len(self.current_columns)
 
     def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
-        """Fit the normaliser of conditions `[N, 1]`, count how rare is what happens in rows `[N, D]`; grow trees."""
+        """Fit the normaliser of conditions `[N, 1]`, count how rare the events in rows `[N, D]` are; grow trees."""
         super().fit_scales(rows, condition)
         if self.forests is not None:
-            self.forests.fit(*(columns.encode(rows.to(self.device)) for columns in (self.holds, self.follows)))
-        if self.habits is not None:
-            self.habits.fit(self.holds.encode(rows.to(self.device)))
-        happens = self.diffused.encode(rows.to(self.device))[:, len(self.holds) :]
-        rarity = F.one_hot(happens, self.diffused.max_size).float().mean(dim=0).clamp_min(1 / len(rows)).rsqrt()
-        self._rarity.copy_(rarity / rarest(rarity, happens).mean())
+            self.forests.fit(
+                *(columns.encode(rows.to(self.device)) for columns in (self.current_columns, self.next_columns))
+            )
+        if self.partner_forest is not None:
+            self.partner_forest.fit(self.current_columns.encode(rows.to(self.device)))
+        events = self.diffused.encode(rows.to(self.device))[:, len(self.current_columns) :]
+        rarity = F.one_hot(events, self.diffused.max_size).float().mean(dim=0).clamp_min(1 / len(rows)).rsqrt()
+        self._rarity.copy_(rarity / rarest(rarity, events).mean())
 
     def draw(self, num_rows: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """As of any masked diffusion, but half of the rows show what happens, as they do once it is drawn."""
+        """As of any masked diffusion, but half of the rows show their events, as in sampling."""
         draws = super().draw(num_rows, rng)
         shows = torch.rand(num_rows, 1, generator=rng, device=rng.device) < 0.5
         fewer = draws["masked"] & ~(shows & self.drawn_first().to(rng.device))
@@ -108,15 +118,15 @@ class FactorisedGenerator(MaskedGenerator):
         return draws
 
     def row_weights(self, codes: Tensor, masked: Tensor) -> Tensor:
-        """One over the root of the share of the rarest that happens, 1 in the mean; 1 where it is not all visible."""
-        here = slice(len(self.holds), None)
+        """One over the root of the share of the rarest event, 1 in the mean; 1 where an event is hidden."""
+        here = slice(len(self.current_columns), None)
         return torch.where(masked[:, here].any(dim=1), 1.0, rarest(self._rarity, codes[:, here]))
 
     def build_network(self) -> FactorisedNetwork:
         """A diffusion network and M heads with fresh weights; no heads where there are trees."""
         config = self.config
         heads = [
-            OneStepHead(self.holds, self.follows, config.head_width, config.head_num_blocks)
+            OneStepHead(self.current_columns, self.next_columns, config.head.hidden_width, config.head.num_blocks)
             for _ in range(config.ensemble_size if config.heads == "networks" else 0)
         ]
         return FactorisedNetwork(cast(MaskedNetwork, super().build_network()), heads)
@@ -130,7 +140,7 @@ class FactorisedGenerator(MaskedGenerator):
         members = cast(FactorisedNetwork, self.network).members
         if not len(members):
             return super().training_step(batch, batch_idx)
-        inputs, targets = self.holds.encode(batch["rows"]), self.follows.encode(batch["rows"])
+        inputs, targets = self.current_columns.encode(batch["rows"]), self.next_columns.encode(batch["rows"])
         share = self.config.member_share
         learns = member_share(inputs, self.config.ensemble_size, share)
         loss = super().training_step(batch, batch_idx)
@@ -141,62 +151,49 @@ class FactorisedGenerator(MaskedGenerator):
             loss = loss + (nll * mine).mean() / share / len(members)
         return loss
 
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
-        """`num_rows` rows: what happens, then states and actions by unmasking, then what follows from those."""
-        if prompt is not None and bool((self.follows.encode(prompt) != self.follows.mask_codes).any()):
-            raise ValueError("this generator draws what follows itself: a prompt must hold NaN in the next columns")
-        return self._finish(self.draw_codes(num_rows, condition, prompt, rng)[:, : len(self.holds)], rng)
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
+        """`num_rows` rows: events, then states and actions by unmasking, then the outcome of those."""
+        return self._complete(self.draw_codes(num_rows, condition, rng)[:, : len(self.current_columns)])
 
     @torch.no_grad()
-    def complete(self, rows: Tensor, seed: int) -> Sampled:
-        """The given states and actions with what follows them by the ensemble: counterfactuals of one step.
-
-        Args:
-            rows: `[n, D]` in the codec's units; the next columns are ignored and replaced.
-            seed: of the draws (with `draw_outcomes`).
-        """
+    def complete(self, rows: Tensor) -> Sampled:
+        """As of `StepModel`."""
         if not self.fitted:
             raise RuntimeError("the generator has not been fitted: call fit before complete")
         if rows.ndim != 2 or rows.shape[1] != self.num_columns:
             raise ValueError(f"rows have shape {tuple(rows.shape)}, but this generator has {self.num_columns} columns")
-        codes = self.holds.encode(rows.to(self.device))
-        if bool((codes == self.holds.mask_codes).any()):
-            raise ValueError("complete needs every column of state and action; use sample with a prompt to draw some")
+        codes = self.current_columns.encode(rows.to(self.device))
+        if bool((codes == self.current_columns.mask_codes).any()):
+            raise ValueError("complete needs every column of state and action; sample draws whole rows")
         chunks = [torch.empty(0, self.packed_width, device=self.device)]
-        with matmul_precision(self.config.matmul_precision):
-            for i, chunk in enumerate(codes.split(self.config.sample_chunk_size)):
-                rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "complete", i))
-                chunks.append(self._finish(chunk, rng).pack())
+        with matmul_precision(self.speed.matmul_precision):
+            chunks += [self._complete(chunk).pack() for chunk in codes.split(self.config.sampler.chunk_size)]
         return Sampled.unpack(torch.cat(chunks), self.num_columns)
 
-    def _finish(self, codes: Tensor, rng: torch.Generator) -> Sampled:
-        """Rows of input codes `[n, C]` and what follows them."""
-        after = self.follow(codes, rng)
+    def _complete(self, codes: Tensor) -> Sampled:
+        """Rows of input codes `[n, C]` and their outcome."""
+        predicted = self.predict(codes)
         rows = torch.zeros(len(codes), self.num_columns, device=codes.device)
-        self.holds.write(codes, rows)
-        self.follows.write(after.codes, rows)
-        return Sampled(rows, after.confidence, after.agree)
+        self.current_columns.write(codes, rows)
+        self.next_columns.write(predicted.codes, rows)
+        return Sampled(rows, predicted.confidence, predicted.agree)
 
     def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
         """As of any masked diffusion, but by trees where there are some."""
-        if self.habits is None:
+        if self.partner_forest is None:
             return super().partner_probabilities(rows, seats)
-        return self.habits(self.holds.encode(rows.to(self.device))).cpu()
+        return self.partner_forest(self.current_columns.encode(rows.to(self.device))).cpu()
 
-    def follow(self, codes: Tensor, rng: torch.Generator) -> Outcome:
-        """What the averaged ensemble or the trees expect after input codes `[n, C]`; trees count as one member."""
+    def predict(self, codes: Tensor) -> Outcome:
+        """The outcome of input codes `[n, C]` by the averaged ensemble or the trees, which count as one member."""
         if self.forests is not None:
-            probabilities = self.forests(codes).unsqueeze(0)
-        else:
-            members = cast(FactorisedNetwork, self.ema).members
-            probabilities = torch.stack([copy_gate_probabilities(*head(codes)) for head in members])
-        return outcome(probabilities, rng if self.config.draw_outcomes else None)
+            return outcome(self.forests(codes).unsqueeze(0))
+        members = cast(FactorisedNetwork, self.ema).members
+        return outcome(torch.stack([copy_gate_probabilities(*head(codes)) for head in members]))
 
 
-def rarest(rarity: Tensor, happens: Tensor) -> Tensor:
-    """The largest `rarity` `[H, K]` of the values `happens` `[B, H]` of each row, `[B]`; 1 where nothing can happen."""
+def rarest(rarity: Tensor, events: Tensor) -> Tensor:
+    """The largest `rarity` `[H, K]` of the values `events` `[B, H]` of each row, `[B]`; 1 where there are no events."""
     if not len(rarity):
-        return rarity.new_ones(len(happens))
-    return rarity[torch.arange(len(rarity), device=rarity.device), happens].amax(dim=1)
+        return rarity.new_ones(len(events))
+    return rarity[torch.arange(len(rarity), device=rarity.device), events].amax(dim=1)

@@ -1,17 +1,17 @@
-"""What follows a state and an action, by extremely randomised trees (Geurts et al., 2006), for rules seen a few times.
+"""Step model of extremely randomised trees (Geurts et al., 2006), for rules seen a few times.
 
-A network that learns what an interaction does from ten examples mixes it up with all that was true by chance in them; a
-tree asks first for what matters most. Each next column has a forest of its own; what stays as it was is one class, the
-copy, so that "nothing changes here" need not be learned for every value.
+A network that learns an interaction from ten examples confuses its cause with all that was true by chance in them; a
+tree splits first on the entry that matters most. Each next column has a forest of its own. An unchanged value is one
+class, the copy, so that "nothing changes here" need not be learned for every value.
 
-Forests that know nothing of each other may say that a soup is delivered and still in hand: a reward without end. So
-what happens (the columns that are the next of nothing: rewards, say) is asked first, and the other forests are told (a
+Independent forests may predict that a soup is delivered and still in hand: a reward without end. So the events (next
+columns that are the next of no current one: rewards, say) are predicted first, and are inputs of the other forests (a
 classifier chain: Read et al., 2011).
 
-What a partner does in a state is no rule but a habit, so there trees answer with shares.
+A partner's action in a state is not deterministic, so the leaves of its trees hold shares of actions.
 
-Shapes: N training rows, B rows, C input columns, T target columns, H of them say what happens, K choices of the widest
-target column, Z trees of a forest, J nodes of all trees, E entries that trees ask for (one-hots), A actions.
+Shapes: N training rows, B rows, C input columns, T target columns, H of them events, K choices of the widest target
+column, Z trees of a forest, J nodes of all trees, E entries that trees split on (one-hots), A actions.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from genreplay.generators.discrete.one_step import counterparts
 
 MAX_FEATURES = 0.5
 """Share of the entries that a split chooses from: fewer make the trees differ more, and doubt more."""
-HABIT_NUM_TREES, HABIT_MAX_FEATURES, HABIT_MIN_ROWS = 48, 0.3, 5
-"""Of the trees that say what a partner does, whose leaves hold at least so many rows."""
+PARTNER_NUM_TREES, PARTNER_MAX_FEATURES, PARTNER_MIN_ROWS = 48, 0.3, 5
+"""Of the trees that predict a partner's action; MIN_ROWS is the least number of rows in a leaf."""
 
 
 class Trees(nn.Module):
@@ -40,15 +40,15 @@ class Trees(nn.Module):
     Args:
         num_forests: how many.
         num_trees: Z.
-        choice: what every tree answers before the first fit, `[1]` or `[1, A]`.
+        choice: the prediction of every tree before the first fit, `[1]` or `[1, A]`.
     """
 
     entry: Tensor
-    """`[J]`: which input entry a node asks for; any for a leaf."""
+    """`[J]`: the input entry a node splits on; any for a leaf."""
     followers: Tensor
     """`[J, 2]`: the next node where that entry is 0, and where it is 1; a leaf leads to itself."""
     choice: Tensor
-    """`[J]` or `[J, A]`: what a leaf answers."""
+    """`[J]` or `[J, A]`: the prediction of a leaf."""
     roots: Tensor
     """`[forests, Z]`: where each tree begins."""
     depth: Tensor
@@ -62,16 +62,16 @@ class Trees(nn.Module):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.long))
         self.register_buffer("choice", choice)
 
-    def plant(self, grown: list[Tree]) -> None:
+    def set_trees(self, fitted: list[Tree]) -> None:
         """Take over trees, forest by forest."""
-        sizes = np.array([len(tree.entry) for tree in grown])
+        sizes = np.array([len(tree.entry) for tree in fitted])
         roots = sizes.cumsum() - sizes
         joined = {
-            "entry": np.concatenate([tree.entry for tree in grown]),
-            "followers": np.concatenate([tree.followers + root for tree, root in zip(grown, roots, strict=True)]),
-            "choice": np.concatenate([tree.choice for tree in grown]),
+            "entry": np.concatenate([tree.entry for tree in fitted]),
+            "followers": np.concatenate([tree.followers + root for tree, root in zip(fitted, roots, strict=True)]),
+            "choice": np.concatenate([tree.choice for tree in fitted]),
             "roots": roots.reshape(-1, self.num_trees),
-            "depth": np.array(max(tree.depth for tree in grown)),
+            "depth": np.array(max(tree.depth for tree in fitted)),
         }
         for name, values in joined.items():
             buffer = getattr(self, name)
@@ -97,7 +97,7 @@ class Forests(Trees):
 
     Args:
         inputs: the columns they see.
-        targets: the columns that follow.
+        targets: the columns to predict.
         num_trees: Z.
     """
 
@@ -108,36 +108,36 @@ class Forests(Trees):
         self.sizes, self.max_size = inputs.sizes, targets.max_size
         self.register_buffer("_sources", counterparts(inputs, targets), persistent=False)
         lacking = (self._sources < 0).tolist()
-        self._happening = [column for column, lacks in enumerate(lacking) if lacks]
+        self._events = [column for column, lacks in enumerate(lacking) if lacks]
         self._others = [column for column, lacks in enumerate(lacking) if not lacks]
-        self._happening_sizes = [targets.sizes[column] for column in self._happening]
+        self._event_sizes = [targets.sizes[column] for column in self._events]
 
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
         """Learn codes `[N, T]` from codes `[N, C]`; the same on every machine. Repeated rows count once."""
         both = np.unique(torch.cat([inputs, targets], dim=1).cpu().numpy(), axis=0)
         codes, following = both[:, : inputs.shape[1]], both[:, inputs.shape[1] :]
         entries = _one_hots(torch.from_numpy(codes), self.sizes)
-        happened = _one_hots(torch.from_numpy(following[:, self._happening]), self._happening_sizes)
-        known = torch.cat([entries, happened], dim=1).numpy().astype(np.float32)
-        grown: list[Tree] = []
+        events = _one_hots(torch.from_numpy(following[:, self._events]), self._event_sizes)
+        everything = torch.cat([entries, events], dim=1).numpy().astype(np.float32)
+        fitted: list[Tree] = []
         for column, source in enumerate(self._sources.tolist()):
             wanted = following[:, column]
             if source >= 0:
                 wanted = np.where(wanted == codes[:, source], self.max_size, wanted)
-            asked = known if source >= 0 else known[:, : entries.shape[1]]
-            grown += _grow(asked, wanted, self.num_trees, seed=column)
-        self.plant(grown)
+            known = everything if source >= 0 else everything[:, : entries.shape[1]]
+            fitted += _fit_forest(known, wanted, self.num_trees, seed=column)
+        self.set_trees(fitted)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Shares of votes `[B, T, K]` for every choice, for input codes `[B, C]`.
 
-        Those of what does not happen by itself are given the likeliest of what does.
+        The likeliest events are inputs of the other columns' forests.
         """
         shares = torch.empty(len(codes), len(self._sources), self.max_size, device=codes.device)
         entries = _one_hots(codes, self.sizes)
-        shares[:, self._happening] = self._votes(entries, codes, self._happening)
-        likeliest = shares[:, self._happening].argmax(dim=2)
-        entries = torch.cat([entries, _one_hots(likeliest, self._happening_sizes)], dim=1)
+        shares[:, self._events] = self._votes(entries, codes, self._events)
+        likeliest = shares[:, self._events].argmax(dim=2)
+        entries = torch.cat([entries, _one_hots(likeliest, self._event_sizes)], dim=1)
         shares[:, self._others] = self._votes(entries, codes, self._others)
         return shares
 
@@ -167,7 +167,7 @@ class Tree(NamedTuple):
     depth: int
 
 
-def _grow(entries: np.ndarray, wanted: np.ndarray, num_trees: int, seed: int) -> list[Tree]:
+def _fit_forest(entries: np.ndarray, wanted: np.ndarray, num_trees: int, seed: int) -> list[Tree]:
     """A forest that gives `wanted` `[N]` for `entries` `[N, E]`."""
     if (wanted == wanted[0]).all():
         return [Tree(np.zeros(1), np.zeros((1, 2)), wanted[:1], 0)] * num_trees
@@ -176,22 +176,22 @@ def _grow(entries: np.ndarray, wanted: np.ndarray, num_trees: int, seed: int) ->
     return [_tree(tree, forest.classes_[tree.value[:, 0].argmax(axis=1)]) for tree in trees]
 
 
-def _grow_habit(entries: np.ndarray, done: np.ndarray, num_actions: int, seed: int) -> list[Tree]:
+def fit_partner_forest(entries: np.ndarray, done: np.ndarray, num_actions: int, seed: int) -> list[Tree]:
     """A forest whose leaves hold the shares of actions `done` `[N]`, as if each had seen one row more of them all."""
     forest = ExtraTreesClassifier(
-        HABIT_NUM_TREES, max_features=HABIT_MAX_FEATURES, min_samples_leaf=HABIT_MIN_ROWS, random_state=seed
+        PARTNER_NUM_TREES, max_features=PARTNER_MAX_FEATURES, min_samples_leaf=PARTNER_MIN_ROWS, random_state=seed
     ).fit(entries, done)
-    grown = []
+    fitted = []
     for estimator in forest.estimators_:
         tree = estimator.tree_
         shares, count = np.zeros((tree.node_count, num_actions)), tree.n_node_samples[:, None]
         shares[:, forest.classes_] = tree.value[:, 0] / tree.value[:, 0].sum(axis=1, keepdims=True)
-        grown.append(_tree(tree, (shares * count + 1 / num_actions) / (count + 1)))
-    return grown
+        fitted.append(_tree(tree, (shares * count + 1 / num_actions) / (count + 1)))
+    return fitted
 
 
 def _tree(tree: Any, choice: np.ndarray) -> Tree:
-    """Scikit-learn's tree, with what its nodes answer."""
+    """Scikit-learn's tree, with the predictions of its nodes."""
     itself, is_leaf = np.arange(tree.node_count), tree.children_left < 0
     followers = np.stack(
         [np.where(is_leaf, itself, child) for child in (tree.children_left, tree.children_right)], axis=1

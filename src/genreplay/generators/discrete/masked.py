@@ -7,55 +7,43 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from genreplay.common.precision import EXACT, Speed
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import MaskedConfig
 from genreplay.generators.discrete.categories import Categories, split_columns
 from genreplay.generators.discrete.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
 from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
-from genreplay.transitions.keys import ACTION, PARTNER
+from genreplay.transitions.keys import ACTION
 
 
 class MaskedGenerator(Generator):
     """Masked discrete diffusion over every categorical column of a transition, conditioned on relevance.
 
-    Any column can be prompted. The partner's code is a column too: where it is prompted it is guided like the
-    relevance, and the unguided half of the network sees it masked.
-
     Args:
         config: its options.
-        codec: says which columns a row has.
+        codec: its columns.
         conditional: whether rows come with a relevance to condition on.
+        speed: how it computes.
 
     Raises:
         UserError: a column is not categorical.
     """
 
-    takes_prompts = True
     config: MaskedConfig
 
-    def __init__(self, config: MaskedConfig, codec: Codec, conditional: bool):
-        super().__init__()
-        self.config, self.conditional, self._num_columns = config, conditional, codec.width
-        self.holds, self.follows = split_columns(codec, config.name)
+    def __init__(self, config: MaskedConfig, codec: Codec, conditional: bool, speed: Speed = EXACT):
+        super().__init__(config, codec, conditional, speed)
+        self.current_columns, self.next_columns = split_columns(codec, config.name)
         self.diffused = self.diffused_columns()
         """The columns that diffusion draws."""
         self.condition_normalizer = Normalizer(1, "standard")
-        partner = torch.tensor([key == PARTNER for key in self.diffused.keys])
-        self.register_buffer("_guided_columns", partner, persistent=False)
         self.set_network()
 
-    _guided_columns: Tensor
-
-    @property
-    def num_columns(self) -> int:
-        """D."""
-        return self._num_columns
-
     def diffused_columns(self) -> Categories:
-        """Every column: those that hold at decision time, then those that follow."""
-        columns, starts = self.holds.columns + self.follows.columns, self.holds.starts + self.follows.starts
-        return Categories(columns, starts)
+        """All of them: those of state and action, then the next ones."""
+        now, then = self.current_columns, self.next_columns
+        return Categories(now.columns + then.columns, now.starts + then.starts)
 
     def drawn_first(self) -> Tensor | None:
         """Which of the diffused columns are drawn before the others, `[C]` bool; None for none."""
@@ -67,7 +55,8 @@ class MaskedGenerator(Generator):
 
     def build_network(self) -> nn.Module:
         """A network with fresh weights."""
-        return MaskedNetwork(self.diffused, self.config.width, self.config.num_blocks, self.conditional)
+        size = self.config.network
+        return MaskedNetwork(self.diffused, size.hidden_width, size.num_blocks, self.conditional)
 
     def diffusion(self, averaged: bool) -> MaskedNetwork:
         """The network that predicts masked columns: the one in training or its average."""
@@ -75,10 +64,6 @@ class MaskedGenerator(Generator):
 
     def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
         """Fit the normaliser of conditions `[N, 1]`."""
-        if self.conditional and condition is None:
-            raise ValueError("this generator is conditional: fit needs the condition of every row")
-        if not self.conditional and condition is not None:
-            raise ValueError("this generator has no condition: build it with conditional=True to use one")
         if condition is not None:
             self.condition_normalizer.fit(condition)
 
@@ -87,7 +72,7 @@ class MaskedGenerator(Generator):
         draws = {"masked": draw_mask(num_rows, len(self.diffused), rng)}
         if self.conditional:
             uniform = torch.rand(num_rows, 1, generator=rng, device=rng.device)
-            draws["keep"] = uniform >= self.config.condition_dropout
+            draws["keep"] = uniform >= self.config.fit.condition_dropout
         return draws
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
@@ -99,26 +84,20 @@ class MaskedGenerator(Generator):
         logits = network(hidden, network.embed(condition, batch.get("keep")))
         return masked_loss(logits, codes, masked, self.row_weights(codes, masked))
 
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
         """`num_rows` rows, by unmasking."""
         rows = torch.zeros(num_rows, self.num_columns, device=self.device)
-        self.diffused.write(self.draw_codes(num_rows, condition, prompt, rng), rows)
+        self.diffused.write(self.draw_codes(num_rows, condition, rng), rows)
         return Sampled(rows)
 
-    def draw_codes(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Tensor:
-        """Codes of the diffused columns `[n, C]`; those that the prompt `[n, D]` holds are taken from it."""
-        masks = self.diffused.mask_codes.expand(num_rows, -1)
-        codes = masks if prompt is None else self.diffused.encode(prompt)
-        predict = self.predictor(codes, condition)
-        num_steps, first = self.config.num_sampling_steps, self.drawn_first()
-        return unmask(predict, codes, self.diffused.mask_codes, num_steps, rng, first)
+    def draw_codes(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Tensor:
+        """Codes of the diffused columns `[n, C]`."""
+        masks, predict = self.diffused.mask_codes, self.predictor(num_rows, condition)
+        num_steps = self.config.sampler.num_steps
+        return unmask(predict, masks.expand(num_rows, -1), masks, num_steps, rng, self.drawn_first())
 
     def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
-        """p(action of the player in each of `seats` `[n]` | what rows `[n, D]` hold, not NaN), `[n, A]`, on the CPU.
+        """As of `StepModel`.
 
         One forward pass of the averaged network: the relevance is left open (the null token), and nothing is guided.
         """
@@ -128,16 +107,14 @@ class MaskedGenerator(Generator):
         of_both = logits[:, places, : self.diffused.sizes[places[0]]].softmax(dim=-1).cpu()
         return of_both[torch.arange(len(seats)), seats]
 
-    def predictor(self, prompt: Tensor, condition: Tensor | None) -> Predict:
-        """The averaged network at conditions `[n, 1]`, guided by `guidance_scale`; `prompt` holds codes `[n, C]`.
+    def predictor(self, num_rows: int, condition: Tensor | None) -> Predict:
+        """The averaged network at conditions `[n, 1]`, guided by `guidance_scale`.
 
-        Guided logits are l_uncond + w (l_cond - l_uncond) (Ho & Salimans, 2022, on logits). What conditions is the
-        relevance and a prompted partner code. Both halves go through the network as one batch.
+        Guided logits are l_uncond + w (l_cond - l_uncond) (Ho & Salimans, 2022, on logits). Both halves go through the
+        network as one batch.
         """
-        network, scale, num_rows = self.diffusion(averaged=True), self.config.guidance_scale, len(prompt)
-        mask_codes = self.diffused.mask_codes
-        dropped = (prompt != mask_codes) & self._guided_columns
-        guided = scale != 1 and (condition is not None or bool(dropped.any()))
+        network, scale = self.diffusion(averaged=True), self.config.sampler.guidance_scale
+        guided = scale != 1 and condition is not None
         context = network.embed(None if condition is None else self.condition_normalizer.normalize(condition))
         if guided:
             context = torch.cat([c.expand(num_rows, -1) for c in (context, network.embed(None))])
@@ -145,8 +122,7 @@ class MaskedGenerator(Generator):
         def predict(codes: Tensor) -> Tensor:
             if not guided:
                 return network(codes, context)
-            both = torch.cat([codes, torch.where(dropped, mask_codes, codes)])
-            conditional, unconditional = network(both, context).chunk(2)
+            conditional, unconditional = network(torch.cat([codes, codes]), context).chunk(2)
             # -inf - (-inf) is no number: choices that a column lacks are put back.
             steered = unconditional + scale * (conditional - unconditional)
             return steered.masked_fill(~self.diffused.real, -torch.inf)

@@ -10,7 +10,6 @@ Diffusion for Discrete Data"; Hoogeboom et al. (2022), "Autoregressive Diffusion
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import torch
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genreplay.generators.discrete.categories import Categories, Embedding
-from genreplay.generators.edm.denoiser import EMBEDDING_WIDTH
+from genreplay.generators.networks.condition import ConditionedNetwork
 from genreplay.generators.networks.residual import ResidualBlock
 
 Predict = Callable[[Tensor], Tensor]
@@ -97,41 +96,24 @@ def unmask(
     return codes
 
 
-class MaskedNetwork(nn.Module):
+class MaskedNetwork(ConditionedNetwork):
     """Logits of every column, from the columns that are not masked and a condition.
 
     Args:
         categories: the columns.
         width: W.
         num_blocks: residual blocks.
-        conditional: whether rows have a condition. A dropped condition becomes a learned null token.
+        conditional: whether rows have a condition.
     """
 
     def __init__(self, categories: Categories, width: int, num_blocks: int, conditional: bool):
         super().__init__()
         self.num_columns, self.max_size = len(categories), categories.max_size
         self.data = Embedding(categories.sizes, width)
-        self.condition = (
-            nn.Sequential(nn.Linear(1, EMBEDDING_WIDTH), nn.SiLU(), nn.Linear(EMBEDDING_WIDTH, width))
-            if conditional
-            else None
-        )
-        self.null_token = nn.Parameter(torch.randn(1, width) / math.sqrt(width)) if conditional else None
+        self.add_condition(width, conditional)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
         self.norm = nn.LayerNorm(width)
         self.out = ColumnLogits(width, categories)
-
-    def embed(self, condition: Tensor | None, keep: Tensor | None = None) -> Tensor:
-        """Context `[B, W]` of conditions `[B, 1]`; rows where `keep` `[B, 1]` is false get the null token.
-
-        Without a condition the context is one row `[1, W]` (the null token), which suits any number of rows.
-        """
-        if self.condition is None or self.null_token is None:
-            return self.data.table.weight.new_zeros(1, self.data.table.embedding_dim)
-        if condition is None:
-            return self.null_token
-        context = self.condition(condition)
-        return context if keep is None else torch.where(keep, context, self.null_token)
 
     def forward(self, codes: Tensor, context: Tensor) -> Tensor:
         """Logits `[B, C, K]` for codes `[B, C]`, some of them masks."""

@@ -1,4 +1,4 @@
-"""What follows a state and an action: categorical columns, each a copy of what it was or a new value.
+"""The outcome of a state and an action: categorical columns, each a copy of its current value or a new one.
 
 Shapes: B rows, C input columns, T target columns, K choices of the widest target column, M members, W width.
 """
@@ -50,28 +50,20 @@ def copy_gate_probabilities(logits: Tensor, gate: Tensor, current: Tensor) -> Te
 
 
 class Outcome(NamedTuple):
-    """What the ensemble expects to follow."""
+    """The prediction of the ensemble."""
 
     codes: Tensor
     """`[B, T]`."""
     confidence: Tensor
     """`[B, 1]`: product over columns of the mean probability that the members give to the value in `codes`."""
     agree: Tensor
-    """`[B, 1]` bool: whether every member holds the same values likeliest, in all columns."""
+    """`[B, 1]` bool: whether the likeliest values of all members are the same, in all columns."""
 
 
-def outcome(probabilities: Tensor, rng: torch.Generator | None = None) -> Outcome:
-    """The likeliest value of every column under the members' mean, or with `rng` a drawn one.
-
-    Args:
-        probabilities: `[M, B, T, K]`.
-        rng: of the draws.
-    """
+def outcome(probabilities: Tensor) -> Outcome:
+    """The likeliest value of every column under the members' mean of `probabilities` `[M, B, T, K]`."""
     mean = probabilities.mean(dim=0)
-    if rng is None:
-        codes = mean.argmax(dim=2)
-    else:
-        codes = (mean / torch.empty_like(mean).exponential_(generator=rng)).argmax(dim=2)
+    codes = mean.argmax(dim=2)
     chosen = mean.gather(2, codes.unsqueeze(2)).squeeze(2)
     likeliest = probabilities.argmax(dim=3)
     agree = (likeliest == likeliest[:1]).all(dim=0).all(dim=1, keepdim=True)
@@ -114,9 +106,9 @@ class OneStepHead(nn.Module):
 def member_share(codes: Tensor, num_members: int, share: float) -> Tensor:
     """Which rows each member learns from, `[M, B]` bool: a random `share` of all distinct inputs.
 
-    It depends on the input alone, so it is the same in every batch, fit and process: a member never learns what
-    follows an input that it is spared, and members differ where little is known. What every member would be spared
-    goes to all.
+    It depends on the input alone, so it is the same in every batch, fit and process: a member never learns the
+    outcome of an input outside its share, and members differ where little is known. An input in nobody's share goes to
+    all.
 
     Args:
         codes: inputs `[B, C]`.

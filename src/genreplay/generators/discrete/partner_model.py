@@ -1,22 +1,30 @@
-"""A partner inside a generator: what a generator of joint transitions says that a partner does in a state.
+"""Virtual partners: a partner's action probabilities in a state, from a generator of joint transitions.
 
 Shapes: n states, O observation, A actions, P partners.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from genreplay.generators.discrete.masked import MaskedGenerator
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import LEARNER, OBSERVATION, PARTNER
 
 
+class PartnerModel(Protocol):
+    """A generator that can predict a partner's action."""
+
+    def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
+        """As of `StepModel`."""
+
+
 @torch.no_grad()
 def virtual_action_probabilities(
-    generator: MaskedGenerator, codec: Codec, observation: Tensor, seats: Tensor, code: int | Tensor | None = None
+    generator: PartnerModel, codec: Codec, observation: Tensor, seats: Tensor, code: int | Tensor | None = None
 ) -> Tensor:
     """p(action of the partner | state, partner, the learner sits in the other seat), `[n, A]`.
 

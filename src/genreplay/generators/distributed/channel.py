@@ -1,4 +1,4 @@
-"""Word between ranks outside the collectives: orders from rank 0, and news of any rank that fails or dies.
+"""Control channel between ranks: commands from rank 0, failure notification.
 
 A rank that waits in a collective for a dead peer waits for half an hour. Here every rank keeps one connection to
 rank 0; the operating system closes it when a process ends, however it ends, so the others know at once.
@@ -36,25 +36,25 @@ class RankError(RuntimeError):
 
 
 def failure_message(error: Exception) -> Message:
-    """What a rank tells of its error; what the user can mend stays one line."""
+    """A rank's report of its error; one that the user can fix stays one line."""
     if isinstance(error, UserError):
         return {"failed": str(error), "user_error": True}
     return {"failed": "".join(traceback.format_exception(error)), "user_error": False}
 
 
-def open_channel(fabric: Fabric) -> Hub | Link:
-    """The channel of this rank: a `Hub` on rank 0, a `Link` to it on the others. Every rank calls it together."""
+def open_channel(fabric: Fabric) -> Leader | Follower:
+    """The channel of this rank: a `Leader` on rank 0, a `Follower` on the others. All ranks call it together."""
     if fabric.global_rank > 0:
         address, key = fabric.broadcast((("", 0), b""))
-        return Link(address, key, fabric.global_rank)
+        return Follower(address, key, fabric.global_rank)
     host = fabric.strategy.cluster_environment.main_address  # type: ignore[attr-defined]
     key = secrets.token_bytes(32)
     with Listener((host, 0), backlog=fabric.world_size, authkey=key) as listener:
         fabric.broadcast((listener.address, key))
-        return Hub([listener.accept() for _ in range(fabric.world_size - 1)])
+        return Leader([listener.accept() for _ in range(fabric.world_size - 1)])
 
 
-class Hub:
+class Leader:
     """Rank 0's end. A failure elsewhere raises `RankError` (or its `UserError`) in the main thread, wherever that is.
 
     The main thread is interrupted by SIGUSR1 (the way Ctrl-C interrupts it), so open files, runs and simulators are
@@ -70,9 +70,9 @@ class Hub:
         threading.Thread(target=self._watch, name="rank-watcher", daemon=True).start()
 
     def send(self, message: Message) -> None:
-        """Give every other rank the same order."""
+        """Send the same command to every other rank."""
         for connection in self._ranks:
-            with suppress(OSError):  # the watcher tells of the dead rank, in better words
+            with suppress(OSError):  # the watcher reports the dead rank, in better words
                 _write(connection, message)
 
     def check(self, patience: float = 0.0) -> None:
@@ -100,11 +100,11 @@ class Hub:
                 rank = alive.pop(connection)
                 error: Exception
                 try:
-                    told = _read(connection)
+                    report = _read(connection)
                     error = (
-                        UserError(told["failed"])
-                        if told["user_error"]
-                        else (RankError(f"rank {rank} failed:\n{told['failed']}"))
+                        UserError(report["failed"])
+                        if report["user_error"]
+                        else (RankError(f"rank {rank} failed:\n{report['failed']}"))
                     )
                 except (EOFError, OSError):
                     error = RankError(f"rank {rank} ended without a word: it was killed, or ran out of memory")
@@ -119,19 +119,19 @@ class Hub:
             _end_process(str(error))
 
 
-class Link:
+class Follower:
     """The end of a rank above 0. When rank 0 ends, by whatever cause, so does this process."""
 
     def __init__(self, address: tuple[str, int], key: bytes, rank: int):
         self.rank = rank
         self._connection = Client(address, authkey=key)
-        self._orders: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Message] = queue.SimpleQueue()
         _write(self._connection, {"rank": rank})
         threading.Thread(target=self._listen, name="rank-listener", daemon=True).start()
 
     def receive(self) -> Message:
-        """The next order; waits for it as long as rank 0 lives."""
-        return self._orders.get()
+        """The next command; waits for it as long as rank 0 lives."""
+        return self._commands.get()
 
     def report(self, failure: Message) -> None:
         """Tell rank 0 why this rank fails (`failure_message`), and give it time to clean up before this one ends."""
@@ -147,7 +147,7 @@ class Link:
                     # Lightning kills rank 0 when a child of its ends: rank 0 goes first.
                     self._connection.poll(GRACE_SECONDS)
                     _end_process(f"rank {self.rank} ends because rank 0 failed: {message['reason']}")
-                self._orders.put(message)
+                self._commands.put(message)
                 if message["op"] == "close":
                     return
         except (EOFError, OSError):

@@ -30,25 +30,28 @@ from torch import Tensor
 
 from genreplay.common.errors import UserError
 from genreplay.generators.base import Generator, Sampled
-from genreplay.generators.distributed.channel import Hub, Link, Message, RankError, failure_message, open_channel
+from genreplay.generators.distributed.channel import Follower, Leader, Message, RankError, failure_message, open_channel
 from genreplay.generators.fitting import OnProgress, fit
 
 BLAME_SECONDS = 2.0
 """How long an error in a collective waits for the news that another rank was the cause."""
 
 
-def make_fabric(accelerator: str = "auto", devices: int = 1, precision: str = "32-true", num_nodes: int = 1) -> Fabric:
+def make_fabric(
+    accelerator: str = "auto", devices: int = 1, mixed_precision: bool = False, num_nodes: int = 1
+) -> Fabric:
     """Fabric for one process, or for DDP on several (gloo between CPU processes, NCCL between GPUs).
 
     Raises:
-        UserError: the machine does not have the devices, or cannot compute in `precision`.
+        UserError: the machine does not have the devices, or cannot compute in `bf16-mixed`.
     """
+    on_gpu = accelerator != "cpu" and torch.cuda.is_available()
     try:
         return Fabric(
             accelerator=accelerator,
             devices=devices,
             num_nodes=num_nodes,
-            precision=precision,  # type: ignore[arg-type]
+            precision="bf16-mixed" if mixed_precision and on_gpu else "32-true",
             # Buffers hold the normalisers, which every rank computes alike: nothing to send at each step.
             strategy=DDPStrategy(broadcast_buffers=False) if devices * num_nodes > 1 else "auto",
         )
@@ -66,12 +69,7 @@ class Team:
 
     def __init__(self, fabric: Fabric, generator: Generator):
         self.fabric, self.generator = fabric, generator
-        self._channel: Hub | Link | None = None
-
-    @property
-    def prompt_top_fraction(self) -> float:
-        """Share of the real transitions, by relevance, that conditions are drawn from."""
-        return self.generator.config.prompt_top_fraction
+        self._channel: Leader | Follower | None = None
 
     def __enter__(self) -> Team:
         """Connect the ranks; every rank enters together."""
@@ -84,7 +82,7 @@ class Team:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """On rank 0: let the other ranks go, as failed if this rank fails."""
-        if isinstance(self._channel, Hub):
+        if isinstance(self._channel, Leader):
             # What the user can mend is rank 0's to tell; the others just go.
             mendable = error is None or isinstance(error, UserError)
             self._channel.close(None if mendable else f"{type(error).__name__}: {error}")
@@ -101,18 +99,17 @@ class Team:
             shared = self._share(rows), self._share_optional(condition)
             return fit(self.fabric, self.generator, *shared, seed, on_progress)
 
-    def sample(self, num_rows: int, condition: Tensor | None, seed: int, prompt: Tensor | None = None) -> Sampled:
+    def sample(self, num_rows: int, condition: Tensor | None, seed: int) -> Sampled:
         """On rank 0: n rows, on this rank's device, each rank making a part of them.
 
-        The rows are those that one rank alone would draw (to rounding). `prompt` is as in `Generator.sample`.
+        The rows are those that one rank alone would draw (to rounding).
 
         Raises:
             RankError: another rank failed.
         """
-        with self._order("sample", num_rows, condition, seed, prompt):
-            condition, prompt = self._share_optional(condition), self._share_optional(prompt)
-            world_size = self.fabric.world_size
-            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size, prompt).pack()]
+        with self._order("sample", num_rows, condition, seed):
+            condition, world_size = self._share_optional(condition), self.fabric.world_size
+            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size).pack()]
             for rank in range(1, world_size):
                 here = self.generator.part_of(num_rows, rank, world_size)
                 part = parts[0].new_empty(here.stop - here.start, self.generator.packed_width)
@@ -125,7 +122,7 @@ class Team:
 
         An error here reaches rank 0 as `RankError`, with its traceback, and ends every rank.
         """
-        assert isinstance(self._channel, Link), "follow is for ranks above 0, inside `with`"
+        assert isinstance(self._channel, Follower), "follow is for ranks above 0, inside `with`"
         failure = self._serve(self._channel)
         if failure is not None:
             if dist.get_backend() == "gloo":
@@ -138,7 +135,7 @@ class Team:
                 raise SystemExit(2)
             raise RankError(f"rank {self.fabric.global_rank} failed:\n{failure['failed']}")
 
-    def _serve(self, channel: Link) -> Message | None:
+    def _serve(self, channel: Follower) -> Message | None:
         try:
             while (order := channel.receive())["op"] != "close":
                 self._obey(order)
@@ -155,20 +152,17 @@ class Team:
             fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
         else:
             rank, world_size = self.fabric.global_rank, self.fabric.world_size
-            prompt = torch.empty(num_rows, self.generator.num_columns, device=device) if order["prompted"] else None
-            condition, prompt = self._share_optional(condition), self._share_optional(prompt)
-            dist.send(self.generator.sample(num_rows, condition, seed, rank, world_size, prompt).pack(), 0)
+            condition = self._share_optional(condition)
+            dist.send(self.generator.sample(num_rows, condition, seed, rank, world_size).pack(), 0)
 
     @contextmanager
-    def _order(
-        self, op: str, num_rows: int, condition: Tensor | None, seed: int, prompt: Tensor | None = None
-    ) -> Iterator[None]:
-        if not isinstance(self._channel, Hub):
+    def _order(self, op: str, num_rows: int, condition: Tensor | None, seed: int) -> Iterator[None]:
+        if not isinstance(self._channel, Leader):
             yield
             return
         self._channel.check()
-        given = {"conditional": condition is not None, "prompted": prompt is not None}
-        self._channel.send({"op": op, "num_rows": num_rows, "seed": seed} | given)
+        conditional = condition is not None
+        self._channel.send({"op": op, "num_rows": num_rows, "seed": seed, "conditional": conditional})
         try:
             yield
         except Exception:

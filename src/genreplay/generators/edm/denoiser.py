@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genreplay.common.precision import multiplies_bfloat16
+from genreplay.generators.networks.condition import ConditionedNetwork, two_layers
 from genreplay.generators.networks.residual import ResidualBlock
 
 NUM_FREQUENCIES = 8
-EMBEDDING_WIDTH = 64
-"""Hidden units between a noise level or a condition (single numbers) and the residual stream."""
 
 
 class Preconditioning(NamedTuple):
@@ -74,42 +73,29 @@ def edm_loss(
     return F.mse_loss(network(c.inp * x, c.noise, context, bfloat16), target)
 
 
-class Denoiser(nn.Module):
+class Denoiser(ConditionedNetwork):
     """F(x, c_noise, condition): residual blocks on a stream to which data, noise level and condition are added.
 
     Args:
         num_columns: D.
         width: W.
         num_blocks: residual blocks, each with weights of its own.
-        conditional: whether rows have a condition. A dropped condition becomes a learned null token.
+        conditional: whether rows have a condition.
     """
 
     def __init__(self, num_columns: int, width: int, num_blocks: int, conditional: bool):
         super().__init__()
         self.data = nn.Linear(num_columns, width)
-        self.noise = nn.Sequential(FourierFeatures(NUM_FREQUENCIES), *_two_layers(2 * NUM_FREQUENCIES + 1, width))
-        self.condition = nn.Sequential(*_two_layers(1, width)) if conditional else None
-        self.null_token = nn.Parameter(torch.randn(1, width) / math.sqrt(width)) if conditional else None
+        self.noise = nn.Sequential(FourierFeatures(NUM_FREQUENCIES), *two_layers(2 * NUM_FREQUENCIES + 1, width))
+        self.add_condition(width, conditional)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
         self.out = nn.Linear(width, num_columns)
-
-    def embed(self, condition: Tensor | None, keep: Tensor | None = None) -> Tensor:
-        """Context `[B, W]` of conditions `[B, 1]`; rows where `keep` `[B, 1]` is false get the null token.
-
-        Without a condition the context is one row `[1, W]` (the null token), which suits any number of rows.
-        """
-        if self.condition is None or self.null_token is None:
-            return self.data.weight.new_zeros(1, self.data.out_features)
-        if condition is None:
-            return self.null_token
-        context = self.condition(condition)
-        return context if keep is None else torch.where(keep, context, self.null_token)
 
     def forward(self, x: Tensor, c_noise: Tensor, context: Tensor, bfloat16: bool | None = None) -> Tensor:
         """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
 
         `bfloat16`: whether to take products in it, but for the first layer's, whose rounding would drown small noise;
-        None for what `genreplay.common.precision` says. The stream stays in fp32.
+        None: as `genreplay.common.precision` decides. The stream stays in fp32.
         """
         stream = self.data(x) + context
         with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bfloat16(x) if bfloat16 is None else bfloat16):
@@ -132,7 +118,3 @@ class FourierFeatures(nn.Module):
         """The features of `x` `[B, 1]`."""
         phase = 2 * math.pi * x * self.frequencies
         return torch.cat([x, phase.sin(), phase.cos()], dim=1)
-
-
-def _two_layers(num_inputs: int, width: int) -> list[nn.Module]:
-    return [nn.Linear(num_inputs, EMBEDDING_WIDTH), nn.SiLU(), nn.Linear(EMBEDDING_WIDTH, width)]

@@ -10,14 +10,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from genreplay.common.precision import multiplies_bfloat16
+from genreplay.common.precision import EXACT, Speed, multiplies_bfloat16
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm import sampler
 from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss
 from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
-from genreplay.transitions.keys import REWARD
 
 
 class EdmGenerator(Generator):
@@ -25,44 +24,34 @@ class EdmGenerator(Generator):
 
     Args:
         config: its options.
-        codec: says how many columns a row has and which of them is the reward.
+        codec: its rows.
         conditional: whether rows come with a relevance to condition on (PGR) or not (SynthER).
+        speed: how it computes.
     """
 
     config: EdmConfig
     network: Denoiser
     ema: Denoiser
 
-    def __init__(self, config: EdmConfig, codec: Codec, conditional: bool):
-        super().__init__()
-        self.config, self.conditional = config, conditional
-        self._num_columns = codec.width
-        raw = [column.key == REWARD and config.raw_reward for column in codec.columns for _ in range(column.width)]
-        kind = cast(Any, config.normalization)
-        self.normalizer = Normalizer(codec.width, kind, torch.tensor(raw, dtype=torch.bool))
+    def __init__(self, config: EdmConfig, codec: Codec, conditional: bool, speed: Speed = EXACT):
+        super().__init__(config, codec, conditional, speed)
+        kind = cast(Any, config.fit.normalization)
+        self.normalizer = Normalizer(codec.width, kind)
         self.condition_normalizer = Normalizer(1, kind)
         self._loss = _loss
-        if config.compile:
+        if speed.compile:
             from genreplay.common.compilation import compiled
 
             self._loss = compiled(_loss, "the generator's loss")
         self.set_network()
 
-    @property
-    def num_columns(self) -> int:
-        """D."""
-        return self._num_columns
-
     def build_network(self) -> Denoiser:
         """A denoiser with fresh weights."""
-        return Denoiser(self.num_columns, self.config.width, self.config.num_blocks, self.conditional)
+        size = self.config.network
+        return Denoiser(self.num_columns, size.hidden_width, size.num_blocks, self.conditional)
 
     def fit_scales(self, rows: Tensor, condition: Tensor | None) -> None:
         """Fit the normalisers of rows `[N, D]` and conditions `[N, 1]`."""
-        if self.conditional and condition is None:
-            raise ValueError("this generator is conditional: fit needs the condition of every row")
-        if not self.conditional and condition is not None:
-            raise ValueError("this generator has no condition: build it with conditional=True to use one")
         self.normalizer.fit(rows)
         if condition is not None:
             self.condition_normalizer.fit(condition)
@@ -71,10 +60,10 @@ class EdmGenerator(Generator):
         """Noise, log-normal noise levels (EDM, table 1) and which rows keep their condition."""
         noise = torch.randn(num_rows, self.num_columns, generator=rng, device=rng.device)
         log_sigma = torch.randn(num_rows, 1, generator=rng, device=rng.device)
-        draws = {"noise": noise, "sigma": (self.config.p_mean + self.config.p_std * log_sigma).exp()}
+        draws = {"noise": noise, "sigma": (self.config.fit.p_mean + self.config.fit.p_std * log_sigma).exp()}
         if self.conditional:
             uniform = torch.rand(num_rows, 1, generator=rng, device=rng.device)
-            draws["keep"] = uniform >= self.config.condition_dropout
+            draws["keep"] = uniform >= self.config.fit.condition_dropout
         return draws
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int = 0) -> Tensor:
@@ -82,16 +71,14 @@ class EdmGenerator(Generator):
         condition = self.condition_normalizer.normalize(batch["condition"]) if self.conditional else None
         rows = self.normalizer.normalize(batch["rows"])
         draws = batch["noise"], batch["sigma"], batch.get("keep")
-        options = self.config.sigma_data, multiplies_bfloat16(rows)
+        options = self.config.fit.sigma_data, multiplies_bfloat16(rows)
         return self._loss(self.network, rows, condition, *draws, *options)
 
-    def sample_chunk(
-        self, num_rows: int, condition: Tensor | None, prompt: Tensor | None, rng: torch.Generator
-    ) -> Sampled:
+    def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
         """`num_rows` rows by the configured solver."""
-        config = self.config
+        config = self.config.sampler
         noise = torch.randn(num_rows, self.num_columns, generator=rng, device=rng.device)
-        sigmas = sampler.karras_sigmas(config.num_sampling_steps, config.sigma_min, config.sigma_max, config.rho)
+        sigmas = sampler.karras_sigmas(config.num_steps, config.sigma_min, config.sigma_max, config.rho)
         estimate = self.denoiser(num_rows, condition)
         if config.solver == "dpmpp_2m":
             rows = sampler.dpmpp_2m(estimate, noise, sigmas)
@@ -107,7 +94,7 @@ class EdmGenerator(Generator):
 
         With guidance both halves go through the network as one batch; at scale 1 only the conditional half does.
         """
-        scale = self.config.guidance_scale
+        scale = self.config.sampler.guidance_scale
         if condition is None:
             context, guided = self.ema.embed(None), False
         else:
@@ -118,7 +105,7 @@ class EdmGenerator(Generator):
         def estimate(x: Tensor, sigma: float) -> Tensor:
             both = torch.cat([x, x]) if guided else x
             level = x.new_full((1, 1), sigma)
-            clean = self.normalizer.limit(denoise(self.ema, both, level, context, self.config.sigma_data))
+            clean = self.normalizer.limit(denoise(self.ema, both, level, context, self.config.fit.sigma_data))
             return sampler.guide(clean[:num_rows], clean[num_rows:], scale) if guided else clean
 
         return estimate

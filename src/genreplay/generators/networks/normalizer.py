@@ -22,19 +22,16 @@ class Normalizer(nn.Module):
     Args:
         width: D.
         kind: `standard` (zero mean, unit deviation) or `min_max` (to [-1, 1]).
-        raw: `[D]` bool, columns to leave alone; None for none.
     """
 
     shift: Tensor
     scale: Tensor
-    raw: Tensor
 
-    def __init__(self, width: int, kind: Literal["standard", "min_max"], raw: Tensor | None = None):
+    def __init__(self, width: int, kind: Literal["standard", "min_max"]):
         super().__init__()
         self.kind = kind
         self.register_buffer("shift", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
-        self.register_buffer("raw", torch.zeros(width, dtype=torch.bool) if raw is None else raw.clone())
 
     def fit(self, rows: Tensor) -> None:
         """Take the scales from `rows` `[N, D]`."""
@@ -46,10 +43,8 @@ class Normalizer(nn.Module):
         else:
             shift, scale = exact.mean(dim=0), exact.std(dim=0, correction=0)
         constant = scale <= CONSTANT_BELOW * shift.abs().clamp_min(1.0)
-        scale = torch.where(constant, 0.0, scale)
-        shift = torch.where(constant, exact[0], shift)
-        self.shift.copy_(torch.where(self.raw, 0.0, shift))
-        self.scale.copy_(torch.where(self.raw, 1.0, scale))
+        self.scale.copy_(torch.where(constant, 0.0, scale))
+        self.shift.copy_(torch.where(constant, exact[0], shift))
 
     def normalize(self, rows: Tensor) -> Tensor:
         """Rows `[N, D]` as the generator sees them."""
@@ -62,6 +57,4 @@ class Normalizer(nn.Module):
 
     def limit(self, rows: Tensor) -> Tensor:
         """Normalised rows `[N, D]` held in the range of the data: [-1, 1] for `min_max`, unlimited for `standard`."""
-        if self.kind == "standard":
-            return rows
-        return torch.where(self.raw, rows, rows.clamp(-1.0, 1.0))
+        return rows if self.kind == "standard" else rows.clamp(-1.0, 1.0)

@@ -130,23 +130,23 @@ def test_agents_of_many_sizes_compile_in_one_process(traced):
 @pytest.mark.parametrize("conditional", [False, True])
 def test_a_compiled_fit_is_the_eager_one(traced, conditional):
     eager, its_metrics = fitted(conditional)
-    compiled, metrics = fitted(conditional, compile=True)
+    compiled, metrics = fitted(conditional, speed=COMPILED)
     assert_close_generators(compiled, eager, atol=1e-5)
     assert metrics["loss_last"] == pytest.approx(its_metrics["loss_last"], rel=1e-5)
 
 
 def test_a_compiled_fit_takes_its_products_in_the_configured_precision(traced, monkeypatch):
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)
-    rough, _ = fitted(compile=True)
-    exact, _ = fitted(compile=True, matmul_precision="highest")
-    eager, _ = fitted()
+    rough, _ = fitted(speed=FAST)
+    exact, _ = fitted(speed=COMPILED)
+    eager, _ = fitted(speed=Speed("medium"))
     rounding = (weights(exact) - weights(eager)).norm()
     assert (weights(rough) - weights(eager)).norm() < 0.2 * rounding
 
 
 def test_generators_of_many_sizes_compile_in_one_process(traced):
     for width in range(4, 16):
-        fits = [fitted(width=width, num_steps=3, compile=each)[1] for each in (True, False)]
+        fits = [fitted(num_steps=3, speed=each, **{"network.hidden_width": width})[1] for each in (COMPILED, EXACT)]
         assert fits[0]["loss_last"] == pytest.approx(fits[1]["loss_last"], rel=1e-5)
 
 
@@ -197,7 +197,7 @@ def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkey
 
 
 def test_generated_code_fits_the_same_generator():
-    eager, its_metrics = fitted(matmul_precision="highest")
-    compiled, metrics = fitted(compile=True, matmul_precision="highest")
+    eager, its_metrics = fitted()
+    compiled, metrics = fitted(speed=COMPILED)
     assert_close_generators(compiled, eager, atol=1e-3)
     assert metrics["loss_last"] == pytest.approx(its_metrics["loss_last"], rel=1e-3)

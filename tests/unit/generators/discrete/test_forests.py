@@ -12,6 +12,7 @@ from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
+from tests.helpers.options import with_options
 
 CELLS, MOVES, NUM_NOISE = 5, 3, 6
 """A ring of cells, and six columns that have nothing to do with anything."""
@@ -133,10 +134,11 @@ def test_trees_are_saved_and_loaded_like_weights() -> None:
     assert not torch.equal(fresh(tested), made(tested)), "nothing is shared"
 
 
-def generator(**options):
+def generator():
     codec = Codec(TransitionLayout((*HOLDS, *FOLLOWS)))
     torch.manual_seed(0)
-    config = FactorisedConfig(heads="trees", width=16, num_blocks=1, num_fit_steps=5, batch_size=32, **options)
+    options = {"heads": "trees", "network.hidden_width": 16, "network.num_blocks": 1, "fit.num_steps": 5}
+    config = with_options(FactorisedConfig, options | {"fit.batch_size": 32})
     return FactorisedGenerator(config, codec, conditional=False)
 
 
@@ -151,7 +153,7 @@ def test_a_factorised_generator_with_trees_completes_samples_and_is_saved() -> N
     with Team(make_fabric("cpu"), generator()) as team:
         team.fit(rows_of(inputs_of(40, 0)), None, seed=0)
         tested = rows_of(inputs_of(1_000, 1))
-        completed = team.generator.complete(tested, seed=0)
+        completed = team.generator.complete(tested)
         assert not list(team.generator.network.members), "no networks beside the trees"
         right = (completed.rows == tested).all(dim=1)
         assert 0.5 < right.float().mean() < 1
@@ -159,10 +161,10 @@ def test_a_factorised_generator_with_trees_completes_samples_and_is_saved() -> N
         sure = completed.confidence.view(-1) > 0.8
         assert right[sure].float().mean() > right[~sure].float().mean()
         drawn = team.sample(50, None, 3)
-        assert (team.generator.complete(drawn.rows, 0).rows == drawn.rows).all()
+        assert (team.generator.complete(drawn.rows).rows == drawn.rows).all()
         loaded = generator()
         loaded.load_state_dict(team.generator.state_dict())
-        assert torch.equal(loaded.complete(tested, 0).rows, completed.rows)
+        assert torch.equal(loaded.complete(tested).rows, completed.rows)
 
 
 def test_bad_heads_are_named() -> None:
@@ -170,5 +172,3 @@ def test_bad_heads_are_named() -> None:
         FactorisedConfig(heads="tree")
     with pytest.raises(FieldError, match="must be at least 1, not 0"):
         FactorisedConfig(num_trees=0)
-    with pytest.raises(FieldError, match="must be false where heads are trees"):
-        FactorisedConfig(heads="trees", draw_outcomes=True)

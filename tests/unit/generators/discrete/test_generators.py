@@ -24,6 +24,7 @@ from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER
+from tests.helpers.options import with_options
 
 CELLS, COLOURS, MOVES, PARTNERS = 6, 3, 3, 2
 CODEC = Codec(
@@ -75,11 +76,17 @@ def valid(rows):
 
 def small(part=FactorisedGenerator, conditional=False, **options):
     config = MaskedConfig if part is MaskedGenerator else FactorisedConfig
-    options = {"width": 32, "num_blocks": 1, "num_fit_steps": 20, "batch_size": 64, "sample_chunk_size": 16} | options
+    options = {
+        "network.hidden_width": 32,
+        "network.num_blocks": 1,
+        "fit.num_steps": 20,
+        "fit.batch_size": 64,
+        "sampler.chunk_size": 16,
+    } | options
     if part is FactorisedGenerator:
-        options = {"head_width": 32, "head_num_blocks": 1, "member_share": 1.0} | options
+        options = {"head.hidden_width": 32, "head.num_blocks": 1, "member_share": 1.0} | options
     torch.manual_seed(0)
-    return part(config(**options), CODEC, conditional)
+    return part(with_options(config, options), CODEC, conditional)
 
 
 def fitted(part=FactorisedGenerator, rows=None, condition=None, **options):
@@ -88,7 +95,7 @@ def fitted(part=FactorisedGenerator, rows=None, condition=None, **options):
     return generator
 
 
-LONG = {"num_fit_steps": 500, "learning_rate": 1e-2, "ema_decay": 0.98, "sample_chunk_size": 512}
+LONG = {"fit.num_steps": 500, "fit.learning_rate": 1e-2, "fit.ema_decay": 0.98, "sampler.chunk_size": 512}
 
 
 @pytest.fixture(scope="module")
@@ -122,24 +129,6 @@ def test_samples_follow_the_joint_distribution_of_the_rows(name, least_valid, re
     assert distance < 0.12
 
 
-def test_a_prompted_partner_decides_how_it_moves_and_other_columns_stay_as_prompted(masked, monkeypatch):
-    monkeypatch.setattr(masked.config, "guidance_scale", 1.0)  # the plain conditional, whose shares are known
-    prompt = torch.full((600, CODEC.width), torch.nan)
-    observation, partner = slice(0, CELLS + COLOURS), slice(CELLS + COLOURS + MOVES, NEXT.start)
-    prompt[:, observation] = to_rows(*[torch.tensor([c]) for c in (4, 0, 0, 0, 0, 0, 0)])[0, observation]
-    prompt[:300, partner] = torch.tensor([1.0, 0.0])
-    prompt[300:, partner] = torch.tensor([0.0, 1.0])
-    drawn = masked.sample(600, None, seed=1, prompt=prompt).rows
-    given = ~prompt.isnan()
-    assert torch.equal(drawn[given], prompt[given])
-    move = to_codes(drawn)[:, 2]
-    assert (move[:300] == 2).float().mean() < 0.08  # a quarter where the partner is not told
-    assert (move[300:] == 0).float().mean() < 0.08
-    codes = to_codes(world())
-    real = (codes[(codes[:, 0] == 4) & (codes[:, 3] == 0), 2] == 1).float().mean()
-    assert abs((move[:300] == 1).float().mean() - real) < 0.15
-
-
 def test_the_relevance_steers_and_guidance_steers_further():
     rows = world()
     condition = to_codes(rows)[:, 6:].float()
@@ -147,7 +136,7 @@ def test_the_relevance_steers_and_guidance_steers_further():
     generator = fitted(MaskedGenerator, rows, noisy, **LONG)
     share = {}
     for scale in (0.0, 1.0, 3.0):
-        generator.config.guidance_scale = scale
+        generator.config.sampler.guidance_scale = scale
         share[scale] = to_codes(generator.sample(2000, torch.ones(2000, 1), seed=1).rows)[:, 6].float().mean().item()
     real = condition.mean().item()
     assert abs(share[0.0] - real) < 0.05
@@ -168,13 +157,12 @@ def test_members_disagree_and_doubt_where_nothing_was_seen():
     event = torch.randint(8, (120,), generator=rng)
     parts = [torch.nn.functional.one_hot(c, n).float() for c, n in zip((cell, move, event), (30, 4, 8), strict=True)]
     rows = torch.cat(parts, dim=1)[torch.randperm(120, generator=rng)]
-    config = FactorisedConfig(
-        width=8, num_blocks=1, head_width=32, head_num_blocks=1, member_share=1.0, batch_size=60, **LONG
-    )
+    options = {"network.hidden_width": 8, "network.num_blocks": 1, "head.hidden_width": 32, "head.num_blocks": 1}
+    config = with_options(FactorisedConfig, options | {"member_share": 1.0, "fit.batch_size": 60} | LONG)
     torch.manual_seed(0)
     generator = FactorisedGenerator(config, Codec(TransitionLayout(columns)), conditional=False)
     fit(Fabric(accelerator="cpu", devices=1), generator, rows[:60], None, seed=0)
-    seen, unseen = generator.complete(rows[:60], seed=0), generator.complete(rows[60:], seed=0)
+    seen, unseen = generator.complete(rows[:60]), generator.complete(rows[60:])
     assert torch.equal(seen.rows, rows[:60])
     assert seen.agree.all()
     assert seen.confidence.min() > 0.8
@@ -188,8 +176,8 @@ def test_what_happens_is_drawn_first_and_what_leads_to_it_goes_with_it(factorise
     assert [column.name for column in generator.diffused.columns] == ["cell", "colour", "move", "partner", "event"]
     drawn_first = []
 
-    def predictor(prompt, condition, original=generator.predictor):
-        predict = original(prompt, condition)
+    def predictor(num_rows, condition, original=generator.predictor):
+        predict = original(num_rows, condition)
 
         def watching(codes):
             drawn_first.append((codes != generator.diffused.mask_codes).sum(dim=0))
@@ -198,7 +186,7 @@ def test_what_happens_is_drawn_first_and_what_leads_to_it_goes_with_it(factorise
         return watching
 
     monkeypatch.setattr(generator, "predictor", predictor)
-    codes = generator.draw_codes(4000, None, None, torch.Generator().manual_seed(0))
+    codes = generator.draw_codes(4000, None, torch.Generator().manual_seed(0))
     assert drawn_first[1][event] == 4000
     assert drawn_first[1].sum() == 4000
     happens = (codes[:, 0] + codes[:, 2] >= CELLS).long()
@@ -244,8 +232,14 @@ def test_a_rare_event_has_its_real_share():
     codes[: num_rows // 50] = 1
     event = (codes == 1).all(dim=1).long()
     rows = torch.cat([torch.nn.functional.one_hot(codes, 3).flatten(1), torch.nn.functional.one_hot(event, 2)], dim=1)
-    options = {"width": 32, "num_blocks": 1, "head_width": 32, "head_num_blocks": 1, "ensemble_size": 1}
-    config = FactorisedConfig(**options, batch_size=128, **LONG)
+    options = {
+        "network.hidden_width": 32,
+        "network.num_blocks": 1,
+        "head.hidden_width": 32,
+        "head.num_blocks": 1,
+        "ensemble_size": 1,
+    }
+    config = with_options(FactorisedConfig, options | {"fit.batch_size": 128} | LONG)
     torch.manual_seed(0)
     generator = FactorisedGenerator(config, Codec(TransitionLayout(tuple(columns))), conditional=False)
     fit(Fabric(accelerator="cpu", devices=1), generator, rows.float(), None, seed=0)
@@ -264,25 +258,12 @@ def test_complete_labels_counterfactual_actions_and_ignores_what_the_rows_say_fo
     codes[:, 2] = (1 - (codes[:, 2] - codes[:, 3])) + codes[:, 3]  # the other move that this partner makes
     rows = to_rows(*codes.T)
     rows[:, NEXT] = torch.nan
-    labelled = factorised.complete(rows, seed=0)
+    labelled = factorised.complete(rows)
     assert torch.equal(labelled.rows[:, : NEXT.start], rows[:, : NEXT.start])
     assert valid(labelled.rows).float().mean() > 0.97
     assert labelled.confidence.shape == labelled.agree.shape == (200, 1)
     assert labelled.agree.dtype == torch.bool
     assert ((labelled.confidence > 0) & (labelled.confidence <= 1)).all()
-
-
-def test_complete_depends_on_its_seed_alone_and_only_when_it_draws():
-    generator = fitted(draw_outcomes=True)
-    rows = world(100)
-    first = generator.complete(rows, seed=1)
-    torch.rand(3)
-    for a, b in zip(first, generator.complete(rows, seed=1), strict=True):
-        assert torch.equal(a, b)
-    assert not torch.equal(first.rows, generator.complete(rows, seed=2).rows)
-    generator.config.draw_outcomes = False
-    assert torch.equal(generator.complete(rows, seed=1).rows, generator.complete(rows, seed=2).rows)
-    assert generator.complete(rows[:0], seed=1).rows.shape == (0, CODEC.width)
 
 
 # The ensemble ----------------------------------------------------------------------------------------------
@@ -313,7 +294,7 @@ def test_copy_gate_gradients_are_finite_at_its_edges():
 
 def test_next_columns_copy_the_same_place_of_the_same_tensor():
     generator = small()
-    assert counterparts(generator.holds, generator.follows).tolist() == [0, 1, -1]
+    assert counterparts(generator.current_columns, generator.next_columns).tolist() == [0, 1, -1]
 
 
 def test_confidence_is_the_product_of_mean_probabilities_and_one_dissenter_breaks_agreement():
@@ -327,8 +308,6 @@ def test_confidence_is_the_product_of_mean_probabilities_and_one_dissenter_break
     assert after.codes.tolist() == [[0, 1], [1, 1]]
     assert torch.allclose(after.confidence, torch.tensor([[0.8 * 0.6], [0.7 * 0.8]]))
     assert after.agree.tolist() == [[False], [True]]
-    drawn = outcome(p[:, :1].expand(-1, 20_000, -1, -1), torch.Generator().manual_seed(0)).codes.float().mean(dim=0)
-    assert torch.allclose(drawn, torch.tensor([0.2, 0.6]), atol=0.015)
 
 
 def test_each_member_is_spared_a_random_share_of_distinct_rows_and_no_row_is_spared_by_all():
@@ -354,24 +333,18 @@ def test_a_sample_survives_packing():
     assert torch.equal(plain.rows, sampled.rows)
 
 
-def test_guided_logits_and_a_partner_that_the_unguided_half_does_not_see():
-    generator = fitted(MaskedGenerator, condition=torch.rand(600, 1), guidance_scale=2.0)
-    prompt = torch.full((4, CODEC.width), torch.nan)
-    prompt[:2, CELLS + COLOURS + MOVES : NEXT.start] = torch.tensor([0.0, 1.0])
-    codes = generator.diffused.encode(prompt)
-    assert codes[:, 3].tolist() == [1, 1, PARTNERS, PARTNERS]
-    condition = torch.rand(4, 1)
-    guided = generator.predictor(codes, condition)(codes)
+def test_guided_logits():
+    generator = fitted(MaskedGenerator, condition=torch.rand(600, 1), **{"sampler.guidance_scale": 2.0})
+    codes, condition = generator.diffused.mask_codes.expand(4, -1), torch.rand(4, 1)
+    guided = generator.predictor(4, condition)(codes)
     network, real = generator.ema, generator.diffused.real
     with torch.no_grad():
         wanted = network(codes, network.embed(generator.condition_normalizer.normalize(condition)))
-        without = codes.clone()
-        without[:, 3] = PARTNERS
-        unguided = network(without, network.embed(None))
+        unguided = network(codes, network.embed(None))
     assert torch.allclose(guided[:, real], (unguided + 2 * (wanted - unguided))[:, real], atol=1e-5)
     assert (guided[:, ~real] == -torch.inf).all()
-    generator.config.guidance_scale = 1.0
-    assert torch.equal(generator.predictor(codes, condition)(codes), wanted)
+    generator.config.sampler.guidance_scale = 1.0
+    assert torch.equal(generator.predictor(4, condition)(codes), wanted)
 
 
 def test_a_quarter_of_the_training_rows_lose_their_condition():
@@ -380,30 +353,26 @@ def test_a_quarter_of_the_training_rows_lose_their_condition():
     assert set(small().draw(2, torch.Generator())) == {"masked"}
 
 
-def test_edm_runs_on_categorical_columns_and_takes_no_prompt():
-    generator = EdmGenerator(EdmConfig(width=16, num_fit_steps=20, batch_size=32), CODEC, conditional=False)
+def test_edm_runs_on_categorical_columns():
+    generator = EdmGenerator(
+        with_options(EdmConfig, {"network.hidden_width": 16, "fit.num_steps": 20}), CODEC, conditional=False
+    )
     fit(Fabric(accelerator="cpu", devices=1), generator, world(), None, seed=0)
     drawn = generator.sample(50, None, seed=0)
     assert drawn.confidence is None
     assert to_codes(CODEC.project(drawn.rows)).shape == (50, 7)
-    with pytest.raises(ValueError, match="this generator takes no prompt"):
-        generator.sample(50, None, seed=0, prompt=world(50))
 
 
 def test_misuse_says_what_is_wrong():
     unfitted, generator = small(), fitted()
     with pytest.raises(RuntimeError, match="the generator has not been fitted: call fit before complete"):
-        unfitted.complete(world(3), 0)
-    with pytest.raises(ValueError, match="a prompt must hold NaN in the next columns"):
-        generator.sample(3, None, 0, prompt=world(3))
-    with pytest.raises(ValueError, match=r"prompt has shape \(2, 25\); it must be \[3, 25\]"):
-        generator.sample(3, None, 0, prompt=world(2))
+        unfitted.complete(world(3))
     with pytest.raises(ValueError, match=r"rows have shape \(3, 4\), but this generator has 25 columns"):
-        generator.complete(torch.zeros(3, 4), 0)
+        generator.complete(torch.zeros(3, 4))
     unknown = copy.deepcopy(world(3))
     unknown[1, 2] = torch.nan
     with pytest.raises(ValueError, match="complete needs every column of state and action"):
-        generator.complete(unknown, 0)
+        generator.complete(unknown)
     with pytest.raises(ValueError, match="this generator is conditional: fit needs the condition of every row"):
         small(conditional=True).begin_fit(world(), None, 0)
 
@@ -413,15 +382,14 @@ def test_misuse_says_what_is_wrong():
     [
         ({"ensemble_size": 0}, "ensemble_size: must be at least 1, not 0"),
         ({"member_share": 0.0}, "member_share: must lie in (0, 1], not 0.0"),
-        ({"num_sampling_steps": 0}, "num_sampling_steps: must be at least 1, not 0"),
-        ({"guidance_scale": -1.0}, "guidance_scale: must not be negative, not -1.0"),
-        ({"condition_dropout": 1.0}, "condition_dropout: must lie in [0, 1), not 1.0"),
-        ({"learning_rate": 0.0}, "learning_rate: must be positive, not 0.0"),
-        ({"prompt_top_fraction": 1.5}, "prompt_top_fraction: must lie in (0, 1], not 1.5"),
-        ({"matmul_precision": "low"}, "matmul_precision: must be one of highest, high, medium, not 'low'"),
+        ({"sampler.num_steps": 0}, "num_steps: must be at least 1, not 0"),
+        ({"sampler.guidance_scale": -1.0}, "guidance_scale: must not be negative, not -1.0"),
+        ({"fit.condition_dropout": 1.0}, "condition_dropout: must lie in [0, 1), not 1.0"),
+        ({"fit.learning_rate": 0.0}, "learning_rate: must be positive, not 0.0"),
+        ({"sampler.prompt_top_fraction": 1.5}, "prompt_top_fraction: must lie in (0, 1], not 1.5"),
     ],
 )
 def test_config_names_the_field_and_the_remedy(options, message):
     with pytest.raises(FieldError) as error:
-        FactorisedConfig(**options)
+        with_options(FactorisedConfig, options)
     assert str(error.value) == message

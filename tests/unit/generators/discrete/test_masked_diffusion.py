@@ -198,6 +198,6 @@ def test_columns_are_split_by_their_keys_wherever_they_stand():
         Column(("next", "event"), 0, "categorical", "event", width=2),
         Column(ACTION, 0, "categorical", "action", width=4),
     )
-    holds, follows = split_columns(Codec(TransitionLayout(columns)), "masked")
-    assert (holds.keys, holds.starts) == ((OBSERVATION, ACTION), (3, 8))
-    assert (follows.keys, follows.starts) == ((NEXT_OBSERVATION, ("next", "event")), (0, 6))
+    current, following = split_columns(Codec(TransitionLayout(columns)), "masked")
+    assert (current.keys, current.starts) == ((OBSERVATION, ACTION), (3, 8))
+    assert (following.keys, following.starts) == ((NEXT_OBSERVATION, ("next", "event")), (0, 6))

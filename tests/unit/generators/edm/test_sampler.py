@@ -71,10 +71,10 @@ def test_mean_and_covariance_are_those_of_the_gaussian(solver, num_steps):
     assert torch.allclose(torch.cov(rows.T), torch.diag(STD**2), atol=0.07)
 
 
-@pytest.mark.parametrize(("rho", "least", "most"), [(EdmConfig().rho, 0.0, 0.02), (7.0, 0.1, 0.11)])
+@pytest.mark.parametrize(("rho", "least", "most"), [(EdmConfig().sampler.rho, 0.0, 0.02), (7.0, 0.1, 0.11)])
 def test_default_levels_change_no_column_by_more_than_2_percent_where_the_published_bend_does(rho, least, most):
-    config = EdmConfig()
-    sigmas = karras_sigmas(config.num_sampling_steps, config.sigma_min, config.sigma_max, rho)
+    config = EdmConfig().sampler
+    sigmas = karras_sigmas(config.num_steps, config.sigma_min, config.sigma_max, rho)
     stds = torch.tensor([0.03, 0.1, 0.3, 1.0, 1.5], dtype=torch.float64)
     rows = dpmpp_2m(lambda x, sigma: x * stds**2 / (stds**2 + sigma**2), torch.ones(1, 5, dtype=torch.float64), sigmas)
     assert least < (rows[0] / stds - 1).abs().max() < most
