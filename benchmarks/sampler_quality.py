@@ -78,7 +78,7 @@ def transitions(config: ExperimentConfig, num_rows: int) -> TensorDict:
         collection.shutdown()
 
 
-def measure(name: str, seed: int, num_rows: int, num_fit_steps: int | None) -> Iterator[dict[str, Any]]:
+def measure(name: str, seed: int, num_rows: int, fit_steps: int | None) -> Iterator[dict[str, Any]]:
     """The lines of one network."""
     config = load(ROOT / "conf" / WORLDS[name], [f"seed={seed}"])
     torch.set_num_threads(config.fabric.num_threads or 1)
@@ -86,7 +86,7 @@ def measure(name: str, seed: int, num_rows: int, num_fit_steps: int | None) -> I
     codec = Codec(world.layout, derive=True)
     generator: Any = build_generator(config, codec)
     fitting, standard, relevance = generator.config.fit, generator.config.sampler, real[REWARD]
-    fitting.num_steps = num_fit_steps or FIT_STEPS_FACTOR * fitting.num_steps
+    fitting.num_steps = fit_steps or FIT_STEPS_FACTOR * fitting.num_steps
     fit(make_fabric("cpu"), generator, codec.encode(real), relevance, seed)
     prompts = draw_prompts(relevance, num_rows, standard.prompt_top_fraction, seed)
     prompted = real[most_relevant(relevance, standard.prompt_top_fraction)]

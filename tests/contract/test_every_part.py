@@ -35,7 +35,12 @@ SMALL = {
     "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "edm": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "masked": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
-    "factorised": {"network": {"hidden_width": 16}, "head": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
+    "factorised": {
+        "network": {"hidden_width": 16},
+        "head": {"hidden_width": 16},
+        "fit": {"num_steps": 5},
+        "sampler": {"chunk_size": 8},
+    },
     "line": {"num_steps": 6},
     "gaussian": {"fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
