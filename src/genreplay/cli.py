@@ -13,16 +13,30 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from genreplay import __version__
-from genreplay.commands import clone, config, crossplay, evaluate, export, fit, junction, render, report, ui
+from genreplay.commands import (
+    clone,
+    compare,
+    config,
+    crossplay,
+    evaluate,
+    export,
+    fidelity,
+    fit,
+    junction,
+    render,
+    report,
+    ui,
+)
 from genreplay.common.errors import UserError
 
-COMMANDS = (fit, evaluate, export, render, report, junction, crossplay, clone, config, ui)
+COMMANDS = (fit, evaluate, compare, export, render, report, junction, crossplay, clone, fidelity, config, ui)
 """In the order of the help text."""
 EPILOG = """examples:
   genreplay fit --config sumo_pgr                          train a traffic-signal controller
   genreplay fit --config sumo_pgr seed=1 loop.utd_ratio=10
   genreplay fit --resume last                              continue the last run
   genreplay evaluate --run last                            compare the last run's policy with every baseline
+  genreplay compare out "real=exp_a" "PGR=exp_b"           compare experiments over their training seeds
   genreplay export --run last                              write the last run's policy as one ONNX file
   genreplay render --run last --baseline                   film it next to the incumbent controller
   genreplay report --run last                              write everything about it as one HTML page

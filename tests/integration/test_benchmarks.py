@@ -10,10 +10,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tests.helpers.paths import REPOSITORY
-from tests.helpers.scripts import load
-
-BENCHMARKS = REPOSITORY / "benchmarks"
+from tests.helpers.scripts import BENCHMARKS, load
 
 
 def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
@@ -28,13 +25,11 @@ def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
 @pytest.mark.timeout(900)
 def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(
-        f"before\n{load('benchmarks', 'run').BEGIN}\nnot measured yet\n{load('benchmarks', 'run').END}\nafter\n"
-    )
+    page.write_text(f"before\n{load('run').BEGIN}\nnot measured yet\n{load('run').END}\nafter\n")
     picture = tmp_path / "scaling.png"
     options = ["--quick", "--markdown", str(page), "--figure", str(picture)]
     figures, printed = run(tmp_path, "run.py", *options, timeout=850)
-    assert set(figures["parts"]) == set(load("benchmarks", "run").PARTS)
+    assert set(figures["parts"]) == set(load("run").PARTS)
     lines = [line for part in figures["parts"].values() for line in part["records"]]
     for line in lines:
         assert line["value"] is None or line["value"] > 0 or line["unit"] == "exponent"
@@ -64,14 +59,14 @@ def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
 
 
 def test_the_exponent_of_growth_is_that_of_the_times() -> None:
-    scaling = load("benchmarks", "scaling")
+    scaling = load("scaling")
     sizes = [10, 100, 1000, 5000]
     assert scaling.exponent(sizes, [3e-3 * size**0.7 for size in sizes]) == pytest.approx(0.7)
     assert scaling.exponent(sizes, [2.0] * 4) == pytest.approx(0.0)
 
 
 def test_sizes_are_measured_in_milliseconds_and_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scaling = load("benchmarks", "scaling")
+    scaling = load("scaling")
     # Every other round takes three times as long, as on a machine that others use: the exponent must not notice.
     taken = {"2": [0.1, 0.3, 0.1, 0.3], "8": [0.2, 0.6, 0.2, 0.6], "32": [0.4, 1.2, 0.4, 1.2]}
     monkeypatch.setattr(scaling, "take_turns", lambda calls, settings: {name: taken[name] for name in calls})
@@ -89,7 +84,7 @@ def test_sizes_are_measured_in_milliseconds_and_drawn(tmp_path: Path, monkeypatc
 
 
 def test_the_page_has_a_place_for_the_figures() -> None:
-    before, after = load("benchmarks", "run").around_figures(BENCHMARKS.parent / "docs" / "performance.md")
+    before, after = load("run").around_figures(BENCHMARKS.parent / "docs" / "performance.md")
     assert before.startswith("# Performance")
     assert after == "\n"
 
@@ -105,7 +100,7 @@ def test_a_page_without_a_place_is_refused_before_anything_is_measured(tmp_path:
 
 
 def test_parts_are_kept_that_were_measured_with_the_same_options(tmp_path: Path) -> None:
-    kept_parts = load("benchmarks", "run").kept_parts
+    kept_parts = load("run").kept_parts
     settings, file = {"device": "cpu", "quick": False}, tmp_path / "figures.json"
     assert kept_parts(None, settings) == kept_parts(file, settings) == {}
     file.write_text(json.dumps({"settings": settings, "parts": {"machine": {"records": []}}}))
@@ -117,7 +112,7 @@ def test_parts_are_kept_that_were_measured_with_the_same_options(tmp_path: Path)
 def test_operations_of_a_block_are_those_of_its_products() -> None:
     """Counted by torch in the plain implementation, which makes one product that nothing needs: in the actor's update
     the gradient of the observation, which it hands to the critics in one tensor with the action."""
-    critic_updates = load("benchmarks", "critic_updates")
+    critic_updates = load("critic_updates")
     block = critic_updates.random_block(21, 4, "cpu")
     update = critic_updates.plain(block, 3)
     with FlopCounterMode(display=False) as counted:
@@ -127,7 +122,7 @@ def test_operations_of_a_block_are_those_of_its_products() -> None:
 
 
 def test_the_plain_diffusion_learns_and_evaluates_as_often_as_the_published_one() -> None:
-    plain_edm = load("benchmarks", "plain_edm")
+    plain_edm = load("plain_edm")
     torch.manual_seed(0)
     z = torch.randn(2000, 1)
     rows = torch.tensor([3.0, -2.0]) + torch.tensor([0.5, 2.0]) * (z + 0.1 * torch.randn(2000, 2))
@@ -182,7 +177,7 @@ def test_sampler_quality(tmp_path: Path) -> None:
             tuple(line[key] for key in ("world", "guidance", "sampler", "figure")): line
             for line in csv.DictReader(lines)
         }
-    quality = load("benchmarks", "sampler_quality")
+    quality = load("sampler_quality")
     for sampler in quality.SAMPLERS:
         assert sampler in done.stdout
         wrong = float(found["Pendulum", "1.0", sampler, "simulator_error"]["value"])

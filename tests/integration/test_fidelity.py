@@ -1,16 +1,13 @@
-"""The script that measures virtual partners, on a short run of its own."""
+"""`genreplay fidelity` on a short run of its own."""
 
 from __future__ import annotations
 
-import csv
 import math
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 
 from genreplay import cli
+from genreplay.common.files import read_csv
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.saved import save_untrained
 
@@ -32,16 +29,6 @@ TINY = [
 ]
 
 
-def run(monkeypatch, *arguments: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["fidelity.py", *arguments])
-    runpy.run_path(str(REPOSITORY / "results" / "fidelity.py"), run_name="__main__")
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.mark.slow
 def test_virtual_partners_are_held_against_the_real_ones(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -49,15 +36,15 @@ def test_virtual_partners_are_held_against_the_real_ones(tmp_path, monkeypatch, 
     config = str(REPOSITORY / "conf" / "overcooked_partners.yaml")
     assert cli.main(["fit", "--config", config, *TINY, f"tracking.uri={uri}"]) == 0
     capsys.readouterr()
-    run(monkeypatch, "out", "last", "--seeds", "101-103", "--uri", uri)
+    assert cli.main(["fidelity", "out", "last", "--seeds", "101-103", "--uri", uri]) == 0
     printed = capsys.readouterr().out
-    run(monkeypatch, "out")
+    assert cli.main(["fidelity", "out"]) == 0
     assert capsys.readouterr().out == printed
 
     demands = [f"{partner}/{seat}" for partner in ("greedy", "random", "stay") for seat in (0, 1)]
-    returns = rows(tmp_path / "out" / "returns.csv")
+    returns = read_csv(tmp_path / "out" / "returns.csv")
     assert [(row["demand"], row["seed"]) for row in returns] == [(d, seed) for d in demands for seed in SEEDS]
-    said = {(row["demand"], row["predictor"]): row for row in rows(tmp_path / "out" / "fidelity.csv")}
+    said = {(row["demand"], row["predictor"]): row for row in read_csv(tmp_path / "out" / "fidelity.csv")}
     assert len(said) == 4 * len(demands)
     for (demand, who), row in said.items():
         assert f"| {demand} | {who} |" in printed
@@ -83,10 +70,11 @@ def test_a_run_that_has_no_partners_is_refused(tmp_path, monkeypatch, capsys):
         tmp_path, "{env: {name: overcooked}, agent: {name: discrete_redq_sac}, replay: {synthetic_fraction: 0}}"
     )
     for arguments, message in (
-        (["out", str(alone)], "was trained with no partner; train with some, as conf/overcooked_partners.yaml does"),
-        (["out"], "holds no returns.csv to read again; name a RUN to measure"),
+        (
+            ["out", str(alone)],
+            f"{alone}: was trained with no partner; train with some, as conf/overcooked_partners.yaml does",
+        ),
+        (["out"], "out: holds no returns.csv to read again; name a RUN to measure"),
     ):
-        with pytest.raises(SystemExit) as left:
-            run(monkeypatch, *arguments)
-        assert left.value.code == 2
-        assert message in " ".join(capsys.readouterr().err.split())
+        assert cli.main(["fidelity", *arguments]) == 2
+        assert capsys.readouterr() == ("", f"genreplay: error: {message}\n")

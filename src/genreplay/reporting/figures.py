@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
+from genreplay.common.statistics import interquartile_mean
+from genreplay.common.text import plain
 from genreplay.diagnostics.diagnose import Diagnosis
 
 LOG_FROM = 8.0
@@ -112,11 +114,7 @@ def by_demand(
             axes.plot(centres, means, "D", color=f"C{i}", markersize=6, label=controller)
         axes.set_xticks(range(len(demands)), demands)
         axes.set_ylabel(labels[metric])
-        flat = [value for of_demand in of_controller.values() for group in of_demand for value in group]
-        if min(flat) > 0 and max(flat) > LOG_FROM * min(flat):
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(ScalarFormatter())
-            axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.6)))
+        _log_if_wide(axes, [v for of_demand in of_controller.values() for group in of_demand for v in group])
         axes.grid(axis="y", alpha=0.3)
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5), frameon=False)
@@ -139,3 +137,51 @@ def cross_play(names: Sequence[str], returns: np.ndarray) -> Figure:
         axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color)
     figure.colorbar(image, ax=axes, shrink=0.8, label="mean sparse return")
     return figure
+
+
+def learning_curves_of_arms(arms: Mapping[str, Mapping[int, Mapping[int, float]]], metric: str) -> Figure:
+    """Interquartile mean over seeds by env step for each arm (values by seed and env step), the quartiles shaded."""
+    figure, axes = _curve_axes(metric)
+    low = 0.0
+    for i, (name, arm) in enumerate(arms.items()):
+        steps = list(next(iter(arm.values())))
+        values = np.array([[points[step] for step in steps] for points in arm.values()])
+        axes.plot(steps, interquartile_mean(values, axis=0), color=f"C{i}", linewidth=2, label=name)
+        lower, upper = np.quantile(values, [0.25, 0.75], axis=0)
+        axes.fill_between(steps, lower, upper, color=f"C{i}", alpha=0.15, linewidth=0)
+        low = min(low, float(lower.min()))
+    axes.set_ylim(bottom=0 if low == 0 else None)
+    axes.legend(frameon=False)
+    return figure
+
+
+def learning_curves_of_seeds(curves: Mapping[int, Mapping[int, float]], baseline: float, metric: str) -> Figure:
+    """One thin line for each seed (values by env step), their median, and the baseline's level unless it is NaN."""
+    figure, axes = _curve_axes(metric)
+    by_step: dict[int, list[float]] = {}
+    for seed, points in curves.items():
+        axes.plot(list(points), list(points.values()), color="C0", alpha=0.35, linewidth=1, label=f"seed {seed}")
+        for step, value in points.items():
+            by_step.setdefault(step, []).append(value)
+    steps = sorted(by_step)
+    axes.plot(steps, [float(np.median(by_step[s])) for s in steps], color="C0", linewidth=2.5, label="median")
+    if not np.isnan(baseline):
+        axes.axhline(baseline, color="0.3", linestyle="--", label="baseline")
+    _log_if_wide(axes, [value for values in by_step.values() for value in values])
+    axes.legend(frameon=False)
+    return figure
+
+
+def _curve_axes(metric: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set(xlabel="environment steps", ylabel=f"{plain(metric)} on the evaluation episodes")
+    return figure, axes
+
+
+def _log_if_wide(axes: Axes, values: Sequence[float]) -> None:
+    """A logarithmic vertical axis where the values are positive and differ by a factor of `LOG_FROM`."""
+    if min(values) > 0 and max(values) > LOG_FROM * min(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.6)))

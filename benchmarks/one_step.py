@@ -1,6 +1,6 @@
 r"""How soon a `factorised` generator knows the rules: fitted to a run's first transitions, asked about the next ones.
 
-    python results/one_step.py CHECKPOINTS FILE --config conf/overcooked/rollouts.yaml \
+    python benchmarks/one_step.py CHECKPOINTS FILE --config conf/overcooked/rollouts.yaml \
         --config conf/overcooked/counterfactual.yaml
 
 CHECKPOINTS is the folder that `fit` names. For each config the generator is fitted as in a run, again after every
@@ -43,7 +43,8 @@ def lines(config_file: Path, real: TensorDictBase, sizes: list[int]) -> list[lis
     config = load(config_file, [])
     torch.set_num_threads(config.fabric.num_threads or 1)
     world = build_world(config)
-    codec, found = Codec(world.layout), []
+    codec = Codec(world.layout)
+    found: list[list[str | int | float]] = []
     with Team(make_fabric("cpu"), build_generator(config, codec)) as team:
         model = team.generator.step_model
         assert model is not None, "this generator predicts no outcomes"

@@ -1,0 +1,64 @@
+"""Evaluations of several training seeds: joined, read again, and as tables of means."""
+
+import pytest
+
+from genreplay import cli
+
+HEADER = "controller,demand,in_range,seed,delay\n"
+
+
+def episodes(*delays: float, controller: str = "policy") -> str:
+    """Two demands, the second one unseen, with two episodes each."""
+    places = [("1500", 1, 101), ("1500", 1, 102), ("2600", 0, 101), ("2600", 0, 102)]
+    lines = [f"{controller},{d},{known},{s},{v}" for (d, known, s), v in zip(places, delays, strict=True)]
+    return HEADER + "\n".join(lines) + "\n"
+
+
+def test_one_policy_by_demand_with_intervals_over_training_seeds(tmp_path, capsys, caplog):
+    folders = []
+    for seed, text in enumerate((episodes(10, 20, 30, 40), episodes(20, 30, 50, 60))):
+        folders.append(tmp_path / str(seed))
+        folders[-1].mkdir()
+        (folders[-1] / "episodes.csv").write_text(text)
+    command = ["compare", str(tmp_path / "out"), "--evaluations"]
+    assert cli.main([*command, *map(str, folders)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[2:] == ["| 1500 | 20 | 15 to 25 |", "| 2600 | 45 | 35 to 55 |"]
+    assert caplog.messages == ["compare: there are 2 training seeds: the intervals are too narrow to rely on"]
+    lines = (tmp_path / "out" / "partners.csv").read_text().splitlines()
+    assert lines[:2] == ["training_seed,demand,seed,delay", "0,1500,101,10"]
+    assert len(lines) == 9
+    assert cli.main(command) == 0
+    assert capsys.readouterr().out == printed
+
+
+def test_controllers_by_demand_with_the_range_over_training_seeds(tmp_path, capsys):
+    (tmp_path / "evaluation_seed_0.csv").write_text(episodes(10, 20, 30, 40))
+    (tmp_path / "evaluation_seed_1.csv").write_text(episodes(20, 30, 50, 60))
+    (tmp_path / "evaluation_baselines.csv").write_text(episodes(40, 41, 80, 81, controller="fixed_plan"))
+    assert cli.main(["compare", str(tmp_path), "--evaluations"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "| controller | 1500 | 2600* | range |",
+        "|---|---|---|---|",
+        "| policy | 20.0 (15.0 to 25.0) | 45.0 (35.0 to 55.0) | 20.0 (15.0 to 25.0) |",
+        "| fixed_plan | 40.5 | 80.5 | 40.5 |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "out: holds neither partners.csv nor evaluation_seed_*.csv; name evaluations to join"),
+        (["none"], "none: holds no episodes.csv; name what genreplay evaluate --output wrote"),
+        (
+            ["one", "--metric", "dely"],
+            "--metric dely: an episode does not have it; choose one of training_seed, demand, seed, dely",
+        ),
+    ],
+)
+def test_mistakes(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "episodes.csv").write_text(episodes(1, 2, 3, 4))
+    assert cli.main(["compare", "out", "--evaluations", *arguments]) == 2
+    assert capsys.readouterr() == ("", f"genreplay: error: {message}\n")
