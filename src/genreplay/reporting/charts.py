@@ -14,6 +14,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from genreplay.common.text import plain, with_unit
 from genreplay.runs.record import Series
 
 INK = "#010101"
@@ -139,7 +140,7 @@ def theme() -> Iterator[None]:
 def of_training(primary_metric: str, unit: str) -> list[Chart]:
     """How the policy and the critics came along."""
     returns = [Line("training/return", "training episodes"), Line("evaluation/return", "evaluation episodes")]
-    label = f"{primary_metric.replace('_', ' ').capitalize()} of training episodes{f' ({unit})' if unit else ''}"
+    label = with_unit(f"{plain(primary_metric).capitalize()} of training episodes", unit)
     return [
         *(
             []
@@ -180,7 +181,7 @@ def of_generator() -> list[Chart]:
 def of_relevance(metrics: Mapping[str, Series]) -> list[Chart]:
     """Whatever the relevance in use logs."""
     names = [name for name in metrics if name.startswith("relevance/")]
-    texts = {name: name.partition("/")[2].replace("_", " ") for name in names}
+    texts = {name: plain(name.partition("/")[2]) for name in names}
     return [Chart(f"Relevance: {texts[name]}", [Line(name, texts[name])]) for name in names]
 
 

@@ -1,8 +1,7 @@
-"""`genreplay report`: everything that is known of a run, as one HTML page that needs nothing else."""
+"""A run as one HTML page that needs no other file and no network."""
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import tempfile
@@ -18,16 +17,21 @@ from jinja2 import Environment, StrictUndefined
 
 from genreplay import __version__
 from genreplay.common.errors import UserError
+from genreplay.common.files import make_folder
+from genreplay.common.images import write_gif
+from genreplay.common.text import plain, with_unit
 from genreplay.config.reader import to_yaml
+from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.facets import FilmRequest
+from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.files import read_episodes
 from genreplay.evaluation.result import FOLDER as EVALUATION
-from genreplay.evaluation.result import GROUPS, STATISTICS, BaselineComparison, EvaluationResult
-from genreplay.evaluation.tables import saved
+from genreplay.evaluation.result import STATISTICS, EvaluationResult
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
-from genreplay.reporting.film import camera_of, film, write_gif
+from genreplay.reporting.film import camera_of, film
+from genreplay.reporting.page_tables import against, diagnostics, metrics_table, refits, statistic_table
 from genreplay.runs import checkpoint, record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
@@ -36,12 +40,6 @@ TEMPLATE = "page.html"
 FOLDER, DIAGNOSTICS = "report", "diagnostics"
 """Among a run's artifacts."""
 FACTS = {
-    "environment": "env.name",
-    "map": "env.scenario",
-    "network": "env.net_file",
-    "traffic": "env.route_file",
-    "task": "env.id",
-    "actions": "env.action_mode",
     "agent": "agent.name",
     "critics": "agent.ensemble_size",
     "generator": "generator.name",
@@ -50,12 +48,12 @@ FACTS = {
     "critic updates for each env step": "loop.utd_ratio",
     "training seed": "seed",
 }
-"""What of the config stands at the top of its section."""
+"""Options at the top of the config's section, after the environment's own `FACTS`."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """What `genreplay evaluate` left among the run's artifacts."""
+    """The evaluation among the run's artifacts."""
 
     result: EvaluationResult
     about: Mapping[str, Any]
@@ -69,21 +67,11 @@ class Film(NamedTuple):
     picture: Picture
     request: FilmRequest
     delays: Mapping[str, float]
-    """Headline metric of that very episode by controller, where it was evaluated."""
-
-
-class Refit(NamedTuple):
-    """How good the synthetic rows of one fit of the generator were."""
-
-    env_step: int
-    figure: Picture
-    header: list[str]
-    columns: list[list[str]]
-    """A row for each column of the transition, those that differ most first."""
+    """Primary metric of this episode by controller, where it was evaluated."""
 
 
 def write_report(folder: Path, named_uri: str | None, output: Path, with_film: bool) -> str:
-    """Write the page of the run that a checkpoint is of; a line that says what was written.
+    """Write the page of the run that a checkpoint is of; a line that names it.
 
     The page becomes one of the run's artifacts too (`report/`), and so does the film, which is made only where the run
     has none of this checkpoint.
@@ -92,13 +80,15 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
         folder: of the checkpoint.
         named_uri: the store; None for the one that the run's config means.
         output: the page.
-        with_film: show the policy at work, where its world has pictures.
+        with_film: show the policy at work, where its environment has a camera.
 
     Raises:
         UserError: the store does not know the run, the checkpoint or the evaluation is broken, or `output` cannot be
             written to.
     """
-    _check(output)
+    make_folder(output.parent, "another file", named=output)  # before the work, not after it
+    if output.is_dir():
+        raise UserError(f"--output {output}: is a folder; name a file in it, such as {output / 'report.html'}")
     loaded = load_policy(folder)
     uri = store.store_uri(named_uri or loaded.config.tracking.uri)
     with tempfile.TemporaryDirectory(prefix="genreplay-report-") as scratch:
@@ -115,18 +105,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
     return f"{output}: run {run.name} ({run.run_id}) on one page, {output.stat().st_size / 1e6:.1f} MB"
 
 
-def _check(output: Path) -> None:
-    """Before the work, not after it."""
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=output.parent).close()
-    except OSError as error:
-        raise UserError(f"--output {output}: cannot be written to ({error.strerror}); name another file") from None
-    if output.is_dir():
-        raise UserError(f"--output {output}: is a folder; name a file in it, such as {output / 'report.html'}")
-
-
-# What there is -------------------------------------------------------------------------------------------------------
+# Loading -------------------------------------------------------------------------------------------------------------
 
 
 def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
@@ -144,7 +123,7 @@ def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
 
 
 def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: Path) -> Film:
-    """One episode of the evaluation where there is one in this world, else one of its kind."""
+    """A film of an episode of the evaluation, or of another one where there is no evaluation in this environment."""
     world, result = loaded.world, None
     if evaluated is not None and not evaluated.changes:
         result = evaluated.result
@@ -152,7 +131,7 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
     demand = next((demand for demand in reversed(demands) if demand.in_range), demands[-1]).name
     usual = camera_of(world).default_request
     seed = usual.seed if result is None else result.specs[0].seed
-    incumbent = world.evaluation.baselines[0] if world.evaluation.baselines else None
+    incumbent = _incumbent(world)
     # A short episode is shown from its third on.
     begin = min(usual.begin, world.episode_seconds // 3)
     request = usual._replace(demand=demand, seed=seed, begin=begin, baseline=incumbent)
@@ -161,7 +140,7 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
     if not path.is_file():
         path = kept / name
         write_gif(film(loaded, request), path)
-    beside = "" if incumbent is None else f", beside the {_plain(incumbent)} on the same traffic"
+    beside = "" if incumbent is None else f", next to the {plain(incumbent)} on the same traffic"
     alt = f"Animation of an episode under the learned policy{beside}: demand {demand}, seed {seed}"
     picture = Picture(charts.as_uri(path.read_bytes(), "image/gif"), alt)
     delays: dict[str, float] = {}
@@ -172,25 +151,6 @@ def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: 
     return Film(picture, request, delays)
 
 
-def _refits(run: Record) -> list[Refit]:
-    found = []
-    for path in sorted((run.artifacts / DIAGNOSTICS).glob("env_step_*.csv")):
-        env_step = int(path.stem.rpartition("_")[2])
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = csv.reader(file)
-        by = header.index("wasserstein")
-        rows.sort(key=lambda row: -float(row[by]))
-        shown = [[name, *(f"{float(text):.3g}" for text in values)] for name, *values in rows]
-        alt = (
-            f"Synthetic beside real transitions at env step {env_step}: histograms of the columns that differ most "
-            f"({', '.join(row[0] for row in rows[:3])}, ...) and correlations of all columns"
-        )
-        image = path.with_suffix(".png").read_bytes()
-        figure = Picture(charts.as_uri(image, "image/png"), alt)
-        found.append(Refit(env_step, figure, [text.replace("_", " ") for text in header], shown))
-    return found
-
-
 # The page ------------------------------------------------------------------------------------------------------------
 
 
@@ -199,50 +159,81 @@ def render_page(
 ) -> str:
     """The page's HTML. `curve` has the evaluations during training: `env_step`, `mean`, `low`, `high` of each."""
     world = loaded.world
-    config_yaml = to_yaml(loaded.config)
-    flat = tracker.flatten(yaml.safe_load(config_yaml))
-    incumbent = world.evaluation.baselines[0] if world.evaluation.baselines else None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": _plain, "number": _number, "moment": _moment}
+    environment.filters |= {"plain": plain, "number": _number, "moment": _moment}
     template = environment.from_string(files("genreplay.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
-
-    def draw(wanted: Sequence[charts.Chart]) -> list[Picture]:
-        return [picture for chart in wanted if (picture := chart.draw(run.metrics)) is not None]
-
     return template.render(
         run=run,
         loaded=loaded,
         num_env_steps=loaded.config.loop.num_env_steps,
         made=datetime.now(UTC),
         version=__version__,
-        primary_metric=_plain(world.primary_metric),
+        primary_metric=plain(world.primary_metric),
         unit=world.primary_unit,
-        incumbent=incumbent,
-        curve=curve,
-        incumbent_in_training=_last(run, f"baseline/{world.primary_metric}"),
-        facts={label: flat[key] for label, key in FACTS.items() if flat.get(key, "null") != "null"},
+        incumbent=_incumbent(world),
         duration=None if run.end is None else _duration((run.end - run.start).total_seconds()),
-        config_yaml=config_yaml,
         versions={name: text for key, text in run.tags.items() if (name := key.removeprefix("version.")) != key},
-        curve_chart=_curve_chart(run, loaded, curve),
-        training_charts=draw(charts.of_training(world.primary_metric, world.primary_unit)),
-        generator_charts=draw([*charts.of_generator(), *charts.of_relevance(run.metrics)]),
-        diagnostics_charts=draw(charts.of_diagnostics()),
-        diagnostics=_diagnostics(run),
-        refits=_refits(run),
-        has_generator=loaded.config.generator.name != "none",
         metrics={name: series for name, series in run.metrics.items() if series.values},
-        evaluated=evaluated,
-        groups=[] if evaluated is None else evaluated.result.comparisons(incumbent),
-        against=lambda own, comparison: _against(own, comparison, world.minimise, world.primary_unit),
-        tables=[] if evaluated is None else [_table(evaluated.result, name) for name in STATISTICS],
-        figures_table=None if evaluated is None else _figures_table(evaluated.result),
-        demand_charts=[] if evaluated is None else _demand_charts(evaluated.result),
-        seeds=[] if evaluated is None else list(dict.fromkeys(spec.seed for spec in evaluated.result.specs)),
         film=filmed,
         has_film=world.camera is not None,
         in_seconds=world.episode_seconds > 0,
+        **_config(loaded.config),
+        **_training(run, loaded, curve),
+        **_evaluation(evaluated, world),
     )
+
+
+def _incumbent(world: World) -> str | None:
+    return next(iter(world.evaluation.baselines), None)
+
+
+def _config(config: ExperimentConfig) -> dict[str, Any]:
+    """The template's variables about the config."""
+    config_yaml = to_yaml(config)
+    flat = tracker.flatten(yaml.safe_load(config_yaml))
+    options = {label: f"env.{name}" for label, name in getattr(config.env, "FACTS", ())}
+    of_env = {label: flat[key] for label, key in options.items() if flat.get(key, "null") not in ("null", "[]")}
+    of_parts = {label: flat[key] for label, key in FACTS.items() if flat.get(key, "null") != "null"}
+    return {
+        "config_yaml": config_yaml,
+        "place": " · ".join([config.env.name, *list(of_env.values())[:1]]),
+        "seed": config.seed,
+        "facts": {"environment": config.env.name, **of_env, **of_parts},
+    }
+
+
+def _training(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> dict[str, Any]:
+    """The template's variables about the training and the synthetic rows."""
+    world = loaded.world
+
+    def draw(wanted: Sequence[charts.Chart]) -> list[Picture]:
+        return [picture for chart in wanted if (picture := chart.draw(run.metrics)) is not None]
+
+    return {
+        "curve": curve,
+        "curve_chart": _curve_chart(run, loaded, curve),
+        "incumbent_in_training": _last(run, f"baseline/{world.primary_metric}"),
+        "training_charts": draw(charts.of_training(world.primary_metric, world.primary_unit)),
+        "generator_charts": draw([*charts.of_generator(), *charts.of_relevance(run.metrics)]),
+        "diagnostics_charts": draw(charts.of_diagnostics()),
+        "diagnostics": diagnostics(run),
+        "refits": refits(run.artifacts / DIAGNOSTICS),
+        "has_generator": loaded.config.generator.name != "none",
+    }
+
+
+def _evaluation(evaluated: Evaluated | None, world: World) -> dict[str, Any]:
+    """The template's variables about the evaluation."""
+    result = None if evaluated is None else evaluated.result
+    return {
+        "evaluated": evaluated,
+        "groups": [] if result is None else result.comparisons(_incumbent(world)),
+        "against": lambda own, comparison: against(own, comparison, world.minimise, world.primary_unit),
+        "tables": [] if result is None else [statistic_table(result, name) for name in STATISTICS],
+        "figures_table": None if result is None else metrics_table(result),
+        "demand_charts": [] if result is None else _demand_charts(result),
+        "seeds": [] if result is None else list(dict.fromkeys(spec.seed for spec in result.specs)),
+    }
 
 
 def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> Picture | None:
@@ -250,10 +241,8 @@ def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) ->
         return None
     world, incumbent = loaded.world, _last(run, f"baseline/{loaded.world.primary_metric}")
     steps, means, low, high = ([point[key] for point in curve] for key in ("env_step", "mean", "low", "high"))
-    label = (
-        f"{_plain(world.primary_metric)} ({world.primary_unit})" if world.primary_unit else _plain(world.primary_metric)
-    )
-    name = _plain(world.evaluation.baselines[0]) if world.evaluation.baselines else ""
+    label = with_unit(plain(world.primary_metric), world.primary_unit)
+    name = plain(_incumbent(world) or "")
     beside = "" if incumbent is None else f"; the {name} has {incumbent:.1f}"
     alt = (
         f"Learning curve: {label} on the evaluation episodes, {means[0]:.1f} at env step {steps[0]}, {means[-1]:.1f} "
@@ -267,7 +256,7 @@ def _demand_charts(result: EvaluationResult) -> list[Picture]:
     names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
     pictures = []
     for metric, unit in result.units.items():
-        label = f"{_plain(metric)} ({unit})" if unit else _plain(metric)
+        label = with_unit(plain(metric), unit)
         values = {c: [result.values(c, demand.name, metric) for demand in result.demands] for c in result.controllers}
         alt = f"{label} of each episode and means, by controller and demand; the table has the numbers"
 
@@ -278,75 +267,11 @@ def _demand_charts(result: EvaluationResult) -> list[Picture]:
     return pictures
 
 
-class Table(NamedTuple):
-    """A table whose rows begin with a controller."""
-
-    title: str
-    header: list[str]
-    rows: list[tuple[str, list[tuple[str, bool]]]]
-    """Controller, and its cells with whether each is the best of its column."""
-
-
-def _table(result: EvaluationResult, statistic: str) -> Table:
-    groups = result.groups()
-    unit = f" ({result.units[result.primary_metric]})" if result.units[result.primary_metric] else ""
-    title = f"{_plain(statistic).capitalize()} {_plain(result.primary_metric)} over seeds{unit}"
-    values = {
-        controller: [result.statistic(statistic, controller, names, result.primary_metric) for names in groups.values()]
-        for controller in result.controllers
-    }
-    best = [(min if result.minimise else max)(column) for column in zip(*values.values(), strict=True)]
-    saves = [where for where in groups if where in GROUPS] if result.minimise and POLICY in values else []
-    places = [list(groups).index(where) for where in saves]
-    rows = []
-    for controller, cells in values.items():
-        texts = [(f"{value:.1f}", value == good) for value, good in zip(cells, best, strict=True)]
-        for place in places:
-            texts.append(("" if controller == POLICY else saved(values[POLICY][place], cells[place]), False))
-        rows.append((controller, texts))
-    return Table(title, [*groups, *(f"policy saves, {where}" for where in saves)], rows)
-
-
-def _figures_table(result: EvaluationResult) -> Table:
-    names = [demand.name for demand in result.demands]
-    header = [f"{_plain(metric)} ({unit})" if unit else _plain(metric) for metric, unit in result.units.items()]
-    rows = [
-        (c, [(f"{result.statistic('mean', c, names, metric):.1f}", False) for metric in result.units])
-        for c in result.controllers
-    ]
-    return Table("All figures, means over demands and seeds", header, rows)
-
-
-def _diagnostics(run: Record) -> dict[str, dict[int, float]]:
-    """Each figure of the synthetic rows by the env step of the fit."""
-    prefix = f"{DIAGNOSTICS}/"
-    found = {name.removeprefix(prefix): series for name, series in run.metrics.items() if name.startswith(prefix)}
-    return {name: dict(zip(*series, strict=True)) for name, series in found.items()}
-
-
 def _last(run: Record, metric: str) -> float | None:
     return run.metrics[metric].values[-1] if metric in run.metrics else None
 
 
-# Words ---------------------------------------------------------------------------------------------------------------
-
-
-def _against(own: float, comparison: BaselineComparison, minimise: bool, unit: str) -> tuple[str, bool]:
-    """The policy's figure beside a comparison's, in words, and whether it is the better one."""
-    is_better = own < comparison.value if minimise else own > comparison.value
-    if own == comparison.value:
-        return "as much", False
-    if minimise and comparison.value > 0:
-        share = 100 * abs(1 - own / comparison.value)
-        return f"{share:.0f} % {'less' if own < comparison.value else 'more'}", is_better
-    return (
-        f"{abs(own - comparison.value):.1f}{f' {unit}' if unit else ''} {'less' if own < comparison.value else 'more'}",
-        is_better,
-    )
-
-
-def _plain(name: str) -> str:
-    return name.replace("_", " ")
+# Formatting ----------------------------------------------------------------------------------------------------------
 
 
 def _number(value: float) -> str:

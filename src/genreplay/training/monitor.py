@@ -19,6 +19,7 @@ from torch import Tensor
 
 from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
+from genreplay.common.text import with_unit
 from genreplay.diagnostics.diagnose import Diagnosis
 from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluation
@@ -247,7 +248,7 @@ class Monitor:
             columns["mean"],
             columns["low"],
             columns["high"],
-            f"{primary_metric} ({self.world.primary_unit})" if self.world.primary_unit else primary_metric,
+            with_unit(primary_metric, self.world.primary_unit),
             None if self.baseline is None else self.baseline.mean(primary_metric),
             self.baseline_name,
         )

@@ -11,6 +11,8 @@ from genreplay.common.errors import require
 class GymnasiumConfig:
     """Any Gymnasium environment with a flat observation and continuous actions."""
 
+    FACTS = (("task", "id"),)
+    """Options that a report shows first, by label; the first one that is set names the environment."""
     name: str = "gymnasium"
     id: str = "Pendulum-v1"
     """The environment's id in Gymnasium's registry; `module:Name-v0` imports `module` first."""

@@ -68,6 +68,8 @@ def _number(text: str) -> float:
 class OvercookedConfig:
     """Two cooks who make onion soup together."""
 
+    FACTS = (("layout", "layout"), ("partners", "partners"))
+    """Options that a report shows first, by label; the first one that is set names the environment."""
     name: str = "overcooked"
     layout: str = "cramped_room"
     """A layout that comes with overcooked-ai by its name, or the path of your own `.layout` file."""

@@ -53,6 +53,8 @@ class DemandConfig:
 class SumoConfig:
     """One signalised intersection in SUMO, controlled through continuous green durations."""
 
+    FACTS = (("map", "scenario"), ("network", "net_file"), ("traffic", "route_file"), ("actions", "action_mode"))
+    """Options that a report shows first, by label; the first one that is set names the environment."""
     name: str = "sumo"
     scenario: str | None = None
     """A map that comes with sumo-rl: `2way` (random traffic), `single`, `cologne1`, `ingolstadt1`. Null with
