@@ -1,1 +1,1 @@
-"""Worlds: what the agent acts in, as TorchRL environments."""
+"""Environments the agent acts in, as TorchRL environments."""

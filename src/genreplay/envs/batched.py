@@ -23,7 +23,7 @@ EpisodeSeeds = Callable[[int, int], int]
 
 
 class Step(NamedTuple):
-    """What one decision led to, in one simulator."""
+    """The outcome of one decision in one simulator."""
 
     observation: np.ndarray
     """`[O]`, float32."""
@@ -31,11 +31,11 @@ class Step(NamedTuple):
     duration: float
     """Time that passed, in the unit of `World.discount_period`."""
     terminated: bool = False
-    """The state has no future: the target does not bootstrap."""
+    """The state is final: the target does not bootstrap."""
     truncated: bool = False
     """The episode was cut off here: the target does bootstrap."""
     failed: bool = False
-    """The simulator broke down: the row is no experience and must not be stored; the episode ends."""
+    """The simulator failed: the row must not be stored; the episode ends."""
 
     @property
     def ended(self) -> bool:

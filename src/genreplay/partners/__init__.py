@@ -1,1 +1,1 @@
-"""Learned partners in Overcooked: the one place where env, agent and generator meet outside training."""
+"""Learned partners in Overcooked. Environment, agent and generator meet here, outside training."""

@@ -31,7 +31,7 @@ from genreplay.transitions.codec import Codec
 
 
 class ActorPartner(Partner):
-    """Samples from a policy that no longer learns.
+    """A frozen policy.
 
     Args:
         actor: sees the state with itself first.
@@ -51,12 +51,12 @@ class ActorPartner(Partner):
 
 
 class VirtualPartner(Partner):
-    """Samples from a generator what a partner does (see `virtual_action_probabilities`).
+    """Samples a partner's actions from a generator (see `virtual_action_probabilities`).
 
     Args:
         generator: fitted to joint transitions.
         codec: its own.
-        code: which of its partners; None for all of them together.
+        code: index of its partner; None for all of them together.
     """
 
     def __init__(self, generator: MaskedGenerator, codec: Codec, code: int | None):
@@ -109,7 +109,7 @@ def _read_human(kitchen: Kitchen, split: str) -> CategoricalActor:
 def _read_actor(folder: str, kitchen: Kitchen) -> CategoricalActor:
     """The actor of the policy in a checkpoint, as it explores."""
     loaded, config = _load(folder, kitchen)
-    # Who else it was trained with does not matter here, and may be gone.
+    # Its training partners do not matter here, and may no longer exist.
     world = OvercookedWorld(replace(config.env, partners=[]))
     with torch.random.fork_rng(devices=[]):
         agent = build_agent(config, world)

@@ -1,1 +1,1 @@
-"""What flows through the program: transitions, their columns, and the codec between them and generator rows."""
+"""Transitions, their columns, and the codec between transitions and generator rows."""

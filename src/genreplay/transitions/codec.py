@@ -1,11 +1,10 @@
-"""A transition: its keys, what its columns mean, and the codec between TensorDicts and generator rows.
+"""The codec between transitions in TensorDicts and generator rows.
 
 Shapes: N rows, D generated columns, O observation, A action.
 
-A generator sees rows `[N, D]` of plain numbers. The layout says what those numbers are (continuous, binary,
-one-hot), what range and grid they live on, and which of them the environment's own definitions fix once the
-rest is known (*derived* columns). The codec is the one place that turns rows into transitions, so every
-synthetic transition satisfies the environment's specs whatever the generator drew.
+A generator sees rows `[N, D]` of plain numbers. The layout gives the kind of each (continuous, binary,
+one-hot), its range and grid, and whether the environment's definitions determine it from the others (*derived*
+columns). Only the codec turns rows into transitions, so every synthetic transition satisfies the environment's specs.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Codec:
 
         Raises:
             ValueError: `rows` is not `[N, D]`.
-            UserError: a value is not finite, which no projection can mend.
+            UserError: a value is not finite, which no projection can fix.
         """
         if rows.ndim != 2 or rows.shape[1] != self.width:
             raise ValueError(f"rows have shape {tuple(rows.shape)}, but this layout has {self.width} columns")

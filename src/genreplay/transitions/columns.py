@@ -1,4 +1,4 @@
-"""What the entries of a transition mean: columns, the layout that holds them, and the view of each of two seats.
+"""The columns of a transition: kinds and ranges, their layout, and the view of each of two seats.
 
 Shapes: N rows, O observation, A action.
 """
@@ -18,7 +18,7 @@ from genreplay.transitions.keys import DONE, IS_SYNTHETIC, TRUNCATED, Key
 
 @dataclass(frozen=True)
 class Column:
-    """`width` adjacent entries of one transition tensor that mean one thing."""
+    """`width` adjacent entries of one transition tensor with one meaning."""
 
     key: Key
     """The tensor the entries live in."""
@@ -27,12 +27,12 @@ class Column:
     kind: Literal["continuous", "binary", "categorical"]
     """`categorical` entries are a one-hot of `width` choices."""
     name: str
-    """What a person calls it, for diagnostics and figures."""
+    """Its name in diagnostics and figures."""
     width: int = 1
     low: float = float("-inf")
-    """Smallest value the environment can give."""
+    """Smallest possible value."""
     high: float = float("inf")
-    """Largest value the environment can give."""
+    """Largest possible value."""
     resolution: float = 0.0
     """Values are multiples of this; 0 where every value between `low` and `high` is possible."""
     derived: bool = False
@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Seats:
-    """How the two players of a joint transition see it.
+    """How each of two players observes a joint transition.
 
     A joint transition holds `observation` `[O]` as player 0 sees it, `action` `[2 * num_actions]` (the one-hot of
     player 0, then of player 1), one sparse team reward, `("next", "shaped_reward")` `[2]` and `learner` `[2]`.
@@ -75,7 +75,7 @@ class TransitionLayout:
 
     @property
     def stored_keys(self) -> tuple[Key, ...]:
-        """What a replay buffer keeps of a transition of this environment, real or synthetic."""
+        """Keys of this environment's transitions in a replay buffer, real or synthetic."""
         return (*self.widths(), TRUNCATED, DONE, IS_SYNTHETIC)
 
     def widths(self) -> dict[Key, int]:

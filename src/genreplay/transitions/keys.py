@@ -19,7 +19,7 @@ IS_SYNTHETIC: Key = "is_synthetic"
 POSSIBLE: Key = "possible"
 """In the answers of a simulator that is asked (`Oracle.simulate`) alone."""
 
-# Where two seats act together (see `Seats`).
+# With two agents (see `Seats`).
 SHAPED_REWARD: Key = ("next", "shaped_reward")
 LEARNER: Key = "learner"
 PARTNER: Key = "partner"
@@ -40,4 +40,4 @@ STORED_KEYS: tuple[Key, ...] = (
     DONE,
     IS_SYNTHETIC,
 )
-"""What a replay buffer keeps of a transition where one acts alone, real or synthetic."""
+"""Keys of a transition in a replay buffer with one agent, real or synthetic."""

@@ -1,4 +1,4 @@
-"""The two players of a joint transition exchanged."""
+"""Exchange of the two players of a joint transition."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from genreplay.transitions.keys import (
 
 
 def swap_seats(transitions: TensorDictBase, seats: Seats) -> TensorDict:
-    """Joint transitions `[B]` as they would be if the players had each other's numbers.
+    """Joint transitions `[B]` with the players' numbers exchanged.
 
-    That is another possible transition wherever the rules treat both players alike; in a kitchen they do but for who is
-    served first, where both reach for the same thing in the same step.
+    This is another possible transition wherever the rules treat both players alike. In a kitchen they do, except for
+    who is first when both reach for the same object in the same step.
     """
     swapped = transitions.clone()
     for key in (OBSERVATION, NEXT_OBSERVATION):

@@ -1,4 +1,4 @@
-"""Configuration of Gymnasium worlds."""
+"""Configuration of Gymnasium environments."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class GymnasiumEnv(BatchedEnv):
         return {worker: self._step_one(worker, action) for worker, action in actions.items()}
 
     def metrics(self, worker: int) -> dict[str, float]:
-        """None beside the return, which the base class keeps."""
+        """None in addition to the return, which the base class keeps."""
         return {}
 
     def close(self, *, raise_if_closed: bool = True) -> None:
@@ -65,7 +65,7 @@ class GymnasiumEnv(BatchedEnv):
 
 
 def make(config: GymnasiumConfig) -> gymnasium.Env[Any, Any]:
-    """The environment of `config.id`. UserError where there is none, or where a package it needs lacks."""
+    """The environment of `config.id`. UserError where it does not exist or needs a package that is missing."""
     try:
         return gymnasium.make(config.id, max_episode_steps=config.max_episode_steps)
     except gymnasium.error.DependencyNotInstalled as error:

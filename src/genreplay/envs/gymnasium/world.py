@@ -1,4 +1,4 @@
-"""Gymnasium environments with flat observations and continuous actions: the tie to published tables.
+"""Gymnasium environments with flat observations and continuous actions, for comparison with published tables.
 
 Shapes: O observation, A action. Actions come in [-1, 1] and are scaled to the environment's own bounds.
 """

@@ -1,4 +1,4 @@
-"""What a joint transition of two cooks is made of, for replay and generators.
+"""Columns of a joint transition of two cooks, for replay and generators.
 
 Shapes: N rows, O observation, E kinds of events, P partners.
 """
@@ -28,11 +28,11 @@ from genreplay.transitions.keys import (
 
 
 def build_layout(kitchen: Kitchen, config: OvercookedConfig) -> TransitionLayout:
-    """The columns: the state, both actions, the next state and what each cook did; the rewards follow from that.
+    """Columns: the state, both actions, the next state and the event of each cook. Rewards are derived from events.
 
     Args:
-        kitchen: whose transitions.
-        config: who learns, and with whom.
+        kitchen: its states and events.
+        config: the partners of the training.
     """
     code, num_events = kitchen.code, len(kitchen.event_names)
     learners, num_partners = config.learners, config.num_partners

@@ -1,4 +1,4 @@
-"""Configuration of Overcooked worlds. No heavy imports: config errors must answer at once."""
+"""Configuration of Overcooked environments. No heavy imports: config errors must answer at once."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ CHOICES = "self, stay, random, greedy, greedy:SOFTNESS, human, human:test, check
 
 
 class PartnerName(NamedTuple):
-    """What the name of a partner says."""
+    """A partner's name, parsed."""
 
     kind: str
     """`self`, `stay`, `random`, `greedy`, `human`, `checkpoint` or `virtual`."""
     softness: float = 0.0
     """Of `greedy`."""
     split: str = "train"
-    """Of `human`: whose play it was cloned from."""
+    """Of `human`: the split of the human play that it was cloned from."""
     folder: str = ""
-    """Of `checkpoint` and `virtual`: where the checkpoint is."""
+    """Of `checkpoint` and `virtual`: the folder of the checkpoint."""
     code: int | None = None
-    """Of `virtual`: which of the generator's partners; None for all of them together."""
+    """Of `virtual`: index of the generator's partner; None for all of them together."""
 
 
 def parse_partner(name: str) -> PartnerName:
     """Read a partner's name.
 
     Raises:
-        FieldError: it names no partner.
+        FieldError: there is no such partner.
     """
     kind, colon, rest = name.partition(":")
     if kind in (SELF, "stay", "random") and not colon:
@@ -80,11 +80,11 @@ class OvercookedConfig:
     """Steps of an episode."""
     start: str = "standard"
     """Where training episodes begin: `standard`, the layout's own start; `random`, any possible state. Policies are
-    judged from the standard start."""
+    evaluated from the standard start."""
     partners: list[str] = field(default_factory=list)
-    """Whom to learn with: each training episode draws one of them, and the learner's seat beside it. Empty: self-play,
-    where both cooks learn. Among self, stay, random, greedy, greedy:SOFTNESS, human, human:test, checkpoint:FOLDER and
-    virtual:FOLDER[:CODE]; a name that stands there twice is drawn twice as often."""
+    """Training partners: each training episode samples one of them and the learner's seat. Empty: self-play, where both
+    cooks learn. Among self, stay, random, greedy, greedy:SOFTNESS, human, human:test, checkpoint:FOLDER and
+    virtual:FOLDER[:CODE]; a name listed twice is sampled twice as often."""
 
     def __post_init__(self) -> None:
         require(bool(self.layout.strip()), "layout", "name a layout, such as cramped_room, or your own .layout file")
@@ -97,7 +97,7 @@ class OvercookedConfig:
 
     @property
     def learners(self) -> Literal["both", "one", "any"]:
-        """Which seats learn from a step: always both, always one, or as the episode's partner has it."""
+        """Which seats learn from a step: always both, always one, or depending on the episode's partner."""
         selves = [name == SELF for name in self.partners]
         return "both" if all(selves) else "any" if any(selves) else "one"
 

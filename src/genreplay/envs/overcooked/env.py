@@ -1,4 +1,4 @@
-"""Many kitchens behind one TorchRL environment, two agents in each.
+"""Kitchens behind one TorchRL environment, with two agents in each.
 
 Shapes: W kitchens, C columns of the code, O entries of its one-hots, E kinds of events, P partners.
 """
@@ -36,12 +36,12 @@ class OvercookedEnv(BatchedEnv):
     function of its seed and the agent's actions.
 
     Args:
-        config: of the world.
+        config: of the environment.
         kitchen: its rules.
         num_workers: W.
         episode_seeds: the seed of each kitchen's i-th episode.
-        evaluation: begin from the layout's own start, whatever the config says, and take partners and seats in turn.
-        partner_of: the partner of a name; asked once an episode needs it.
+        evaluation: begin from the layout's own start in any case, and take partners and seats in turn.
+        partner_of: the partner of a name; called when an episode first needs it.
     """
 
     def __init__(
@@ -87,12 +87,12 @@ class OvercookedEnv(BatchedEnv):
         self._times = np.zeros(num_workers, dtype=np.int64)
         self._counts = np.zeros((num_workers, 2, num_events), dtype=np.int64)
         self.events = np.zeros((num_workers, 2), dtype=np.int64)
-        """`[W, 2]`: what each cook's last step did (see `Kitchen.event_names`)."""
+        """`[W, 2]`: event of each cook's last step (see `Kitchen.event_names`)."""
         self._uniforms: dict[int, np.ndarray] = {}
 
     @property
     def acted(self) -> np.ndarray:
-        """`[W, 2]`: what both cooks did last, partners too; staying before the first step."""
+        """`[W, 2]`: last actions of both cooks, partners included; STAY before the first step."""
         return self._partners.acted
 
     @property
@@ -217,7 +217,7 @@ class OvercookedEnv(BatchedEnv):
         return events
 
     def _views(self, workers: np.ndarray) -> np.ndarray:
-        """What both agents see, `[n, 2, O]`, each itself first."""
+        """Observations of both agents `[n, 2, O]`, each with itself first."""
         code, codes = self.kitchen.code, self.codes[workers]
         return code.one_hot(np.stack([codes, codes[:, code.swap]], axis=1))
 

@@ -63,7 +63,7 @@ class OvercookedWorld(World):
         """Kitchens in this process; with `evaluation`, always from the layout's own start.
 
         Raises:
-            UserError: a partner to train with cannot be had.
+            UserError: a training partner is not available.
         """
         if not evaluation:
             for name in set(self.config.partners) - {SELF}:
@@ -71,12 +71,12 @@ class OvercookedWorld(World):
         return OvercookedEnv(self.config, self.kitchen, num_workers, episode_seeds, evaluation, self.partner)
 
     def partner(self, name: str) -> Partner:
-        """The partner of a name, made when it is first asked for.
+        """The partner of a name, built at its first use.
 
         Raises:
             UserError: there is no such partner, or not for this kitchen.
         """
-        with self._lock:  # evaluations ask from several threads
+        with self._lock:  # evaluations call this from several threads
             if name not in self._partners:
                 try:
                     self._partners[name] = self._make_partner(parse_partner(name))
@@ -96,6 +96,6 @@ class OvercookedWorld(World):
         return self._load_partner(name, self.kitchen)
 
     def card(self) -> dict[str, Any]:
-        """Inputs and outputs of a cook's policy, and what its choices mean."""
+        """Inputs and outputs of a cook's policy, and the names of its actions."""
         actions = ["north", "south", "east", "west", "stay", "interact"]
         return {**super().card(), "actions": actions, "events": list(self.kitchen.event_names)}

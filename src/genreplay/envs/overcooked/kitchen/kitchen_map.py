@@ -30,23 +30,23 @@ SHAPING = {"PLACEMENT_IN_POT_REW": 3, "DISH_PICKUP_REWARD": 3, "SOUP_PICKUP_REWA
 
 @dataclass(frozen=True)
 class KitchenMap:
-    """A kitchen that two cooks can work in."""
+    """The map of a kitchen for two cooks, and its recipes."""
 
     name: str
     grid: tuple[str, ...]
-    """The map's rows as they stand in the file, with the cooks as `1` and `2`."""
+    """The map's rows as in the file, with the cooks as `1` and `2`."""
     options: dict[str, Any]
     """The file's other entries."""
     starts: tuple[Cell, Cell]
     cook_times: tuple[int, int, int]
-    """Steps that a soup of one, two, three onions cooks."""
+    """Cooking time of a soup of one, two, three onions, steps."""
     values: tuple[float, float, float]
     """Reward of a delivered soup of one, two, three onions."""
     shaping: tuple[float, float, float]
     """Shaped reward of potting an onion, of fetching a dish when one is needed, of taking a soup from the pot."""
 
     def at(self, cell: Cell) -> str:
-        """What stands in a cell; floor where a cook starts."""
+        """Kind of a cell; floor where a cook starts."""
         here = self.grid[cell[1]][cell[0]]
         return FLOOR if here in "12" else here
 
@@ -65,7 +65,7 @@ class KitchenMap:
         return sorted(found, key=lambda cell: (cell[1], cell[0]))
 
     def touched(self, cook: int) -> set[Cell]:
-        """The cells that are no floor and that a cook can face."""
+        """The cells other than floor that a cook can face."""
         return {n for cell in self.area(cook) for n in neighbours(cell) if self.at(n) != FLOOR}
 
 
@@ -75,7 +75,7 @@ def neighbours(cell: Cell) -> list[Cell]:
 
 
 def shipped_layouts() -> list[str]:
-    """Names of the layouts that come with overcooked-ai, whether or not genreplay can play them."""
+    """Names of the layouts shipped with overcooked-ai, whether or not genreplay can play them."""
     return sorted(path.stem for path in (data_folder() / "layouts").glob(f"*{SUFFIX}"))
 
 
@@ -91,7 +91,7 @@ def read_layout(layout: str) -> KitchenMap:
             raise UserError(f"env.layout: {_unknown(layout)}")
         path = data_folder() / "layouts" / f"{layout}{SUFFIX}"
     try:
-        # The package evaluates the file as a program; here it may hold plain values only. 1e999 is infinity.
+        # The package evaluates the file as code; here it may hold plain values only. 1e999 is infinity.
         entries = ast.literal_eval(path.read_text(encoding="utf-8").replace("float('inf')", "1e999"))
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"env.layout: cannot read {path}: {error}") from error
@@ -136,7 +136,7 @@ def _kitchen(name: str, entries: Any) -> KitchenMap:
 
 
 def _checked_grid(grid: tuple[str, ...]) -> tuple[Cell, Cell]:
-    """Where the two cooks start. UserError unless the map is a closed kitchen with all it takes."""
+    """Start cells of the two cooks. UserError unless the map is a closed kitchen with everything it needs."""
     if len({len(row) for row in grid}) != 1:
         lengths = ", ".join(str(len(row)) for row in grid)
         raise UserError(f"the map's rows differ in length ({lengths}); each must begin and end with X, O, D, P or S")

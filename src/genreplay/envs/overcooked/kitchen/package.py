@@ -1,4 +1,4 @@
-"""The one place that imports overcooked-ai, and what that takes. Stepping a kitchen does not need it."""
+"""Import of overcooked-ai, in one place, with its workarounds. Stepping a kitchen does not need it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGE = "overcooked_ai_py"
 
 
 def data_folder() -> Path:
-    """Where the package keeps its layouts and the human play. Imports nothing."""
+    """Folder of the package's layouts and human play. Imports nothing."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError("overcooked-ai is not installed; install genreplay with its dependencies")
@@ -61,7 +61,7 @@ def _with_old_dynamics(base: Any) -> Any:
 
 @cache
 def _old_dynamics() -> type:
-    """What later versions call `old_dynamics`: no cook starts a pot, a pot with three onions starts itself."""
+    """The `old_dynamics` of later versions: no cook starts a pot; a pot with three onions starts by itself."""
 
     class OldDynamics(overcooked("mdp.overcooked_mdp").OvercookedGridworld):  # type: ignore[misc]
         # The package's planners copy themselves to disk, with the class by its name (see `__getattr__`).
@@ -80,7 +80,7 @@ def _old_dynamics() -> type:
 
 
 def __getattr__(name: str) -> type:
-    """`OldDynamics`, which cannot be made before the package is imported."""
+    """`OldDynamics`, which needs the package to be imported first."""
     if name == "OldDynamics":
         return _old_dynamics()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

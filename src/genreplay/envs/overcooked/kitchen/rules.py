@@ -1,4 +1,4 @@
-"""Many kitchens stepped at once from tables, exactly as overcooked-ai steps one.
+"""The rules of a kitchen as tables: steps many kitchens at once, exactly as overcooked-ai steps one.
 
 Shapes: N kitchens, C columns of the code, E kinds of events, S counters and pots within reach.
 """
@@ -27,7 +27,7 @@ NUM_ACTIONS = 6
 STAY, INTERACT = 4, 5
 NO_EVENT, POTTING, DISH_PICKUP, SOUP_PICKUP, FIRST_DELIVERY = 0, 1, 2, 3, 4
 
-# What a cook can face.
+# Kinds of cells that a cook can face.
 _FLOOR, _ONIONS, _DISHES, _SERVING, _COUNTER, _POT = range(6)
 _KINDS = {" ": _FLOOR, "O": _ONIONS, "D": _DISHES, "S": _SERVING, COUNTER: _COUNTER, "P": _POT}
 
@@ -58,7 +58,7 @@ class Kitchen:
         self._delivery_event = {n: FIRST_DELIVERY + i for i, n in enumerate(delivered)}
         names = ["delivery" if len(delivered) == 1 else f"delivery of {n}" for n in delivered]
         self.event_names = ("none", "potting", "dish pickup", "soup pickup", *names)
-        """The E kinds of events: what a cook's step is rewarded for."""
+        """The E kinds of events that a cook's step is rewarded for."""
         self.sparse_rewards = np.array([0, 0, 0, 0, *(kitchen.values[n - 1] for n in delivered)], dtype=np.float32)
         """`[E]`: reward of the team."""
         self.shaped_rewards = np.array([0, *kitchen.shaping, *(0 for _ in delivered)], dtype=np.float32)
@@ -66,7 +66,7 @@ class Kitchen:
 
         num_timers = code.num_timers
         self.sizes = np.arange(1, POT_SIZE + 1) if dynamics == "new" else np.array([POT_SIZE])
-        """Numbers of onions that soups can have."""
+        """Possible numbers of onions of a soup."""
         # A pot is onions * T + timer; what else a cook faces is an object's code, or 0.
         self._num_contents = max(len(OBJECTS), (POT_SIZE + 1) * num_timers)
         self._interact = self._interaction_table()
@@ -169,7 +169,7 @@ class Kitchen:
     # Tables ----------------------------------------------------------------------------------------------------
 
     def _interaction_table(self) -> np.ndarray:
-        """`[kind, held, content, 3]`: what is held and what is there afterwards, and the event."""
+        """`[kind, held, content, 3]`: the object held and the content afterwards, and the event."""
         kinds, helds, contents = len(_KINDS), len(OBJECTS), self._num_contents
         table = np.zeros((kinds, helds, contents, 3), dtype=np.int64)
         table[..., 0] = np.arange(helds)[None, :, None]
@@ -196,7 +196,7 @@ class Kitchen:
         return table
 
     def _cooking_table(self) -> np.ndarray:
-        """`[content]`: what a pot becomes by itself in one step."""
+        """`[content]`: a pot's content after one step without a cook."""
         num_timers = self.code.num_timers
         table = np.arange((POT_SIZE + 1) * num_timers)
         for onions in range(1, POT_SIZE + 1):

@@ -24,7 +24,7 @@ CELL, DIRECTION, HELD = 0, 1, 2
 
 
 class StateCode:
-    """How the states of one kitchen are written.
+    """Encodes the states of one kitchen as rows of small integers.
 
     Args:
         kitchen: its map.
@@ -46,11 +46,11 @@ class StateCode:
         for x, y in self.pots:
             columns += [(f"pot {x},{y} onions", POT_SIZE + 1), (f"pot {x},{y} timer", self.num_timers)]
         self.names = tuple(name for name, _ in columns)
-        """What each of the C columns is."""
+        """Name of each of the C columns."""
         self.sizes = np.array([size for _, size in columns])
-        """`[C]`: choices of each column."""
+        """`[C]`: number of values of each column."""
         self.offsets = np.concatenate([[0], np.cumsum(self.sizes)[:-1]])
-        """`[C]`: where each column begins in the one-hots."""
+        """`[C]`: start of each column in the one-hots."""
         self.width = int(self.sizes.sum())
         """O."""
         self.first_counter = 2 * PLAYER_COLUMNS
@@ -108,7 +108,7 @@ class StateCode:
         return mdp.OvercookedState(players, objects, **orders)
 
     def start(self) -> np.ndarray:
-        """The code `[C]` of the state that the layout starts in."""
+        """The code `[C]` of the layout's start state."""
         given = self.kitchen.options.get("start_state")
         if given is not None:
             from genreplay.envs.overcooked.kitchen.package import gridworld

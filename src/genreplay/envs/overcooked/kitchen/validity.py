@@ -1,6 +1,6 @@
-"""Which transitions can happen: an exact check against the kitchen's own rules.
+"""Exact check of transitions against the kitchen's rules.
 
-Shapes: N rows, O observation, R reasons. The answer is a measure of generated rows; it is not for training.
+Shapes: N rows, O observation, R reasons. It measures generated rows; nothing is trained on it.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ REASONS = (
     "wrong duration",
     "terminated",
 )
-"""Why a row cannot happen. The first six are about its state alone; the others are asked of rows whose state can be."""
+"""Reasons why a row is impossible. The first six concern its state alone; the others, rows with a possible state."""
 NUM_STATE_REASONS = 6
 
 
 def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
-    """`[N, R]`: what is wrong with each of the rows; a row without any is exactly what the simulator would give.
+    """`[N, R]`: which reasons apply to each row. A row without any is exactly the simulator's.
 
     Args:
         kitchen: its code and rules.
-        transitions: joint rows `[N]`; the next state, event and rewards are checked where they are there.
+        transitions: joint rows `[N]`; the next state, event and rewards are checked where present.
     """
     code, num_events = kitchen.code, len(kitchen.event_names)
 
@@ -100,10 +100,10 @@ def reasons(kitchen: Kitchen, transitions: TensorDictBase) -> np.ndarray:
 
 
 def impossible(kitchen: Kitchen, codes: np.ndarray) -> dict[str, np.ndarray]:
-    """What keeps states `[N, C]` from ever being: reason to `[N]`.
+    """Reasons why states are impossible: from the states `[N, C]`, reason to `[N]`.
 
-    Stricter than overcooked-ai's own check: it also knows what no step leads to, such as a soup of one onion under the
-    old dynamics.
+    Stricter than overcooked-ai's own check: it also excludes states that no step leads to, such as a soup of one onion
+    under the old dynamics.
     """
     code = kitchen.code
     cells, first = codes[:, CELL : code.first_counter : PLAYER_COLUMNS], code.first_counter

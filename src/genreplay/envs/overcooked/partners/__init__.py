@@ -1,1 +1,1 @@
-"""Partners that need no learning, and who sits where."""
+"""Scripted partners, and who plays each seat."""

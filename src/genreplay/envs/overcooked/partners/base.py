@@ -1,4 +1,4 @@
-"""Who plays the seat that does not learn: what a partner is, and the two that need no thought.
+"""Partners: who plays the seat that does not learn. The base class, and two trivial partners.
 
 Shapes: n kitchens, C columns of the code, O entries of its one-hots, A actions, U uniforms.
 """
@@ -20,7 +20,7 @@ NUM_UNIFORMS = 2
 
 @dataclass(frozen=True)
 class PartnerInput:
-    """What a partner acts on."""
+    """The input of a partner's decision."""
 
     code: StateCode
     codes: np.ndarray
@@ -28,9 +28,9 @@ class PartnerInput:
     previous: np.ndarray
     """`[n, C]`: the states before; -1 in an episode's first step."""
     seats: np.ndarray
-    """`[n]`: where the partner sits."""
+    """`[n]`: the partner's seat."""
     uniforms: np.ndarray
-    """`[n, U]`, float32 in [0, 1): the only source of chance, fixed by the episode's seed and the time in it."""
+    """`[n, U]`, float32 in [0, 1): the only random numbers, fixed by the episode's seed and the time in it."""
 
     def views(self) -> np.ndarray:
         """`[n, O]`, float32: one-hots of the states, the partner itself first."""
@@ -38,7 +38,7 @@ class PartnerInput:
 
 
 class Partner(ABC):
-    """A cook whose actions are a function of the seen alone; many kitchens share it."""
+    """A cook whose actions are a function of `PartnerInput` alone; many kitchens share it."""
 
     @abstractmethod
     def act(self, seen: PartnerInput) -> np.ndarray:
@@ -46,14 +46,14 @@ class Partner(ABC):
 
     @abstractmethod
     def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
-        """`[n, A]`: what `act` draws from, whatever the seen's chances."""
+        """`[n, A]`: the distribution that `act` samples from."""
 
 
 class StayPartner(Partner):
     """Never does anything."""
 
     def act(self, seen: PartnerInput) -> np.ndarray:
-        """`[n]` times staying."""
+        """STAY `[n]`."""
         return np.full(len(seen.codes), STAY)
 
     def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
@@ -62,14 +62,14 @@ class StayPartner(Partner):
 
 
 class RandomPartner(Partner):
-    """All six actions alike."""
+    """All six actions with equal probability."""
 
     def act(self, seen: PartnerInput) -> np.ndarray:
         """`[n]` uniform actions."""
         return (seen.uniforms[:, 0].astype(np.float64) * NUM_ACTIONS).astype(np.int64)
 
     def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
-        """`[n, A]`: all alike."""
+        """`[n, A]`: uniform."""
         return np.full((len(seen.codes), NUM_ACTIONS), 1 / NUM_ACTIONS)
 
 

@@ -1,4 +1,4 @@
-"""Where genreplay keeps what it made once and can make again. No heavy imports."""
+"""Folder of files that can be computed again, such as clones. No heavy imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""overcooked-ai's scripted cook, as a partner whose chance is the episode's own.
+"""overcooked-ai's scripted cook as a partner, with the episode's random numbers.
 
 Shapes: n kitchens, C columns of the code, A actions, G goals.
 """
@@ -23,22 +23,22 @@ POSES = [CELL, DIRECTION, PLAYER_COLUMNS + CELL, PLAYER_COLUMNS + DIRECTION]
 
 
 class GreedyPartner(Partner):
-    """`GreedyHumanModel` of overcooked-ai: does whatever looks most useful now, by the shortest way.
+    """`GreedyHumanModel` of overcooked-ai: takes the shortest path to the best goal.
 
     With softness s it is Boltzmann rational at both of the package's levels, at its `hl_temp = ll_temp = 1 / s` (the
     package's temperatures are inverse): a goal at distance d is taken with probability ~ exp(-d / s), and so is each
-    step of the turn on the spot before it. Both draws are joined into one distribution over actions. As in the package,
-    where both cooks stand and face as in the step before, it draws among the steps that would move it.
+    step of the turn on the spot before it. Both choices make one distribution over actions. As in the package,
+    where neither cook moved or turned in the last step, it samples among the steps that would move it.
 
-    The package would plan for pairs of cooks too, which takes minutes, and keep its plans as pickles; this model asks
-    for the single cook's plans alone, which are made anew (below a second on most layouts) and never written or read.
+    The package would plan for pairs of cooks too, which takes minutes, and keep its plans as pickles; this model uses
+    the single cook's plans alone, which are computed anew (below a second on most layouts) and never stored.
 
     Args:
         kitchen: its rules.
         softness: 0 for the shortest way always; in steps.
 
     Raises:
-        UserError: nobody pays for soups of three onions here, and it cooks nothing else.
+        UserError: this kitchen has no order for soups of three onions, the only ones that it cooks.
     """
 
     def __init__(self, kitchen: Kitchen, softness: float = 0.0):
@@ -53,7 +53,7 @@ class GreedyPartner(Partner):
         self._models = [overcooked("agents.agent").GreedyHumanModel(manager) for _ in range(2)]
         for seat, model in enumerate(self._models):
             model.set_agent_index(seat)
-        self._remembered = lru_cache(maxsize=CACHE_SIZE)(self._think)
+        self._cached = lru_cache(maxsize=CACHE_SIZE)(self._compute)
 
     def act(self, seen: PartnerInput) -> np.ndarray:
         """Its actions `[n]`."""
@@ -61,30 +61,30 @@ class GreedyPartner(Partner):
         return choose(weights, np.where(stuck, seen.uniforms[:, 1], seen.uniforms[:, 0]))
 
     def action_probabilities(self, seen: PartnerInput) -> np.ndarray:
-        """`[n, A]`: also where it is stuck."""
+        """`[n, A]`, where it is stuck too."""
         weights, _ = self._weigh(seen)
         return weights / weights.sum(axis=1, keepdims=True)
 
     def probabilities(self, code: np.ndarray, seat: int) -> np.ndarray:
         """`[A]`: of each action in the state `code` `[C]`, where it is not stuck."""
-        return self._remembered(np.ascontiguousarray(code, dtype=np.int64).tobytes(), seat)
+        return self._cached(np.ascontiguousarray(code, dtype=np.int64).tobytes(), seat)
 
     def _weigh(self, seen: PartnerInput) -> tuple[np.ndarray, np.ndarray]:
         """Weights `[n, A]` of its actions, and where it is stuck `[n]`."""
-        thoughts = [self._remembered(code.tobytes(), int(s)) for code, s in zip(seen.codes, seen.seats, strict=True)]
-        weights, stuck = np.stack(thoughts), (seen.codes[:, POSES] == seen.previous[:, POSES]).all(axis=1)
+        known = [self._cached(code.tobytes(), int(s)) for code, s in zip(seen.codes, seen.seats, strict=True)]
+        weights, stuck = np.stack(known), (seen.codes[:, POSES] == seen.previous[:, POSES]).all(axis=1)
         if stuck.any():
             weights[stuck] = self._moves(seen.codes[stuck], seen.seats[stuck])
         return weights, stuck
 
-    def _think(self, state: bytes, seat: int) -> np.ndarray:
+    def _compute(self, state: bytes, seat: int) -> np.ndarray:
         recipes, model = overcooked("mdp.overcooked_mdp").Recipe, self._models[seat]
         # Recipes are global in the package, and another kitchen may have been made since.
         recipes.configure(self._mdp.recipe_config)
-        world = self._kitchen.code.decode(np.frombuffer(state, dtype=np.int64))
-        # The model insists on this one order, which is all that it would cook anyway.
-        world._all_orders = [recipes(["onion"] * 3)]
-        pose, goals = world.players_pos_and_or[seat], model.ml_action(world)
+        state_now = self._kitchen.code.decode(np.frombuffer(state, dtype=np.int64))
+        # The model requires this one order, the only one that it would cook anyway.
+        state_now._all_orders = [recipes(["onion"] * 3)]
+        pose, goals = state_now.players_pos_and_or[seat], model.ml_action(state_now)
         numbers = overcooked("mdp.actions").Action.ACTION_TO_INDEX
         plans = [model.mlam.motion_planner.get_plan(pose, goal) for goal in goals]
         out = np.zeros(NUM_ACTIONS)
@@ -96,20 +96,20 @@ class GreedyPartner(Partner):
         return out
 
     def _turn(self, model: Any, pose: Any, goal: Any) -> np.ndarray:
-        """`[A]`: what it does where it stands beside its goal (`boltzmann_rational_ll_action`)."""
+        """`[A]`: its action next to its goal (`boltzmann_rational_ll_action`)."""
         actions = overcooked("mdp.actions").Action.INDEX_TO_ACTION
         after = [self._mdp._move_if_direction(*pose, action) for action in actions]
         return self._boltzmann([model.mlam.motion_planner.get_plan(there, goal)[2] for there in after])
 
     def _boltzmann(self, costs: list[float]) -> np.ndarray:
-        """`[G]`: shares of choices by what they cost, in steps; the first of the cheapest has all at softness 0."""
+        """`[G]`: shares of choices by their cost in steps; all for the first of the cheapest at softness 0."""
         if not self._softness:
             return np.eye(len(costs))[int(np.argmin(costs))]
         shares = np.exp((min(costs) - np.array(costs)) / self._softness)
         return shares / shares.sum()
 
     def _moves(self, codes: np.ndarray, seats: np.ndarray) -> np.ndarray:
-        """`[n, A]`: which actions change where it stands if the other cook stays; staying where none does."""
+        """`[n, A]`: which actions move it if the other cook stays; STAY where none does."""
         rows = np.arange(len(codes)).repeat(NUM_ACTIONS)
         joint = np.full((len(rows), 2), STAY)
         joint[np.arange(len(rows)), seats[rows]] = np.tile(np.arange(NUM_ACTIONS), len(codes))
@@ -122,7 +122,7 @@ class GreedyPartner(Partner):
 
 @cache
 def _manager_class() -> type:
-    """The package's manager of goals without its plans for two, which the greedy model never asks for."""
+    """The package's manager of goals without its joint plans, which the greedy model never uses."""
     planners = overcooked("planning.planners")
 
     class Manager(planners.MediumLevelActionManager):  # type: ignore[name-defined]

@@ -1,9 +1,9 @@
-"""The human play that comes with overcooked-ai, as plain arrays.
+"""The human play shipped with overcooked-ai, as plain arrays.
 
 Shapes: N steps, C columns of the state's code.
 
-The package has it as pickled tables, 27 MB each. They are read once, and only if they are the very files of
-overcooked-ai 1.1.0; what is kept is an .npz of integers.
+The package ships pickled tables, 27 MB each. They are read once, and only if their checksums are those of
+overcooked-ai 1.1.0. An .npz of integers is kept.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ LAYOUTS = {
     "forced_coordination": "random0",
     "counter_circuit_o_1order": "random3",
 }
-"""The layouts that humans played, to the names they have in the data."""
+"""The layouts that humans played, and their names in the data."""
 SHA256 = {
     "train": "28659cfd09ee033d82b56bed905b239f078877e1b09d1f1b916e4bc0480ca4fa",
     "test": "59979552a053f1efe762de976f37dd83e269d70d19b67613c61e856c86705666",
 }
 HUMAN_REWARD = 5.0
-"""What the data count for a soup."""
+"""Reward of a soup in the data."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,11 @@ class HumanPlay:
     soups: np.ndarray
     """`[N]`: soups delivered in the step."""
     episodes: np.ndarray
-    """`[N]`: number of the game that the step belongs to."""
+    """`[N]`: index of the step's game."""
 
 
 def human_play(layout: str, split: Split, folder: Path) -> HumanPlay:
-    """The play on `layout`, from the .npz in `folder`, which is written there first where it is missing.
+    """The play on `layout`, from the .npz in `folder`, which is written first where it is missing.
 
     Args:
         layout: one of `LAYOUTS`.

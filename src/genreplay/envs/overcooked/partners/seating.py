@@ -1,4 +1,4 @@
-"""Who plays each episode: the policy in both seats, or in one beside a partner.
+"""Who plays each episode: the policy in both seats, or the policy and a partner.
 
 Shapes: W kitchens, n of them, C columns of the code, U uniforms.
 """
@@ -25,28 +25,28 @@ class Seating(NamedTuple):
     learner: int | None
     """The policy's seat; None for both."""
     code: int = 0
-    """Which of the training's partners it is; 0 for one that is not among them."""
+    """Index among the training's partners; 0 for one that is not among them."""
 
 
-def draw_seating(partners: Sequence[str], seed: int) -> Seating:
-    """That of the training episode of `seed`: each entry of `partners` alike, then each seat alike."""
+def sample_seating(partners: Sequence[str], seed: int) -> Seating:
+    """Seating of the training episode of `seed`: a uniform entry of `partners` and a uniform seat."""
     rng = np.random.default_rng(derive_seed(seed, "seating"))
     seat, code = int(rng.integers(2)), int(rng.integers(max(1, len(partners))))
     return _seating(partners, code, seat)
 
 
 def cycle_seating(partners: Sequence[str], seed: int) -> Seating:
-    """That of the evaluation episode of `seed` where nothing is asked: partners and seats in turn as seeds go up."""
+    """Seating of the evaluation episode of `seed` without a demand: partners and seats in turn as seeds go up."""
     turns = [_seating(partners, code, seat) for code in range(max(1, len(partners))) for seat in (0, 1)]
     turns = list(dict.fromkeys(turns))
     return turns[seed % len(turns)]
 
 
 def named_seating(demand: str, partners: Sequence[str]) -> Seating:
-    """That which `demand` asks for: `self`, or `PARTNER/SEAT` with the policy's seat.
+    """Seating of a demand: `self`, or `PARTNER/SEAT` with the policy's seat.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: the demand is neither.
     """
     if demand == SELF:
         return Seating(SELF, None, partners.index(SELF) if SELF in partners else 0)
@@ -62,14 +62,14 @@ def _seating(partners: Sequence[str], code: int, seat: int) -> Seating:
 
 
 class EpisodePartners:
-    """Who plays in each of W kitchens, and what partners must remember between steps.
+    """Who plays in each of W kitchens, and the state partners keep between steps.
 
     Args:
-        config: whom the training is with.
-        code: of the states.
+        config: the partners of the training.
+        code: encodes the states.
         num_workers: W.
-        partner_of: the partner of a name; asked once an episode needs it.
-        evaluation: take partners and seats in turn instead of drawing them.
+        partner_of: the partner of a name; called when an episode first needs it.
+        evaluation: take partners and seats in turn instead of sampling them.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class EpisodePartners:
         evaluation: bool,
     ):
         self._config, self._code, self._partner_of = config, code, partner_of
-        self._usual = cycle_seating if evaluation else draw_seating
+        self._default_seating = cycle_seating if evaluation else sample_seating
         self.learners = np.ones((num_workers, 2), dtype=np.int64)
         """`[W, 2]`: which seats the policy has."""
         self.partners = np.zeros(num_workers, dtype=np.int64)
-        """`[W]`: code of the partner."""
+        """`[W]`: index of the partner."""
         self.acted = np.full((num_workers, 2), STAY)
         """`[W, 2]`: what both cooks did last; staying before the first step."""
         self._names = [SELF] * num_workers
@@ -93,22 +93,22 @@ class EpisodePartners:
         self._uniforms = np.zeros((num_workers, config.horizon, NUM_UNIFORMS), dtype=np.float32)
 
     def start(self, worker: int, seed: int, demand: str | None) -> None:
-        """The episode of `seed` begins in `worker`: beside whom `demand` asks for, or as the training has it."""
+        """Begin the episode of `seed` in `worker`, with the partner of `demand` or one of the training's."""
         partners = self._config.partners
-        seating = self._usual(partners, seed) if demand is None else named_seating(demand, partners)
+        seating = self._default_seating(partners, seed) if demand is None else named_seating(demand, partners)
         self._names[worker], self.partners[worker] = seating.partner, seating.code
         self.learners[worker] = 1 if seating.learner is None else np.arange(2) == seating.learner
         self.acted[worker], self._previous[worker] = STAY, -1
-        self._draw(worker, seed)
+        self._sample_uniforms(worker, seed)
 
     def play(self, workers: np.ndarray, codes: np.ndarray, times: np.ndarray, actions: np.ndarray) -> np.ndarray:
-        """What both cooks do, `[n, 2]`: the policy's `actions` `[n, 2]` with those of partners in their seats.
+        """Actions of both cooks `[n, 2]`: the policy's `actions` `[n, 2]`, and those of partners in their seats.
 
         Args:
-            workers: `[n]`, in which kitchens.
-            codes: `[n, C]`, the states there.
+            workers: `[n]`, the kitchens.
+            codes: `[n, C]`, their states.
             times: `[n]`, steps since the episodes began.
-            actions: the policy's, for both seats.
+            actions: of the policy, for both seats.
         """
         acted, names = actions.copy(), np.array([self._names[worker] for worker in workers])
         for name in sorted(set(names.tolist()) - {SELF}):
@@ -122,7 +122,7 @@ class EpisodePartners:
         return acted
 
     def state_dict(self) -> dict[str, Any]:
-        """What resumes it, as plain JSON."""
+        """State to resume from, as plain JSON."""
         return {
             "names": list(self._names),
             "previous": self._previous.tolist(),
@@ -130,13 +130,13 @@ class EpisodePartners:
         }
 
     def load_state_dict(self, state: dict[str, Any], seeds: Sequence[int]) -> None:
-        """Take up what `state_dict` gave, where the episodes of `seeds` `[W]` were running."""
+        """Resume from `state_dict`, with the episodes of `seeds` `[W]` running."""
         self._names, self._previous = list(state["names"]), np.array(state["previous"])
         self.learners, self.partners, self.acted = (np.array(state[k]) for k in ("learners", "partners", "acted"))
         for worker, seed in enumerate(seeds):
-            self._draw(worker, seed)
+            self._sample_uniforms(worker, seed)
 
-    def _draw(self, worker: int, seed: int) -> None:
-        """Lay out the chances of the episode's partner, if it has one."""
+    def _sample_uniforms(self, worker: int, seed: int) -> None:
+        """Precompute the random numbers of the episode's partner, if it has one."""
         if self._names[worker] != SELF:
             self._uniforms[worker] = uniforms_of(seed, self._config.horizon)

@@ -1,4 +1,4 @@
-"""Pictures of an episode, and of transitions: kitchens with a line of what each cook did.
+"""Pictures of an episode and of transitions: kitchens with a line for each cook's action.
 
 Shapes: H and W height and width of a picture, C columns of the code, N transitions.
 """

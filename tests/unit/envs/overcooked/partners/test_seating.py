@@ -22,8 +22,8 @@ from genreplay.envs.overcooked.partners.seating import (
     EpisodePartners,
     Seating,
     cycle_seating,
-    draw_seating,
     named_seating,
+    sample_seating,
 )
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
@@ -100,14 +100,14 @@ def test_who_learns(partners, learners, num_partners):
 
 def test_training_draws_partners_and_seats_alike():
     partners = ["stay", "self", "random", "random"]
-    drawn = Counter(draw_seating(partners, seed) for seed in range(4000))
+    drawn = Counter(sample_seating(partners, seed) for seed in range(4000))
     assert set(drawn) == {
         Seating("self", None, 1),
         *(Seating(name, seat, code) for name, code in (("stay", 0), ("random", 2), ("random", 3)) for seat in (0, 1)),
     }
     for seating, times in drawn.items():
         assert times / 4000 == pytest.approx(0.25 if seating.partner == "self" else 0.125, abs=0.03)
-    assert {draw_seating([], seed) for seed in range(50)} == {Seating("self", None)}
+    assert {sample_seating([], seed) for seed in range(50)} == {Seating("self", None)}
 
 
 def test_judging_takes_turns():
