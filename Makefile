@@ -1,6 +1,6 @@
 # `make fit` sets everything up and trains a traffic-signal controller.
 # `make check` is for while you write: lint, types and the fast unit tests, in under a minute.
-# `make test` checks everything, WORKERS tests at a time, as CI does. `make test-one T=tests/unit/agents` checks a part.
+# `make test` checks everything as CI does, fast tests first, WORKERS at a time. `make test-one T=tests/unit/agents` checks a part.
 # `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
 VENV   ?= .venv
@@ -17,7 +17,8 @@ check: lint
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10 -m "not slow" tests/unit
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10 -m "not slow"
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --durations 10 -m slow
 
 test-one: env
 	@test -n "$(T)" || { echo 'name the test, such as: make test-one T="tests/unit/agents/test_losses.py -k target"'; exit 2; }
