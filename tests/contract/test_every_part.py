@@ -30,7 +30,7 @@ from tests.helpers.redq_sac import assert_same_state
 SMALL = {
     "sumo": {"scenario": "2way", "episode_seconds": 100},
     "gymnasium": {"max_episode_steps": 6},
-    "overcooked": {"horizon": 6, "start": "random"},
+    "overcooked": {"horizon": 6, "start": "random", "partners": ["random", "greedy:1"]},
     "redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "edm": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},

@@ -1,7 +1,5 @@
 """The Overcooked world as TorchRL and the loop see it, and the exact check of its rows."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -102,29 +100,11 @@ def test_a_learner_s_seat_and_partner_belong_to_the_episode():
     assert set(rollout[LEARNER][:, 0, 0].tolist()) == {0.0, 1.0}
 
 
-def test_it_continues_where_the_checkpoint_stood():
-    _, env = make(start="random", partners=["random", "greedy:1"], horizon=9)
-    torch.manual_seed(3)
-    state = env.reset()
-    for _ in range(5):
-        _, state = env.step_and_maybe_reset(env.rand_action(state))
-    saved = json.loads(json.dumps(env.state_dict()))
-    _, resumed = make(start="random", partners=["random", "greedy:1"], horizon=9)
-    resumed.load_state_dict(saved)
-    again = resumed.reset()
-    for key in (OBSERVATION, AGENTS_OBSERVATION, LEARNER, PARTNER):
-        assert torch.equal(again[key], state[key])
-    for _ in range(20):
-        actions = torch.randint(6, (3, 2))
-        assert torch.equal(again["executed_action"], state["executed_action"])
-        step, state = env.step_and_maybe_reset(state.set(AGENTS_ACTION, actions))
-        other, again = resumed.step_and_maybe_reset(again.set(AGENTS_ACTION, actions))
-        for key in (OBSERVATION, LEARNER, PARTNER):
-            assert torch.equal(again[key], state[key])
-        assert torch.equal(step[REWARD], other[REWARD])
-    assert env.pop_finished() == resumed.pop_finished()
-    _, other = make(num_workers=3, layout="forced_coordination")
-    other.load_state_dict(saved)
+def test_a_checkpoint_of_another_layout_is_refused():
+    _, env = make()
+    _, other = make(layout="forced_coordination")
+    env.reset()
+    other.load_state_dict(env.state_dict())
     with pytest.raises(ValueError, match=r"^the checkpoint has kitchens of shape \(3, 13\)"):
         other.reset()
 
@@ -160,8 +140,6 @@ def test_the_codec_keeps_joint_rows_and_derives_the_rewards(options):
     for key in world.layout.stored_keys:
         if key not in (("next", "truncated"), ("next", "done"), "is_synthetic"):
             assert torch.equal(decoded[key], rows[key].to(decoded[key].dtype)), key
-    everything = Codec(world.layout, derive=False)
-    assert torch.equal(everything.decode(everything.encode(rows))[REWARD], rows[REWARD])
 
 
 def test_what_the_simulator_did_is_valid():

@@ -8,7 +8,6 @@ import pytest
 
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
-from genreplay.envs.overcooked.kitchen.package import overcooked
 from genreplay.envs.overcooked.kitchen.rules import INTERACT, Kitchen
 from genreplay.envs.overcooked.partners.human_play import LAYOUTS, SHA256, human_play
 from tests.helpers.kitchens import HUMAN_LAYOUTS, Package, assert_same_step, supported
@@ -56,33 +55,6 @@ def test_random_play_is_the_package_s(name, dynamics):
         assert code.tolist() == expected.tolist()
         assert kitchen.sparse_rewards[events[0]].tolist() == sparse.tolist()
         assert kitchen.shaped_rewards[events[0]].tolist() == shaped.tolist()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "dynamics"), [("cramped_room", "old"), ("asymmetric_advantages", "new")])
-def test_scripted_play_that_delivers_is_the_package_s(name, dynamics, tmp_path, monkeypatch):
-    kitchen = Kitchen(read_layout(name), dynamics)
-    package = Package(kitchen)
-    agents, planners = overcooked("agents.agent"), overcooked("planning.planners")
-    # It would write its plans into its own folder.
-    monkeypatch.setattr(planners, "PLANNERS_DIR", str(tmp_path))
-    params = {**planners.NO_COUNTERS_PARAMS, "same_motion_goals": True}
-    manager = planners.MediumLevelActionManager(package.mdp, params)
-    pair = agents.AgentPair(agents.GreedyHumanModel(manager), agents.GreedyHumanModel(manager))
-    pair.set_mdp(package.mdp)
-    np.random.seed(0)
-    state, code, delivered = package.mdp.get_standard_start_state(), kitchen.code.start(), 0.0
-    for _ in range(400):
-        joint = [action for action, _ in pair.joint_action(state)]
-        actions = np.array([[package.actions.index(action) for action in joint]])
-        state, info = package.mdp.get_state_transition(state, joint)
-        following, events = kitchen.step(code[None], actions)
-        code = following[0]
-        assert code.tolist() == kitchen.code.encode(state).tolist()
-        assert kitchen.sparse_rewards[events[0]].tolist() == info["sparse_reward_by_agent"]
-        assert kitchen.shaped_rewards[events[0]].tolist() == info["shaped_reward_by_agent"]
-        delivered += kitchen.sparse_rewards[events[0]].sum()
-    assert delivered >= 100
 
 
 @pytest.mark.slow

@@ -107,6 +107,7 @@ IN_THE_FILE = [
     ("replay: {synthetic_fraction: 1}", "x.yaml: replay.synthetic_fraction: must lie in [0, 1), not 1.0"),
     ("replay: {storage: disk}", "x.yaml: replay.storage: must be one of memory, memmap, not 'disk'"),
     ("loop: {utd_ratio: .inf}", "x.yaml: loop.utd_ratio: must be at least 0, not inf"),
+    ("speed: turbo", "x.yaml: speed: must be one of exact, default, fast, not 'turbo'"),
     ("seed: -1", "x.yaml: seed: must lie in [0, 2**31), not -1"),
     ("seed: ${sed}", "x.yaml: seed: Interpolation key 'sed' not found"),
     ("- loop", "x.yaml: must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it"),

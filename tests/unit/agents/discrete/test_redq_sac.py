@@ -10,7 +10,7 @@ from tensordict import TensorDict
 
 from genreplay.agents.discrete.actor import sample_categorical
 from tests.helpers.discrete_redq_sac import PERMUTATION, A, B, K, O, make_agent, make_block
-from tests.helpers.redq_sac import assert_same_state, step
+from tests.helpers.redq_sac import step
 
 # Updates against plain loops -----------------------------------------------------------------------------------
 
@@ -104,47 +104,7 @@ def set_outputs(network_last, values):
         network_last.bias.copy_(torch.tensor(values))
 
 
-@pytest.mark.parametrize(("mode", "mean_q"), [("min", 1.5), ("mean", 2.375)])
-def test_the_target_by_hand(mode, mean_q):
-    options = {"target_mode": mode, "initial_temperature": 0.2, "shaping_env_steps": 100}
-    agent = make_agent(ensemble_size=2, critic_updates_per_actor_update=1, **options)
-    agent.set_progress(50)
-    set_outputs(agent.actor.network[-1], [math.log(0.5), math.log(0.25), math.log(0.25)])
-    # min: 0.5 * 1 + 0.25 * 0 + 0.25 * 4 = 1.5; mean: 0.5 * 2 + 0.25 * 1 + 0.25 * 4.5 = 2.375
-    set_outputs(agent.target_critics.value, [[[1.0, 2.0, 4.0]], [[3.0, 0.0, 5.0]]])
-    block = make_block(1, learner=[0.0, 1.0])
-    block["next", "reward"].fill_(20.0)
-    block["next", "shaped_reward"][..., 0] = -100.0  # the other seat's
-    block["next", "shaped_reward"][..., 1] = 3.0
-    block["next", "duration"].fill_(2.0)
-    block["next", "terminated"].fill_(False)
-    entropy = 1.5 * math.log(2)
-    expected = 20 + 0.5 * 3 + 0.9**2 * (mean_q + 0.2 * entropy)
-    assert step(agent, block)["target_mean"].item() == pytest.approx(expected, rel=1e-5)
-    block["next", "terminated"].fill_(True)
-    assert step(agent, block)["target_mean"].item() == pytest.approx(21.5)
-
-
 # Seats ---------------------------------------------------------------------------------------------------------
-
-
-def changed(block, **entries):
-    """A copy with other shaped rewards or weights."""
-    copied = block.clone()
-    for key, value in entries.items():
-        copied["next", key] = value
-    return copied
-
-
-def test_a_seat_that_does_not_learn_changes_nothing():
-    block = make_block(learner=[1.0, 0.0])
-    shaped = block["next", "shaped_reward"]
-    agents = [make_agent() for _ in range(3)]
-    step(agents[0], block)
-    step(agents[1], changed(block, shaped_reward=torch.stack([shaped[..., 0], shaped[..., 1] + 9], dim=-1)))
-    step(agents[2], changed(block, shaped_reward=torch.stack([shaped[..., 0] + 9, shaped[..., 1]], dim=-1)))
-    assert_same_state(agents[0].state_dict(), agents[1].state_dict())
-    assert not torch.equal(agents[0].critics.value.weight, agents[2].critics.value.weight)
 
 
 def test_seat_rows_without_weight_cost_nothing_but_time():
@@ -156,22 +116,6 @@ def test_seat_rows_without_weight_cost_nothing_but_time():
     for name in metrics[0]:
         torch.testing.assert_close(metrics[0][name], metrics[1][name], rtol=1e-4, atol=1e-5)
     for ours, theirs in zip(one.parameters(), every.parameters(), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
-
-
-def test_seats_are_treated_alike():
-    """Who sits where is a name: the mirrored transition gives the same update."""
-    block = make_block()
-    mirrored = block.clone()
-    for key in ("observation", ("next", "observation")):
-        mirrored[key] = block[key][..., PERMUTATION]
-    mirrored["action"] = torch.cat([block["action"][..., A:], block["action"][..., :A]], dim=-1)
-    mirrored["learner"] = block["learner"].flip(-1)
-    mirrored["next", "shaped_reward"] = block["next", "shaped_reward"].flip(-1)
-    agents = [make_agent(), make_agent()]
-    for agent, each in zip(agents, (block, mirrored), strict=True):
-        step(agent, each)
-    for ours, theirs in zip(agents[0].parameters(), agents[1].parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
@@ -202,14 +146,6 @@ def test_the_shaping_coefficient_falls_to_zero(num_env_steps, env_step, coeffici
     agent = make_agent(shaping_env_steps=num_env_steps)
     agent.set_progress(env_step)
     assert agent.shaping_coefficient == coefficient
-
-
-@pytest.mark.parametrize(("share", "direction"), [(1.0, 1.0), (0.0, -1.0)])
-def test_the_temperature_moves_toward_the_target_entropy(share, direction):
-    agent = make_agent(target_entropy_start=share, target_entropy_end=share)
-    before = agent.log_temperature.item()
-    step(agent, make_block())
-    assert math.copysign(1, agent.log_temperature.item() - before) == direction
 
 
 # Acting and scoring --------------------------------------------------------------------------------------------
@@ -246,11 +182,7 @@ def test_sampling_inverts_the_distribution_function():
 
 def test_td_error_is_the_mean_over_learning_seats():
     agent, rows = make_agent(learners="both"), make_block(learner=[1.0, 1.0])[0]
-    before = torch.get_rng_state()
     both = agent.td_error(rows)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(agent.td_error(rows), both)
-    assert both.shape == (B, 1)
     assert not both.requires_grad
     of_seat = [
         agent.td_error(rows.clone().set("learner", torch.tensor(learner).expand(B, 2)))

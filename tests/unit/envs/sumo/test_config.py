@@ -5,43 +5,44 @@ from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("config", "settings", "message"),
     [
         (
+            SumoConfig,
             {"scenario": "2way", "net_file": "mine.net.xml"},
             "net_file: scenario '2way' has a map already; set scenario: null to use your own, or drop net_file",
         ),
         (
+            SumoConfig,
             {"route_file": "mine.rou.xml"},
             "route_file: belongs to net_file; set net_file too (and scenario: null), or drop route_file",
         ),
-        ({"action_mode": "split"}, "action_mode: must be one of phase_duration, duration, cycle, not 'split'"),
         (
+            SumoConfig,
+            {"action_mode": "split"},
+            "action_mode: must be one of phase_duration, duration, cycle, not 'split'",
+        ),
+        (
+            SumoConfig,
             {"min_green": 10, "max_green": 15},
             "max_green: must be at least twice min_green (10), not 15, so that a green can be chosen",
         ),
-        ({"backend": "sumo"}, "backend: must be one of libsumo, traci, not 'sumo'"),
-        ({"yellow_time": 0}, "yellow_time: must be at least 1 s, or null for the map's own, not 0"),
-        ({"junction_blocker_seconds": 0}, "junction_blocker_seconds: must be at least 1 s, or -1 for never, not 0"),
-    ],
-)
-def test_settings_that_cannot_work(settings, message):
-    with pytest.raises(FieldError) as error:
-        SumoConfig(**settings)
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+        (SumoConfig, {"backend": "sumo"}, "backend: must be one of libsumo, traci, not 'sumo'"),
+        (SumoConfig, {"yellow_time": 0}, "yellow_time: must be at least 1 s, or null for the map's own, not 0"),
         (
+            SumoConfig,
+            {"junction_blocker_seconds": 0},
+            "junction_blocker_seconds: must be at least 1 s, or -1 for never, not 0",
+        ),
+        (
+            DemandConfig,
             {"flow_range": [2000.0, 1000.0]},
             "flow_range: must be [smallest, largest] with 1 <= smallest <= largest, not [2000.0, 1000.0]",
         ),
-        ({"evaluation_scales": []}, "evaluation_scales: must be a list of positive numbers, not []"),
+        (DemandConfig, {"evaluation_scales": []}, "evaluation_scales: must be a list of positive numbers, not []"),
     ],
 )
-def test_demand_that_cannot_work(settings, message):
+def test_settings_that_cannot_work(config, settings, message):
     with pytest.raises(FieldError) as error:
-        DemandConfig(**settings)
+        config(**settings)
     assert str(error.value) == message
