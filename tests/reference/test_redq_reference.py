@@ -5,7 +5,6 @@ import sys
 
 import pytest
 import torch
-from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 from torch import nn
 from torchrl.data import Bounded
@@ -13,12 +12,11 @@ from torchrl.modules import ProbabilisticActor, TanhNormal, ValueOperator
 from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 
 from genreplay.agents import losses
-from genreplay.agents.config import RedqSacConfig
-from genreplay.agents.continuous.redq_sac import RedqSac
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.redq_sac import ACT, OBS, B, make_agent, make_block
 
 PLAIN_PATH = REPOSITORY / "benchmarks" / "plain_redq.py"
-OBS, ACT, B, N, K, H = 5, 2, 32, 4, 6, 16
+N, K, H, PERIOD = 4, 6, 16, 30.0
 
 
 @pytest.fixture(scope="module")
@@ -33,41 +31,8 @@ def plain_redq():
 
 @pytest.fixture
 def agent():
-    torch.manual_seed(0)
-    config = RedqSacConfig(
-        hidden_width=H,
-        ensemble_size=N,
-        critic_updates_per_actor_update=K,
-        critic_learning_rate=1e-3,
-        actor_learning_rate=1e-3,
-        temperature_learning_rate=1e-3,
-    )
-    return RedqSac(config, OBS, ACT, discount_period=1.0)
-
-
-def make_block(num_updates=K, batch_size=B, seed=1):
-    rng = torch.Generator().manual_seed(seed)
-    shape = (num_updates, batch_size)
-    terminated = torch.rand(*shape, 1, generator=rng) < 0.2
-    following = TensorDict(
-        {
-            "observation": torch.randn(*shape, OBS, generator=rng),
-            "reward": torch.randn(*shape, 1, generator=rng),
-            "duration": 2 * torch.rand(*shape, 1, generator=rng),
-            "terminated": terminated,
-            "done": terminated.clone(),
-        },
-        batch_size=shape,
-    )
-    return TensorDict(
-        {
-            "observation": torch.randn(*shape, OBS, generator=rng),
-            "action": torch.rand(*shape, ACT, generator=rng) * 1.8 - 0.9,
-            "next": following,
-            "is_synthetic": torch.zeros_like(terminated),
-        },
-        batch_size=shape,
-    )
+    rates = dict.fromkeys(("critic_learning_rate", "actor_learning_rate", "temperature_learning_rate"), 1e-3)
+    return make_agent(hidden_width=H, ensemble_size=N, critic_updates_per_actor_update=K, **rates)
 
 
 # The plain implementation --------------------------------------------------------------------------------------
@@ -121,7 +86,7 @@ def plain_block(twin, block, draws):
             "action": rows["action"],
             "next_observation": rows["next", "observation"],
             "reward": rows["next", "reward"],
-            "duration": rows["next", "duration"],
+            "duration": rows["next", "duration"] / PERIOD,
             "terminated": rows["next", "terminated"].to(rows["next", "reward"].dtype),
         }
         critic_losses.append(twin.update_critics(batch, draws.next_noise[k], draws.subsets[k].tolist()))
@@ -134,7 +99,7 @@ def test_blocks_equal_the_updates_of_separate_networks_and_optimizers(plain_redq
     twin = plain_twin(plain_redq, agent)
     first = [p.detach().clone() for p in agent.parameters()]
     for i in range(3):
-        block = make_block(seed=i).apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
+        block = make_block(K, seed=i).apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
         torch.manual_seed(100 + i)
         draws = agent.draw(K, B)
         torch.manual_seed(100 + i)
@@ -229,7 +194,7 @@ def our_losses(agent, rows, subset, noise, next_noise):
         next_action, next_log_prob = agent._act(next_observation, next_noise)
         next_q = agent.target_critics(torch.cat([next_observation, next_action], dim=-1), subset)
         next_value = losses.soft_value(next_q, next_log_prob, temperature, "min")
-        discount = losses.discount(rows["next", "duration"], 0.99, 1.0)
+        discount = losses.discount(rows["next", "duration"], 0.99, PERIOD)
         target = losses.bellman_target(rows["next", "reward"], rows["next", "terminated"], discount, next_value)
     q = agent.critics(torch.cat([rows["observation"], rows["action"]], dim=-1))
     action, log_prob = agent._act(rows["observation"], noise)
@@ -245,7 +210,8 @@ def our_losses(agent, rows, subset, noise, next_noise):
 
 def test_losses_and_gradients_equal_torchrls(agent, theirs):
     rows = make_block()[0]
-    rows["next", "duration"].fill_(1.0)  # TorchRL has one discount for every step
+    rows["next", "done"] = rows["next", "terminated"]
+    rows["next", "duration"].fill_(PERIOD)  # TorchRL has one discount for every step
     draws = their_draws(seed=5)
     reference = theirs(rows.exclude("is_synthetic"))
     ours = our_losses(agent, rows, *draws)

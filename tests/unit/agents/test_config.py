@@ -12,6 +12,7 @@ from genreplay.common.errors import FieldError, UserError
 from genreplay.transitions.columns import Column, Seats, TransitionLayout
 from tests.helpers.discrete_redq_sac import PERMUTATION, A, O
 from tests.helpers.paths import CONF
+from tests.helpers.refusal import refusal
 
 CONTINUOUS = [
     (
@@ -44,9 +45,7 @@ DISCRETE = [
     [(RedqSacConfig, *case) for case in CONTINUOUS] + [(DiscreteRedqSacConfig, *case) for case in DISCRETE],
 )
 def test_values_out_of_range_are_named(config, options, message):
-    with pytest.raises(FieldError) as error:
-        config(**options)
-    assert str(error.value) == message
+    assert refusal(lambda: config(**options), FieldError) == message
 
 
 @pytest.mark.parametrize(("fragment", "sizes"), [("sac", (2, 2, 1)), ("redq", (10, 2, 20)), ("redq_small", (2, 2, 20))])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from genreplay.common.errors import UserError
 from genreplay.common.files import make_folder, read_csv, whole, write_csv
+from tests.helpers.refusal import refusal
 
 
 def test_a_table_has_the_columns_of_all_rows(tmp_path):
@@ -28,6 +28,6 @@ def test_a_file_is_whole_or_as_it_was(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError) as error:
-        make_folder(tmp_path / "file")
-    assert str(error.value) == (f"--output {tmp_path}/file: cannot be written to (File exists); name another folder")
+    assert refusal(lambda: make_folder(tmp_path / "file")) == (
+        f"--output {tmp_path}/file: cannot be written to (File exists); name another folder"
+    )

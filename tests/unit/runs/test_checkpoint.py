@@ -12,25 +12,21 @@ import pytest
 import torch
 from tensordict import TensorDict
 
-from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
 from tests.helpers.checkpoints import save_small, some_buffers
+from tests.helpers.refusal import refusal
 
 
-def _trained(optimizer_class: type[torch.optim.Optimizer], **options: object) -> tuple:
+def _trained(optimizer_class: type[torch.optim.Optimizer], **options: object) -> torch.optim.Optimizer:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
     parameters = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.01}]
     optimizer = optimizer_class(parameters, lr=0.1, **options)  # type: ignore[call-arg]
     for _ in range(3):
-        _step(model, optimizer)
-    return model, optimizer
-
-
-def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    optimizer.zero_grad()
-    model(torch.ones(5, 4)).square().mean().backward()
-    optimizer.step()
+        optimizer.zero_grad()
+        model(torch.ones(5, 4)).square().mean().backward()
+        optimizer.step()
+    return optimizer
 
 
 def _assert_same(a: object, b: object) -> None:
@@ -59,21 +55,10 @@ def _assert_same(a: object, b: object) -> None:
         (torch.optim.SGD, {"momentum": 0.9}),
     ],
 )
-def test_optimizers_come_back_exactly_and_continue_exactly(tmp_path: Path, optimizer_class, options) -> None:
-    model, optimizer = _trained(optimizer_class, **options)
-    before = optimizer.state_dict()
-    save_small(tmp_path, modules={"agent": model.state_dict()}, optimizers={"agent": {"critic": before}})
-    loaded = checkpoint.load(tmp_path)
-    _assert_same(before, loaded.optimizers["agent"]["critic"])
-
-    other_model, other_optimizer = _trained(optimizer_class, **options)
-    _step(other_model, other_optimizer)
-    other_model.load_state_dict(loaded.modules["agent"])
-    other_optimizer.load_state_dict(loaded.optimizers["agent"]["critic"])
-    _step(model, optimizer)
-    _step(other_model, other_optimizer)
-    for mine, theirs in zip(model.parameters(), other_model.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+def test_optimizers_come_back_exactly(tmp_path: Path, optimizer_class, options) -> None:
+    before = _trained(optimizer_class, **options).state_dict()
+    save_small(tmp_path, optimizers={"agent": {"critic": before}})
+    _assert_same(before, checkpoint.load(tmp_path).optimizers["agent"]["critic"])
 
 
 def test_modules_buffers_counters_and_config_come_back_exactly(tmp_path: Path) -> None:
@@ -205,9 +190,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError) as error:
-        save_small(tmp_path / "file" / "run")
-    assert str(error.value) == (
+    assert refusal(lambda: save_small(tmp_path / "file" / "run")) == (
         f"checkpoint {tmp_path / 'file' / 'run' / '000001'}: cannot be written (Not a directory); make room there or "
         "name another place by tracking.uri"
     )

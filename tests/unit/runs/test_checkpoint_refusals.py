@@ -12,6 +12,7 @@ from tensordict import NonTensorData, TensorDict
 from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
 from tests.helpers.checkpoints import save_small
+from tests.helpers.refusal import refusal
 
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
 
@@ -34,37 +35,29 @@ def test_damage_names_the_file_and_the_remedy(tmp_path: Path, name: str) -> None
     here = f"checkpoint {tmp_path / '000001'}: {name}"
 
     path.write_bytes(content[:-1])
-    with pytest.raises(UserError) as cut:
-        checkpoint.load(tmp_path)
-    assert str(cut.value) == f"{here} is damaged ({len(content) - 1} bytes, not {len(content)}); {REMEDY}"
+    size = len(content)
+    assert refusal(lambda: checkpoint.load(tmp_path)) == f"{here} is damaged ({size - 1} bytes, not {size}); {REMEDY}"
 
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(UserError) as flipped:
-        checkpoint.load(tmp_path)
-    assert str(flipped.value) == f"{here} is damaged (its SHA-256 differs); {REMEDY}"
+    assert refusal(lambda: checkpoint.load(tmp_path)) == f"{here} is damaged (its SHA-256 differs); {REMEDY}"
 
     path.unlink()
-    with pytest.raises(UserError) as missing:
-        checkpoint.load(tmp_path)
-    assert str(missing.value) == f"{here} is missing; {REMEDY}"
+    assert refusal(lambda: checkpoint.load(tmp_path)) == f"{here} is missing; {REMEDY}"
 
 
 def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as empty:
-        checkpoint.load(tmp_path)
-    assert str(empty.value) == (
+    assert refusal(lambda: checkpoint.load(tmp_path)) == (
         f"{tmp_path}: holds no checkpoint; name a folder with a manifest.json, or the one above it"
     )
     manifest = save_small(tmp_path) / "manifest.json"
     text = manifest.read_text()
     manifest.write_text(text[:50])
-    with pytest.raises(UserError) as damaged:
-        checkpoint.load(tmp_path)
-    assert str(damaged.value) == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
+    assert (
+        refusal(lambda: checkpoint.load(tmp_path))
+        == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
+    )
     manifest.write_text(text.replace('"format": 3', '"format": 2'))
-    with pytest.raises(UserError) as older:
-        checkpoint.load(tmp_path)
-    assert str(older.value) == (
+    assert refusal(lambda: checkpoint.load(tmp_path)) == (
         f"checkpoint {tmp_path / '000001'}: is of format 2, and this genreplay reads format 3; train it anew, or use "
         "the version of genreplay that wrote it"
     )

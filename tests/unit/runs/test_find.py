@@ -2,19 +2,15 @@
 
 from pathlib import Path
 
-import pytest
-
-from genreplay.common.errors import UserError
 from genreplay.config.schema import TrackingConfig
 from genreplay.runs import find
 from genreplay.runs.tracker import Tracker
+from tests.helpers.refusal import refusal
 from tests.helpers.tracked import CONFIG, URI, has_checkpoint, save_something
 
 
 def _refused(reference: str, uri: str = URI) -> str:
-    with pytest.raises(UserError) as error:
-        find.resolve_run(reference, uri, has_checkpoint)
-    return str(error.value)
+    return refusal(lambda: find.resolve_run(reference, uri, has_checkpoint))
 
 
 def test_runs_are_found_by_id_by_name_as_last_and_as_a_folder(work_place: Path, tmp_path: Path) -> None:

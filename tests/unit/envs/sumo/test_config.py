@@ -2,6 +2,7 @@ import pytest
 
 from genreplay.common.errors import FieldError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from tests.helpers.refusal import refusal
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,4 @@ from genreplay.envs.sumo.config import DemandConfig, SumoConfig
     ],
 )
 def test_settings_that_cannot_work(config, settings, message):
-    with pytest.raises(FieldError) as error:
-        config(**settings)
-    assert str(error.value) == message
+    assert refusal(lambda: config(**settings), FieldError) == message

@@ -2,12 +2,12 @@
 
 import pytest
 
-from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.refusal import refusal
 
 NET = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'
@@ -106,9 +106,8 @@ BROKEN = [
 
 @pytest.mark.parametrize(("inside", "message"), BROKEN)
 def test_broken_routes_are_named(tmp_path, inside, message):
-    with pytest.raises(UserError) as error:
-        check(route_file=write(tmp_path, inside))
-    assert str(error.value) == f"env.route_file: {tmp_path / 'my.rou.xml'}{message}"
+    path = write(tmp_path, inside)
+    assert refusal(lambda: check(route_file=path)) == f"env.route_file: {path}{message}"
 
 
 @pytest.mark.parametrize(
@@ -129,9 +128,7 @@ def test_good_routes_pass(tmp_path, inside):
 
 
 def test_a_file_of_something_else_is_no_route_file():
-    with pytest.raises(UserError) as error:
-        check(route_file=NET)
-    assert str(error.value) == (
+    assert refusal(lambda: check(route_file=NET)) == (
         f"env.route_file: {NET} is not a SUMO route file but one of <net>; use a .rou.xml with <routes>, as duarouter "
         "and jtrrouter write it"
     )
@@ -140,9 +137,7 @@ def test_a_file_of_something_else_is_no_route_file():
 def test_a_light_without_cars_is_refused(tmp_path):
     net_file = tmp_path / "trams.net.xml"
     net_file.write_text(NET.read_text().replace("<lane id=", '<lane allow="tram" id='))
-    with pytest.raises(UserError) as error:
-        check(net_file)
-    assert str(error.value) == (
+    assert refusal(lambda: check(net_file)) == (
         f"env.net_file: cars may not cross the light 'C' of {net_file}; use another map, or allow passenger cars "
         "there in netedit"
     )

@@ -13,6 +13,7 @@ from genreplay.envs.sumo.traffic.counts import heading, read_counts, write_templ
 from genreplay.envs.sumo.traffic.demand import Demand, mean_flows
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.refusal import refusal
 
 EXAMPLE = REPOSITORY / "examples/my_junction"
 NET = EXAMPLE / "my_junction.net.xml"
@@ -114,9 +115,7 @@ BROKEN = [
 @pytest.mark.parametrize(("text", "message"), BROKEN)
 def test_a_broken_table_is_named(tmp_path, text, message):
     path = table(tmp_path, text)
-    with pytest.raises(UserError) as error:
-        demand(path)
-    assert str(error.value) == f"env.count_file: {path}{message}"
+    assert refusal(lambda: demand(path)) == f"env.count_file: {path}{message}"
 
 
 def test_a_spreadsheet_saved_as_such_is_refused(tmp_path):
@@ -128,9 +127,7 @@ def test_a_spreadsheet_saved_as_such_is_refused(tmp_path):
 
 def test_the_episode_must_lie_within_the_table(tmp_path):
     path = table(tmp_path, HEAD + "07:00,08:00,3,4\n")
-    with pytest.raises(UserError) as error:
-        demand(path, begin_time=0)
-    assert str(error.value) == (
+    assert refusal(lambda: demand(path, begin_time=0)) == (
         f"env.count_file: {path} covers 07:00 to 08:00 (25200 to 28800 s), but the episode is 00:00 to 08:00; set "
         "env.begin_time and env.episode_seconds (s) to a time within the table"
     )
@@ -249,6 +246,7 @@ def test_template_filled_and_read_again(tmp_path):
     here = demand(path)
     counts = np.array([[10 * i + k for k in range(6)] for i in range(8)])
     np.testing.assert_allclose([segment.flows / 4 for segment in here.counted], counts)
-    with pytest.raises(UserError) as error:
-        write_template(path, intersection.movements)
-    assert str(error.value) == f"--counts-template: {path} exists already; choose another name, or remove it"
+    assert (
+        refusal(lambda: write_template(path, intersection.movements))
+        == f"--counts-template: {path} exists already; choose another name, or remove it"
+    )

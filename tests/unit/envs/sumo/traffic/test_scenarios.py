@@ -1,27 +1,25 @@
-import pytest
-
-from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from tests.helpers.refusal import refusal
 
 
 def test_unknown_scenario():
-    with pytest.raises(UserError) as error:
-        resolve(SumoConfig(scenario="cologne7"))
-    assert str(error.value) == (
+    assert refusal(lambda: resolve(SumoConfig(scenario="cologne7"))) == (
         "env.scenario: there is no scenario 'cologne7'; choose one of 2way, single, cologne1, ingolstadt1, or set "
         "env.net_file to a map of your own"
     )
 
 
 def test_missing_files_are_named(tmp_path):
-    with pytest.raises(UserError) as error:
-        resolve(SumoConfig(net_file=str(tmp_path / "a.net.xml")))
-    assert str(error.value) == f"env.net_file: there is no file {tmp_path / 'a.net.xml'}; write the path of one"
+    assert (
+        refusal(lambda: resolve(SumoConfig(net_file=str(tmp_path / "a.net.xml"))))
+        == f"env.net_file: there is no file {tmp_path / 'a.net.xml'}; write the path of one"
+    )
     net_file = str(resolve(SumoConfig(scenario="2way")).net_file)
-    with pytest.raises(UserError) as error:
-        resolve(SumoConfig(net_file=net_file, route_file=str(tmp_path / "b.rou.xml")))
-    assert str(error.value) == f"env.route_file: there is no file {tmp_path / 'b.rou.xml'}; write the path of one"
+    assert (
+        refusal(lambda: resolve(SumoConfig(net_file=net_file, route_file=str(tmp_path / "b.rou.xml"))))
+        == f"env.route_file: there is no file {tmp_path / 'b.rou.xml'}; write the path of one"
+    )
 
 
 def test_default_scenario_and_overridden_times():
