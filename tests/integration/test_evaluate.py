@@ -1,85 +1,169 @@
-"""The evaluator on a real environment: fixed seeds, any number of workers, the same figures."""
+"""`genreplay evaluate` from a checkpoint to tables, files and artifacts, on real simulators and a real store."""
 
-import numpy as np
+import csv
+import json
+from pathlib import Path
+
 import pytest
 import torch
-from tensordict.nn import TensorDictModule
-from torch import nn
+from tensordict import TensorDict
 
-from genreplay.common.errors import UserError
-from genreplay.envs.batched import Step
-from genreplay.envs.episodes import MAX_ATTEMPTS
-from genreplay.envs.gymnasium.config import GymnasiumConfig
-from genreplay.envs.gymnasium.world import GymnasiumWorld
-from genreplay.evaluation.evaluator import Evaluator
+from genreplay import cli, config
+from genreplay.build import build_agent, build_world
+from genreplay.evaluation.plan import NUM_SEARCH_EPISODES
+from genreplay.runs import checkpoint
+from genreplay.runs.policy import load_policy
+from genreplay.runs.tracker import Tracker
+from genreplay.transitions.keys import ACTION, OBSERVATION
 
-
-class Constant(nn.Module):
-    def __init__(self, value: float):
-        super().__init__()
-        self.value = value
-
-    def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        return torch.full((*observation.shape[:-1], 1), self.value)
+FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "summary.csv", "tables.txt"]
 
 
-def constant(value: float) -> TensorDictModule:
-    return TensorDictModule(Constant(value), in_keys=["observation"], out_keys=["action"])
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store and a run whose checkpoint holds an agent with its first weights."""
+    folder = tmp_path_factory.mktemp("trained")
+    path = folder / "x.yaml"
+    path.write_text(
+        f"env: {{episode_seconds: 240}}\nagent: {{hidden_width: 16}}\nreplay: {{synthetic_fraction: 0}}\n"
+        f"tracking: {{uri: 'sqlite:///{folder}/mlruns/mlflow.db', run_name: short}}\n"
+    )
+    experiment = config.load(path)
+    with Tracker.start(experiment.tracking, config.to_yaml(experiment)) as tracker:
+        checkpoint.save(
+            tracker.checkpoint_dir,
+            modules={"agent": build_agent(experiment, build_world(experiment)).state_dict()},
+            optimizers={},
+            buffers=TensorDict({"real": torch.zeros(1)}, batch_size=[]),
+            counters={"run_id": tracker.run_id, "counters": {"env_step": 7}},
+            config_yaml=config.to_yaml(experiment),
+        )
+    return folder
 
 
-@pytest.fixture
-def world() -> GymnasiumWorld:
-    return GymnasiumWorld(GymnasiumConfig(id="Pendulum-v1"))
+def store(trained: Path) -> str:
+    return f"tracking.uri=sqlite:///{trained}/mlruns/mlflow.db"
 
 
-def test_episodes_are_those_of_gymnasium(world: GymnasiumWorld) -> None:
-    import gymnasium
-
-    evaluation = Evaluator(world, 2, [3, 5, 8]).evaluate_policy(constant(0.5))
-    for episode, seed in zip(evaluation.episodes, [3, 5, 8], strict=True):
-        env = gymnasium.make("Pendulum-v1")
-        env.reset(seed=seed)
-        total, ended = 0.0, False
-        while not ended:
-            _, reward, terminated, truncated, _ = env.step(np.array([1.0], dtype=np.float32))  # 0.5 of the bound 2.0
-            total, ended = total + float(reward), terminated or truncated
-        assert episode["seed"] == seed
-        assert episode["return"] == pytest.approx(total, rel=1e-5)
-        assert episode["num_decisions"] == 200
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("num_workers", [1, 2, 8])
-def test_the_number_of_workers_changes_nothing(world: GymnasiumWorld, num_workers: int) -> None:
-    alone = Evaluator(world, 1, [1, 2, 3]).evaluate_policy(constant(-0.25))
-    assert Evaluator(world, num_workers, [1, 2, 3]).evaluate_policy(constant(-0.25)).episodes == alone.episodes
+def test_the_policy_is_the_checkpoints(trained: Path) -> None:
+    folder = next(trained.rglob("checkpoints"))
+    loaded = load_policy(folder)
+    assert loaded.env_step == 7
+    assert loaded.config.env.episode_seconds == 240
+    widths = loaded.world.layout.widths()
+    observation = torch.rand(4, widths[OBSERVATION])
+    agent = build_agent(loaded.config, loaded.world)
+    agent.load_state_dict(checkpoint.load(folder).modules["agent"])
+    expected = agent.policy(deterministic=True)(TensorDict({OBSERVATION: observation}, batch_size=[4]))[ACTION]
+    acted = loaded.policy(TensorDict({OBSERVATION: observation}, batch_size=[4]))[ACTION]
+    assert torch.equal(acted, expected)
+    assert acted.abs().sum() > 0
 
 
-def test_evaluating_twice_gives_the_same(world: GymnasiumWorld) -> None:
-    evaluator = Evaluator(world, 2, [1, 2, 3])
-    assert evaluator.evaluate_policy(constant(0.1)).episodes == evaluator.evaluate_policy(constant(0.1)).episodes
+@pytest.mark.slow
+def test_every_controller_on_the_same_episodes(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the searched plan, with one worker and with three: tables, files, artifacts."""
+    monkeypatch.chdir(tmp_path)
+    names = "fixed_plan,webster,actuated,delay_based,max_pressure,longest_queue,random"
+    outputs = [tmp_path / "one", tmp_path / "three"]
+    for output, workers in zip(outputs, ("1", "3"), strict=True):
+        argv = ["evaluate", "--run", "short", "--demand", "1500,surge", "--seeds", "4-5", "--baselines", names]
+        assert cli.main([*argv, "--workers", workers, "--output", str(output), store(trained)]) == 0
+    out = capsys.readouterr().out
+    assert "Interquartile mean delay (s), over seeds" in out
+    assert "policy saves" in out
+    assert "surge*" in out
+    first, again = ((output / "episodes.csv").read_text() for output in outputs)
+    assert first == again
+
+    episodes = rows(outputs[0] / "episodes.csv")
+    assert len(episodes) == 8 * 2 * 2
+    vehicles: dict[tuple[str, str], set[str]] = {}
+    for episode in episodes:
+        vehicles.setdefault((episode["demand"], episode["seed"]), set()).add(episode["num_vehicles"])
+        assert float(episode["delay"]) > 0
+    assert all(len(counts) == 1 for counts in vehicles.values())  # the very same demand
+    assert len({counts.copy().pop() for counts in vehicles.values()}) > 1
+    assert {(e["demand"], e["in_range"]) for e in episodes} == {("1500", "1"), ("surge", "0")}
+
+    artifacts = next(trained.rglob("evaluation"))
+    for folder in (outputs[0], artifacts):
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+    about = json.loads((artifacts / "evaluation.json").read_text())
+    assert (about["seeds"], about["env_step"]) == ([4, 5], 7)
+    assert config.from_yaml(about["config"], "x").env.episode_seconds == 240
 
 
-def test_means_leave_out_the_seed(world: GymnasiumWorld) -> None:
-    evaluation = Evaluator(world, 1, [1, 2]).evaluate_policy(constant(0.0))
-    assert "seed" not in evaluation.means()
-    assert evaluation.means()["return"] == pytest.approx(np.mean([e["return"] for e in evaluation.episodes]))
+@pytest.mark.slow
+def test_the_best_constant_plan_is_searched_for_and_beats_the_maps(tmp_path: Path, capsys, monkeypatch) -> None:
+    """Baselines alone; the cost of the search is told."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("env: {episode_seconds: 600}\nreplay: {synthetic_fraction: 0}\n")
+    argv = ["evaluate", "--config", "x.yaml", "--demand", "1000", "--seeds", "1-3"]
+    argv += ["--baselines", "fixed_plan,constant_plan", "--output", "out"]
+    assert cli.main(argv) == 0
+    of = {row["controller"]: float(row["mean"]) for row in rows(Path("out/summary.csv")) if row["metric"] == "delay"}
+    assert of["constant_plan"] < 0.8 * of["fixed_plan"]
+    search = json.loads(Path("out/evaluation.json").read_text())["searches"]["constant_plan"]
+    assert NUM_SEARCH_EPISODES <= search["num_episodes"] < 0.7 * NUM_SEARCH_EPISODES * search["num_tried"]
+    assert 600 * NUM_SEARCH_EPISODES < search["simulated_seconds"] < 600 * search["num_episodes"]
+    assert len(search["settings"]["1000"]["greens"]) == 4
+    assert f"{search['simulated_seconds']:,.0f} simulated seconds" in capsys.readouterr().out
 
 
-def test_a_failed_episode_is_tried_again_then_given_up(world: GymnasiumWorld) -> None:
-    evaluator = Evaluator(world, 1, [1, 2])
-    whole = evaluator.evaluate_policy(constant(0.0)).episodes
-    real_advance, left = evaluator.env.advance, 2
+def test_an_environment_without_baselines(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("env: {name: gymnasium}\nreplay: {synthetic_fraction: 0}\n")
+    for argv, message in (
+        ([], "evaluate: there is nothing to evaluate; give --run, --checkpoint or --baselines"),
+        (["--demand", "1500"], "--demand: this environment has one demand only; leave --demand out"),
+        (["--baselines", "webster"], "--baselines webster: there is no such baseline; write none"),
+    ):
+        assert cli.main(["evaluate", "--config", "x.yaml", *argv]) == 2
+        assert capsys.readouterr().err == f"genreplay: error: {message}\n"
 
-    def break_down(actions: dict[int, np.ndarray]) -> dict[int, Step]:
-        nonlocal left
-        steps = real_advance(actions)
-        if left == 0:
-            return steps
-        left -= 1
-        return {worker: step._replace(failed=True) for worker, step in steps.items()}
 
-    evaluator.env.advance = break_down
-    assert evaluator.evaluate_policy(constant(0.0)).episodes == whole
-    left = MAX_ATTEMPTS * 2
-    with pytest.raises(UserError, match=f"the episode of seed [12] failed {MAX_ATTEMPTS} times in the simulator"):
-        evaluator.evaluate_policy(constant(0.0))
+MISTAKES = [
+    (["--seeds", "3-1"], "--seeds 3-1: '3-1' is no seed and no range of seeds; write such as 101-105 or 1,2,3"),
+    (["--seeds", ","], "--seeds: names no seed; write such as 101-105 or 1,2,3"),
+    (
+        ["--workers", "0"],
+        "argument --workers: must be a whole number from 1 on, not '0'; see genreplay evaluate --help",
+    ),
+    (
+        ["--baselines", "fixed_plan,websterr"],
+        "--baselines websterr: there is no such baseline; choose among fixed_plan, webster, constant_plan, actuated, "
+        "delay_based, max_pressure, longest_queue, random, or none",
+    ),
+    (
+        ["--demand", "rush"],
+        "--demand rush: there is no such demand; give a flow in [10, 20000] vehicles/h, such as 1500, or one of tidal, "
+        "surge, other_day",
+    ),
+    (["--output", "x.yaml"], "--output x.yaml: cannot be written to (File exists); name another folder"),
+]
+
+
+@pytest.mark.parametrize(("argv", "message"), MISTAKES)
+def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys, monkeypatch, argv: list[str], message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.yaml").write_text("replay: {synthetic_fraction: 0}\n")
+    assert cli.main(["evaluate", "--config", "x.yaml", *argv]) == 2
+    assert capsys.readouterr().err == f"genreplay: error: {message}\n"
+
+
+def test_a_run_that_is_not_there(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert cli.main(["evaluate", "--run", "last"]) == 2
+    assert capsys.readouterr().err == (
+        "genreplay: error: --run last: there is no such folder, and no run in sqlite:///mlruns/mlflow.db yet; "
+        "begin one with: genreplay fit --config FILE\n"
+    )

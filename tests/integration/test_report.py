@@ -174,7 +174,7 @@ def test_the_page_of_a_run_that_was_not_evaluated(folder: Path) -> None:
     assert not any(picture["source"].startswith("data:image/gif") for picture in pictures)
     text = plain(folder / "report.html")
     run_id = artifacts().parent.name
-    assert f"This run was not evaluated yet. Do so with genreplay evaluate --run {run_id}" in text
+    assert f"This run was not evaluated yet. Evaluate it with genreplay evaluate --run {run_id}" in text
     assert "Synthetic data" in text
     assert "Pendulum-v1" in text
     assert "fixed plan" not in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,20 +43,25 @@ def whole(path: Path) -> Iterator[Path]:
     os.replace(part, path)
 
 
-def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Write a CSV file with a header.
+def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Rows as CSV with a header.
 
     Args:
-        path: of the file.
         rows: by column; what a row lacks stays empty.
         columns: those to write; None for the columns of all rows, in the order of their first appearance.
     """
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row)) if columns is None else columns
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, extrasaction="ignore", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Write `csv_text` of the rows to a file."""
+    path.write_text(csv_text(rows, columns), encoding="utf-8", newline="")
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ novelty and validity hold all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -19,6 +19,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
+from genreplay.common.files import csv_text
 from genreplay.diagnostics.distances import (
     NUM_QUERIES,
     column_scale,
@@ -73,18 +74,17 @@ class Columns:
         return found
 
     def to_csv(self) -> str:
-        """A table with a header, one line a column."""
-        names = [field.name for field in fields(self) if field.name != "names"]
-        lines = [",".join(("column", *names))]
-        for i, name in enumerate(self.names):
-            quoted = '"' + name.replace('"', '""') + '"'
-            lines.append(",".join((quoted, *(f"{getattr(self, field)[i]:.6g}" for field in names))))
-        return "\n".join(lines) + "\n"
+        """A table with a header, one line for each column."""
+        fields_of = [field.name for field in fields(self) if field.name != "names"]
+        return csv_text(
+            {"column": name, **{field: f"{getattr(self, field)[i]:.6g}" for field in fields_of}}
+            for i, name in enumerate(self.names)
+        )
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What `diagnose` found."""
+    """The result of `diagnose`."""
 
     metrics: dict[str, float]
     """See docs/diagnostics.md for each one's meaning."""
@@ -113,12 +113,12 @@ def diagnose(
     Args:
         codec: that the generator was fitted through.
         real: transitions `[N]`, N at least `MIN_ROWS`.
-        rows: what the generator drew, before the codec projects it, `[n, codec.width]`, n at least `MIN_ROWS`.
+        rows: drawn by the generator, before the codec projects them, `[n, codec.width]`, n at least `MIN_ROWS`.
         seed: of the split and of the one-step models.
         prompted: those of the real transitions whose relevances were the prompts, each as likely as any other; None
             where the rows were drawn without prompts.
-        simulate: the world's own step (see `Oracle.simulate`).
-        measure: the world's own figures (see `Oracle.measure`), of all `rows` and of the compared real ones.
+        simulate: the environment's own step (see `Oracle.simulate`).
+        measure: the environment's own figures (see `Oracle.measure`), of all `rows` and of the compared real ones.
     """
     rng = np.random.default_rng(seed)
     whole = Codec(codec.layout, derive=False)
@@ -131,33 +131,41 @@ def diagnose(
 
     # The same number of rows on each side of every comparison.
     half = min(len(x) // 2, len(y))
-    reference, held_out, beside, scale = x[:half], x[half : 2 * half], y[:half], column_scale(x)
+    reference, held_out, generated, scale = x[:half], x[half : 2 * half], y[:half], column_scale(x)
     is_input, is_target, is_generated = _roles(codec, whole)
     close = None if prompted is None or len(prompted) < MIN_ROWS else _table(whole, _some(prompted, rng))
     columns = _compare_columns(whole.names, x, y, half, close, invalid, is_generated)
-    error_yardstick, error = one_step_errors(reference, held_out, beside, is_input, is_target, seed)
+    error_yardstick, error = one_step_errors(reference, held_out, generated, is_input, is_target, seed)
     metrics = columns.metrics() | {
-        "correlation_gap": correlation_gap(reference, beside),
-        "correlation_gap_yardstick": correlation_gap(reference, held_out),
         "one_step_error": error,
         "one_step_error_yardstick": error_yardstick,
         "novelty": novelty(x / scale, y / scale),
-        "coverage": coverage(reference / scale, beside / scale),
-        "coverage_yardstick": coverage(reference / scale, held_out / scale),
         "invalid_rows": invalid.any(axis=1).mean(),
         "projection_distance": excess.mean(),
     }
+    metrics |= _and_yardsticks(*(_distances(reference, other, scale) for other in (generated, held_out)))
     if simulate is not None:
-        metrics |= simulator_errors(whole, synthetic[:NUM_QUERIES], simulate, scale)
-        of_real = simulator_errors(whole, real[:NUM_QUERIES], simulate, scale)
-        metrics |= {f"{name}_yardstick": value for name, value in of_real.items()}
+        errors = [simulator_errors(whole, part[:NUM_QUERIES], simulate, scale) for part in (synthetic, real)]
+        metrics |= _and_yardsticks(*errors)
     if measure is not None:
-        metrics |= measure(codec.decode(rows))
-        metrics |= {f"{name}_yardstick": value for name, value in measure(real).items()}
+        metrics |= _and_yardsticks(measure(codec.decode(rows)), measure(real))
     return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
 
-# World ----------------------------------------------------------------------------------------------------------------
+def _distances(reference: np.ndarray, other: np.ndarray, scale: np.ndarray) -> dict[str, float]:
+    """Distances of whole rows `[n, D]` from as many real ones."""
+    return {
+        "correlation_gap": correlation_gap(reference, other),
+        "coverage": coverage(reference / scale, other / scale),
+    }
+
+
+def _and_yardsticks(of_synthetic: Mapping[str, float], of_real: Mapping[str, float]) -> dict[str, float]:
+    """The figures of synthetic rows, and the same figures of real ones as their yardsticks."""
+    return {**of_synthetic, **{f"{name}_yardstick": value for name, value in of_real.items()}}
+
+
+# Environment ---------------------------------------------------------------------------------------------------------
 
 
 def simulator_errors(
@@ -166,23 +174,23 @@ def simulator_errors(
     simulate: Callable[[TensorDictBase], TensorDict],
     scale: np.ndarray,
 ) -> dict[str, float]:
-    """How far transitions `[n]` are from what the environment itself does in their states.
+    """Errors of transitions `[n]`, compared with the environment's own steps from their states.
 
     Args:
         whole: codec of every column, none derived.
         transitions: to check.
-        simulate: the world's own step.
+        simulate: the environment's own step.
         scale: of each column, `[D]`.
 
     Returns:
-        `simulator_error`: mean squared error of what follows (next state, reward, end), in units of `scale`;
+        `simulator_error`: mean squared error of the outcome (next state, reward, end), in units of `scale`;
         `simulator_invalid_rows`: share of rows where some of it is off by more than `VALID_TOLERANCE`, or whose state
         is impossible; `simulator_impossible_states`: share of the latter alone.
     """
     answer = simulate(transitions)
     possible = answer.get(POSSIBLE).view(-1).cpu().numpy()
     claimed = _table(whole, transitions)
-    right = _table(whole, transitions.clone(recurse=False).update(answer))  # what it does not tell stays
+    right = _table(whole, transitions.clone(recurse=False).update(answer))  # columns without an answer stay
     off = np.abs(claimed - right)[:, _follows(whole)] / scale[_follows(whole)]
     return {
         "simulator_error": float(np.square(off).mean()),
@@ -197,7 +205,7 @@ def simulator_errors(
 def projection_excess(codec: Codec, rows: Tensor) -> np.ndarray:
     """How far the codec has to move each generated value beyond rounding it, `[n, D]`.
 
-    Rounding to the nearest multiple or to the nearest of 0 and 1 is what the codec is for, and counts as 0.
+    Rounding to the nearest multiple or to the nearest of 0 and 1 is the codec's task, and counts as 0.
     """
     moved = (codec.project(rows) - rows).abs() - codec.resolution / 2.0
     return moved.clamp_min(0.0).double().numpy()

@@ -47,7 +47,7 @@ class Line(NamedTuple):
     metric: str
     label: str
     is_reference: bool = False
-    """Dashed: what the others are held against."""
+    """Dashed: what the others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Chart:
     lines: Sequence[Line]
     is_log: bool = False
     level: float | None = None
-    """A value to hold the lines against."""
+    """A value to compare the lines with."""
 
     def draw(self, metrics: Mapping[str, Series]) -> Picture | None:
         """The lines that the run has; None where it has none of them but references."""
@@ -96,7 +96,7 @@ class Chart:
 
 
 def as_svg(draw: Callable[[], Figure], alt: str) -> Picture:
-    """What `draw` makes, as an SVG whose text and axes have the page's colour."""
+    """The figure that `draw` makes, as an SVG whose text and axes have the page's colour."""
     with theme():
         file = io.StringIO()
         draw().savefig(file, format="svg", transparent=True, metadata={"Date": None})
@@ -115,7 +115,7 @@ def as_uri(data: bytes, kind: str) -> str:
 
 @contextmanager
 def theme() -> Iterator[None]:
-    """How charts look: whatever Matplotlib draws within the block."""
+    """The style of everything that Matplotlib draws within the block."""
     inks = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
     options: Any = {
         **dict.fromkeys(inks, INK),
@@ -138,7 +138,7 @@ def theme() -> Iterator[None]:
 
 
 def of_training(primary_metric: str, unit: str) -> list[Chart]:
-    """How the policy and the critics came along."""
+    """Progress of the policy and the critics."""
     returns = [Line("training/return", "training episodes"), Line("evaluation/return", "evaluation episodes")]
     label = with_unit(f"{plain(primary_metric).capitalize()} of training episodes", unit)
     return [
@@ -158,14 +158,14 @@ def of_training(primary_metric: str, unit: str) -> list[Chart]:
             is_log=True,
         ),
         Chart("Actor loss", [Line("agent/actor_loss", "actor loss")]),
-        Chart("Q of the critics beside its target", [Line("agent/q_mean", "Q"), Line("agent/target_mean", "target")]),
+        Chart("Q of the critics and its target", [Line("agent/q_mean", "Q"), Line("agent/target_mean", "target")]),
         Chart("Entropy of the policy (nats)", [Line("agent/entropy", "entropy")]),
         Chart("Temperature", [Line("agent/temperature", "temperature")]),
     ]
 
 
 def of_generator() -> list[Chart]:
-    """How the generator's fits and the relevance came along."""
+    """Progress of the generator's fits."""
     return [
         Chart(
             "Generator loss of each fit",
@@ -179,24 +179,24 @@ def of_generator() -> list[Chart]:
 
 
 def of_relevance(metrics: Mapping[str, Series]) -> list[Chart]:
-    """Whatever the relevance in use logs."""
+    """All metrics of the relevance in use."""
     names = [name for name in metrics if name.startswith("relevance/")]
     texts = {name: plain(name.partition("/")[2]) for name in names}
     return [Chart(f"Relevance: {texts[name]}", [Line(name, texts[name])]) for name in names]
 
 
 def of_diagnostics() -> list[Chart]:
-    """How good the synthetic rows of each fit were, beside what real rows have among themselves."""
+    """Quality of the synthetic rows of each fit, compared with distances between real rows."""
 
-    def beside_yardstick(title: str, name: str, yardstick: str) -> Chart:
+    def with_yardstick(title: str, name: str, yardstick: str) -> Chart:
         reference = Line(f"diagnostics/{yardstick}", "between real halves", True)
         return Chart(title, [Line(f"diagnostics/{name}", "synthetic"), reference])
 
     return [
-        beside_yardstick("Wasserstein distance of the marginals (sd)", "wasserstein_mean", "wasserstein_yardstick"),
-        beside_yardstick("Gap of the correlations", "correlation_gap", "correlation_gap_yardstick"),
-        beside_yardstick("One-step error", "one_step_error", "one_step_error_yardstick"),
-        beside_yardstick("Coverage of the real rows", "coverage", "coverage_yardstick"),
+        with_yardstick("Wasserstein distance of the marginals (sd)", "wasserstein_mean", "wasserstein_yardstick"),
+        with_yardstick("Gap of the correlations", "correlation_gap", "correlation_gap_yardstick"),
+        with_yardstick("One-step error", "one_step_error", "one_step_error_yardstick"),
+        with_yardstick("Coverage of the real rows", "coverage", "coverage_yardstick"),
         Chart("Novelty", [Line("diagnostics/novelty", "synthetic")], level=1.0),
         Chart("Share of invalid rows", [Line("diagnostics/invalid_rows", "synthetic")], level=0.0),
     ]

@@ -1,4 +1,4 @@
-"""Figures of a run, as Matplotlib objects that need no display."""
+"""Matplotlib figures of runs and comparisons, which need no display."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def learning_curve(
     return figure
 
 
-def synthetic_beside_real(diagnosis: Diagnosis, title: str) -> Figure:
-    """Marginals of the columns that differ most, and the correlations of all columns, real beside synthetic."""
+def synthetic_and_real(diagnosis: Diagnosis, title: str) -> Figure:
+    """Marginals of the columns that differ most, and the correlations of all columns, real and synthetic."""
     figure = Figure(figsize=(11, 9), layout="constrained")
     figure.suptitle(title)
     grid = figure.add_gridspec(3, 6, height_ratios=(1, 1, 1.7))

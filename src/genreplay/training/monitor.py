@@ -199,7 +199,7 @@ class Monitor:
         name = f"diagnostics/env_step_{counters.env_step:07d}"
         with self.diagnosing():
             title = f"Synthetic transitions at env step {counters.env_step}, beside {len(diagnosis.real)} real ones"
-            self.tracker.figure(figures.synthetic_beside_real(diagnosis, title), f"{name}.png")
+            self.tracker.figure(figures.synthetic_and_real(diagnosis, title), f"{name}.png")
             self.tracker.text(diagnosis.columns.to_csv(), f"{name}.csv")
 
     # Evaluating ------------------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def test_the_table_has_a_line_for_each_column(codec: Codec) -> None:
 
 def test_the_figure_draws_the_columns_that_differ_most(codec: Codec) -> None:
     diagnosis = diagnose(codec, transitions(500, 0), codec.encode(transitions(500, 1, shift=3.0)), seed=0)
-    figure = figures.synthetic_beside_real(diagnosis, "title")
+    figure = figures.synthetic_and_real(diagnosis, "title")
     titles = [axes.get_title() for axes in figure.axes]
     worst = int(np.argmax(diagnosis.columns.wasserstein))
     assert titles[0].startswith(f"{diagnosis.columns.names[worst]}\nW1 {diagnosis.columns.wasserstein[worst]:.2f} sd")
@@ -260,6 +260,6 @@ def test_the_figure_draws_the_columns_that_differ_most(codec: Codec) -> None:
     prompted = diagnose(
         codec, transitions(500, 0), codec.encode(transitions(500, 1)), seed=0, prompted=transitions(90, 2)
     )
-    axes = figures.synthetic_beside_real(prompted, "title").axes[0]
+    axes = figures.synthetic_and_real(prompted, "title").axes[0]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["real", "real, as prompted", "synthetic"]
     assert "as prompted" in axes.get_title()

@@ -54,7 +54,7 @@ def test_statistics(result):
     assert result.statistic("interquartile_mean", POLICY, ["1500", "2600"], "delay") == (13 + 20) / 2
 
 
-def test_the_table_has_the_policy_beside_each_baseline(result):
+def test_the_table_compares_the_policy_with_each_baseline(result):
     text = printed(primary_table(result, "mean"))
     assert "Mean delay (s), over seeds" in text
     assert "2600*" in text

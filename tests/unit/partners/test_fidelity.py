@@ -1,4 +1,4 @@
-"""What a fitted generator says that a partner does, beside what the rows were made with."""
+"""A fitted generator's predictions of a partner, compared with the probabilities that made the rows."""
 
 import numpy as np
 import pytest
