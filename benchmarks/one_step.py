@@ -49,6 +49,7 @@ def lines(config_file: Path, real: TensorDictBase, sizes: list[int]) -> list[lis
         model = team.generator.step_model
         assert model is not None, "this generator predicts no outcomes"
         synthesis = build_synthesis(config, codec, build_agent(config, world), world, team)
+        assert synthesis is not None
         for size in range(EVERY, max(sizes) + 1, EVERY):
             relevance = torch.zeros(size, 1) if team.generator.conditional else None
             team.fit(*synthesis.training_rows(real[:size], relevance), seed=size)
@@ -56,7 +57,7 @@ def lines(config_file: Path, real: TensorDictBase, sizes: list[int]) -> list[lis
                 continue
             asked = real[size : size + NUM_ASKED]
             answer = model.complete(codec.encode(asked))
-            kept, right = synthesis.sure(answer), same(codec.decode(answer.rows), asked)
+            kept, right = synthesis.confident(answer), same(codec.decode(answer.rows), asked)
             paid = (asked[REWARD].abs().amax(dim=1) > 0) | (asked[SHAPED_REWARD].abs().amax(dim=1) > 0)
             shares = (kept.float().mean(), right[kept].float().mean(), paid.sum())
             shares += tuple((each & kept)[paid].float().mean() for each in (right, ~right))

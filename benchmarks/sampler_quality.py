@@ -88,15 +88,16 @@ def measure(name: str, seed: int, num_rows: int, fit_steps: int | None) -> Itera
     fitting, standard, relevance = generator.config.fit, generator.config.sampler, real[REWARD]
     fitting.num_steps = fit_steps or FIT_STEPS_FACTOR * fitting.num_steps
     fit(make_fabric("cpu"), generator, codec.encode(real), relevance, seed)
-    prompts = draw_prompts(relevance, num_rows, standard.prompt_top_fraction, seed)
-    prompted = real[most_relevant(relevance, standard.prompt_top_fraction)]
+    top = most_relevant(relevance, standard.prompt_top_fraction)
+    prompts = draw_prompts(relevance[top], num_rows, seed)
+    prompted = real[top]
     for guidance in (1.0, standard.guidance_scale):
         found: dict[str, float] = {}
         for sampler, options in SAMPLERS.items():
             generator.config.sampler = replace(standard, guidance_scale=guidance, **options)
             generator.speed = EXACT if sampler in (PUBLISHED, IN_FP32) else GENERATOR_SPEEDS["default"]
             rows = generator.sample(num_rows, prompts, seed).rows
-            found = diagnose(codec, real, rows, seed, prompted, world.oracle.simulate).metrics
+            found = diagnose(codec, real, rows, seed, prompted, world.oracle).metrics
             for figure in FIGURES.keys() & found.keys():
                 yield line(name, seed, guidance, sampler, figure, found[figure])
         for figure, yardstick in FIGURES.items():

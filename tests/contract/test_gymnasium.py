@@ -176,16 +176,16 @@ def test_the_simulator_agrees_with_real_transitions_and_not_with_broken_ones(env
     for key in (NEXT_OBSERVATION, REWARD, TERMINATED):
         torch.testing.assert_close(answer[key], rows[key], rtol=1e-5, atol=1e-5)
     codec = Codec(world.layout)
-    sound = diagnose(codec, rows, codec.encode(rows), seed=0, simulate=world.oracle.simulate).metrics
+    sound = diagnose(codec, rows, codec.encode(rows), seed=0, oracle=world.oracle).metrics
     assert (sound["simulator_invalid_rows"], sound["simulator_impossible_states"]) == (0.0, 0.0)
     assert sound["simulator_error"] < 1e-9
     broken = rows.clone()
     broken[ACTION][:60] *= -1  # what follows is another action's
-    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.oracle.simulate).metrics
+    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, oracle=world.oracle).metrics
     assert metrics["simulator_error"] > 100 * sound["simulator_error"]
     assert metrics["simulator_error_yardstick"] == pytest.approx(sound["simulator_error"], rel=1e-6)
     broken[NEXT_OBSERVATION][:60, -1] += 5.0 * rows[NEXT_OBSERVATION][:, -1].std()
-    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, simulate=world.oracle.simulate).metrics
+    metrics = diagnose(codec, rows, codec.encode(broken), seed=0, oracle=world.oracle).metrics
     assert metrics["simulator_invalid_rows"] == pytest.approx(0.1, abs=0.02)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -97,14 +98,23 @@ class Diagnosis:
     """The real rows that prompts were drawn from, `[*, D]`; None where there are no prompts, or too few such rows."""
 
 
+class Oracle(Protocol):
+    """The environment's own answers (see `envs.facets.Oracle`)."""
+
+    def simulate(self, transitions: TensorDictBase) -> TensorDict:
+        """The outcome of the transitions' states and actions."""
+
+    def measure(self, transitions: TensorDictBase) -> dict[str, float]:
+        """Further figures."""
+
+
 def diagnose(
     codec: Codec,
     real: TensorDictBase,
     rows: Tensor,
     seed: int,
     prompted: TensorDictBase | None = None,
-    simulate: Callable[[TensorDictBase], TensorDict] | None = None,
-    measure: Callable[[TensorDictBase], dict[str, float]] | None = None,
+    oracle: Oracle | None = None,
 ) -> Diagnosis:
     """Compare generated rows with the real transitions that the generator was fitted to.
 
@@ -117,8 +127,7 @@ def diagnose(
         seed: of the split and of the one-step models.
         prompted: those of the real transitions whose relevances were the prompts, each as likely as any other; None
             where the rows were drawn without prompts.
-        simulate: the environment's own step (see `Oracle.simulate`).
-        measure: the environment's own figures (see `Oracle.measure`), of all `rows` and of the compared real ones.
+        oracle: the environment's own answers; its figures are taken of all `rows` and of the compared real ones.
     """
     rng = np.random.default_rng(seed)
     whole = Codec(codec.layout, derive=False)
@@ -144,11 +153,11 @@ def diagnose(
         "projection_distance": excess.mean(),
     }
     metrics |= _and_yardsticks(*(_distances(reference, other, scale) for other in (generated, held_out)))
-    if simulate is not None:
+    if oracle is not None:
+        simulate = oracle.simulate
         errors = [simulator_errors(whole, part[:NUM_QUERIES], simulate, scale) for part in (synthetic, real)]
         metrics |= _and_yardsticks(*errors)
-    if measure is not None:
-        metrics |= _and_yardsticks(measure(codec.decode(rows)), measure(real))
+        metrics |= _and_yardsticks(oracle.measure(codec.decode(rows)), oracle.measure(real))
     return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
 

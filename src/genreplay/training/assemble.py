@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from lightning import Fabric
 
@@ -10,21 +12,43 @@ from genreplay.build import build_agent, build_relevance
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
+from genreplay.envs.facets import Oracle
 from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.distributed.team import Team
+from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
-from genreplay.replay.synthesis import Synthesis
-from genreplay.training.loop import Parts
+from genreplay.replay.rollouts import OracleRollouts, Rollouts
+from genreplay.replay.synthesis import Generated, Synthesis
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
 
 
+@dataclass
+class Parts:
+    """Everything the loop drives."""
+
+    collection: Collection
+    replay: MixedReplay
+    agent: EnsembleAgent
+    relevance: Relevance | None
+    synthesis: Synthesis | None
+    """Owns the generator; None for real replay only."""
+    evaluator: Evaluator
+    oracle: Oracle | None
+    """Measures synthetic transitions; None where the environment has none."""
+
+    def close(self) -> None:
+        """Stop every simulator."""
+        self.collection.shutdown()
+        self.evaluator.close()
+
+
 def build_synthesis(
     config: ExperimentConfig, codec: Codec, agent: EnsembleAgent, world: World, team: Team | None
-) -> Synthesis:
+) -> Synthesis | None:
     """How synthetic transitions come about; UserError where the generator or the world cannot do that."""
     source, generator = config.synthesis.source, None if team is None else team.generator
     if generator is not None and not generator.has_confidence and source == "generated" and config.synthesis.filters:
@@ -55,7 +79,14 @@ def build_synthesis(
             "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "
             f"and {config.generator.name!r} cannot; write generator.name: factorised, or synthesis.rollout_length: 1"
         )
-    return Synthesis(config.synthesis, codec, agent, world)
+    if team is None:
+        return None
+    if source == "generated":
+        return Generated(config.synthesis, codec, team)
+    if source == "counterfactual":
+        return Rollouts(config.synthesis, codec, team, agent)
+    assert world.oracle is not None
+    return OracleRollouts(config.synthesis, codec, team, agent, world.oracle)
 
 
 def build_replay(config: ExperimentConfig, layout: TransitionLayout, device: torch.device | str) -> MixedReplay:
@@ -89,4 +120,4 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
     # Everything random from here on continues one stream, which checkpoints keep.
     torch.manual_seed(derive_seed(config.seed, "loop"))
-    return Parts(collection, replay, codec, agent, team, relevance, synthesis, evaluator)
+    return Parts(collection, replay, agent, relevance, synthesis, evaluator, world.oracle)

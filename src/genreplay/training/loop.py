@@ -10,45 +10,15 @@ output, and relevance is trained on real rows alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from tensordict import TensorDict
-from torch import Tensor
-
-from genreplay.agents.base import EnsembleAgent
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import LoopConfig
 from genreplay.diagnostics.diagnose import MIN_ROWS, diagnose
-from genreplay.evaluation.evaluator import Evaluator
-from genreplay.generators.distributed.team import Team
-from genreplay.relevance.base import Relevance
-from genreplay.replay.buffers import MixedReplay
-from genreplay.replay.collection import Collection
-from genreplay.replay.synthesis import Synthesis, Synthetic, most_relevant
+from genreplay.replay.synthesis import Source, Synthesis, Synthetic
+from genreplay.training.assemble import Parts
 from genreplay.training.monitor import Monitor
 from genreplay.training.schedule import Counters, Every, Ratio
-from genreplay.transitions.codec import Codec
-
-
-@dataclass
-class Parts:
-    """Everything the loop drives; `build.build_parts` makes it."""
-
-    collection: Collection
-    replay: MixedReplay
-    codec: Codec
-    agent: EnsembleAgent
-    team: Team | None
-    """Fits and samples the generator on all ranks; None for real replay only."""
-    relevance: Relevance | None
-    synthesis: Synthesis
-    evaluator: Evaluator
-
-    def close(self) -> None:
-        """Stop every simulator."""
-        self.collection.shutdown()
-        self.evaluator.close()
 
 
 class Schedules:
@@ -112,8 +82,8 @@ class Loop:
             complete = counters.env_step >= self.config.num_env_steps
             if not complete:
                 self.parts.collection.begin_next()
-            if self.parts.team is not None and not complete:
-                self.synthesise(self.parts.team)
+            if self.parts.synthesis is not None and not complete:
+                self.synthesise(self.parts.synthesis)
             if counters.env_step > self.config.warmup_env_steps:
                 self.update(num_new)
             stopped = stop()
@@ -136,51 +106,41 @@ class Loop:
         self.report.collected(self.counters, finished)
         return len(transitions)
 
-    def synthesise(self, team: Team) -> None:
+    def synthesise(self, synthesis: Synthesis) -> None:
         """Fit the generator, or draw from it again, where that is due."""
         resample = self.schedules.resample(self.counters.env_step) and self.config.resample_every_env_steps is not None
         if self.schedules.refit(self.counters.env_step):
-            self.refit(team)
-        elif resample and team.generator.fitted:
-            real, relevance = self._scored()
-            seed = derive_seed(self.seed, "redraw", self.counters.env_step)
-            self._draw(team, real, relevance, seed)
+            self.refit(synthesis)
+        elif resample and synthesis.generator.fitted:
+            self._draw(synthesis, self._source(synthesis), derive_seed(self.seed, "redraw", self.counters.env_step))
 
-    def _scored(self) -> tuple[TensorDict, Tensor | None]:
-        """All real transitions `[N]`, and how relevant each is, `[N, 1]`, where something says so."""
+    def refit(self, synthesis: Synthesis) -> None:
+        """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
+        source, seed = self._source(synthesis), derive_seed(self.seed, "refit", self.counters.env_step)
+        with self.report.fitting() as on_progress:
+            metrics = synthesis.fit(source, seed, on_progress)
+        self.counters.generator_step += int(metrics["num_steps"])
+        synthetic = self._draw(synthesis, source, seed)
+        with self.report.diagnosing():
+            diagnosis = None
+            if min(len(source.real), len(synthetic.rows)) >= MIN_ROWS:
+                compared = source.real, synthetic.rows, seed, source.most_relevant
+                diagnosis = diagnose(synthesis.codec, *compared, self.parts.oracle)
+        metrics = metrics | synthetic.metrics
+        self.report.refitted(metrics, diagnosis, synthetic.transitions, source.real, self.counters)
+
+    def _source(self, synthesis: Synthesis) -> Source:
+        """All real transitions, with their relevance where something computes it."""
         real = self.parts.replay.real_transitions()
-        return real, None if self.parts.relevance is None else self.parts.relevance.score(real)
+        return synthesis.source(real, None if self.parts.relevance is None else self.parts.relevance.score(real))
 
-    def _draw(self, team: Team, real: TensorDict, relevance: Tensor | None, seed: int) -> Synthetic:
+    def _draw(self, synthesis: Synthesis, source: Source, seed: int) -> Synthetic:
         """Replace the synthetic buffer."""
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
-            synthetic = self.parts.synthesis.draw(team, real, relevance, num_rows, seed)
+            synthetic = synthesis.draw(source, num_rows, seed)
         self.parts.replay.replace_synthetic(synthetic.transitions, synthetic.metrics["kept"])
         return synthetic
-
-    def refit(self, team: Team) -> None:
-        """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
-        real, relevance = self._scored()
-        seed = derive_seed(self.seed, "refit", self.counters.env_step)
-        with self.report.fitting() as on_progress:
-            metrics = team.fit(*self.parts.synthesis.training_rows(real, relevance), seed, on_progress)
-        self.counters.generator_step += int(metrics["num_steps"])
-        synthetic = self._draw(team, real, relevance, seed)
-        with self.report.diagnosing():
-            diagnosis = None
-            if min(len(real), len(synthetic.rows)) >= MIN_ROWS:
-                top = (
-                    None
-                    if relevance is None
-                    else most_relevant(relevance, team.generator.config.sampler.prompt_top_fraction)
-                )
-                prompted = None if top is None else real[top.to(real.device)]
-                oracle = self.parts.evaluator.world.oracle
-                ask = () if oracle is None else (oracle.simulate, oracle.measure)
-                diagnosis = diagnose(self.parts.codec, real, synthetic.rows, seed, prompted, *ask)
-        metrics = metrics | synthetic.metrics
-        self.report.refitted(metrics, diagnosis, synthetic.transitions, real, self.counters)
 
     def update(self, num_new: int) -> None:
         """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""

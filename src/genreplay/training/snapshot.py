@@ -51,7 +51,7 @@ def _modules(loop: Loop) -> dict[str, nn.Module]:
     modules: dict[str, nn.Module | None] = {
         "agent": loop.parts.agent,
         "relevance": loop.parts.relevance,
-        "generator": None if loop.parts.team is None else loop.parts.team.generator,
+        "generator": None if loop.parts.synthesis is None else loop.parts.synthesis.generator,
     }
     return {name: module for name, module in modules.items() if module is not None}
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
-from tensordict import TensorDict
+from tensordict import TensorDict, TensorDictBase
 
 from genreplay.diagnostics.diagnose import MAX_ROWS, MIN_ROWS, diagnose
 from genreplay.diagnostics.distances import correlation_gap, coverage, marginal_distances, novelty, one_step_errors
+from genreplay.envs.facets import Oracle
 from genreplay.reporting import figures
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
@@ -192,15 +193,17 @@ def test_without_prompts_or_with_too_few_rows_nothing_is_said_of_them(codec: Cod
         assert diagnosis.prompted is None
 
 
-def step(transitions: TensorDict) -> TensorDict:
+class Simulator(Oracle):
     """The dynamics of `transitions`; a place beyond 50 m is impossible."""
-    place, phase = transitions["observation"][:, :1], transitions["observation"][:, 1:]
-    following = {
-        "observation": torch.cat([place + transitions["action"], phase.flip(1)], dim=1),
-        "reward": -(place**2),
-        "terminated": torch.zeros(len(place), 1, dtype=torch.bool),
-    }
-    return TensorDict({"next": following, "possible": place.view(-1) <= 50.0}, [len(place)])
+
+    def simulate(self, transitions: TensorDictBase) -> TensorDict:
+        place, phase = transitions["observation"][:, :1], transitions["observation"][:, 1:]
+        following = {
+            "observation": torch.cat([place + transitions["action"], phase.flip(1)], dim=1),
+            "reward": -(place**2),
+            "terminated": torch.zeros(len(place), 1, dtype=torch.bool),
+        }
+        return TensorDict({"next": following, "possible": place.view(-1) <= 50.0}, [len(place)])
 
 
 def test_the_simulators_answer_tells_broken_rows(codec: Codec) -> None:
@@ -210,7 +213,7 @@ def test_the_simulators_answer_tells_broken_rows(codec: Codec) -> None:
     broken["observation"][380:, 0] = 60.0
     broken["next", "observation"][380:, 0] = 60.0 + broken["action"][380:, 0]
     broken["next", "reward"][380:] = -3600.0
-    metrics = diagnose(codec, real, codec.encode(broken), seed=0, simulate=step).metrics
+    metrics = diagnose(codec, real, codec.encode(broken), seed=0, oracle=Simulator()).metrics
     assert metrics["simulator_invalid_rows"] == pytest.approx(80 / 400)
     assert metrics["simulator_impossible_states"] == pytest.approx(20 / 400)
     assert metrics["simulator_error"] > 0.01

@@ -19,7 +19,8 @@ from genreplay.generators.config import FactorisedConfig
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.replay.collection import Collection
-from genreplay.replay.synthesis import Synthesis, draw_prompts
+from genreplay.replay.rollouts import OracleRollouts, Rollouts
+from genreplay.replay.synthesis import Generated, draw_prompts, most_relevant
 from genreplay.training.assemble import build_synthesis
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import (
@@ -73,8 +74,17 @@ def team(world, real):
         yield team
 
 
-def synthesis(world, agent, **options):
-    return Synthesis(SynthesisConfig(**options), Codec(world.layout), agent, world)
+def synthesis(world, agent, team, **options):
+    config, codec = SynthesisConfig(**options), Codec(world.layout)
+    if config.source == "generated":
+        return Generated(config, codec, team)
+    if config.source == "counterfactual":
+        return Rollouts(config, codec, team, agent)
+    return OracleRollouts(config, codec, team, agent, world.oracle)
+
+
+def drawn_by(synthesis, real, num_rows, relevance=None, seed=3):
+    return synthesis.draw(synthesis.source(real, relevance), num_rows, seed)
 
 
 def rows_of(transitions, *keys):
@@ -82,7 +92,7 @@ def rows_of(transitions, *keys):
 
 
 def test_generated_rows_are_the_teams(world, agent, real, team):
-    drawn = synthesis(world, agent).draw(team, real, None, 100, seed=3)
+    drawn = drawn_by(synthesis(world, agent, team), real, 100)
     assert torch.equal(drawn.rows, team.sample(100, None, 3).rows)
     assert len(drawn.transitions) == 100
     assert drawn.transitions[IS_SYNTHETIC].all()
@@ -90,7 +100,7 @@ def test_generated_rows_are_the_teams(world, agent, real, team):
 
 
 def test_counterfactuals_begin_in_real_states_and_end_as_the_generator_says(world, agent, real, team):
-    drawn = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
+    drawn = drawn_by(synthesis(world, agent, team, source="counterfactual"), real, 300)
     assert rows_of(drawn.transitions, OBSERVATION) <= rows_of(real, OBSERVATION)
     # Actions are new: most pairs of state and action were never tried.
     assert len(rows_of(drawn.transitions, OBSERVATION, ACTION) - rows_of(real, OBSERVATION, ACTION)) > 50
@@ -109,14 +119,14 @@ def test_only_the_oracle_asks_the_simulator(world, agent, real, team, monkeypatc
         lambda rows: asked.append(len(rows)) or type(world.oracle).simulate(world.oracle, rows),
     )
     for source in ("generated", "counterfactual"):
-        synthesis(world, agent, source=source, min_confidence=0.1).draw(team, real, None, 50, seed=3)
+        drawn_by(synthesis(world, agent, team, source=source, min_confidence=0.1), real, 50)
     assert not asked
-    drawn = synthesis(world, agent, source="oracle").draw(team, real, None, 300, seed=3)
+    drawn = drawn_by(synthesis(world, agent, team, source="oracle"), real, 300)
     assert asked == [300]
     assert world.oracle.measure(drawn.transitions)["valid"] == 1.0
     assert drawn.transitions[IS_SYNTHETIC].all()
     assert set(drawn.transitions.keys(True, True)) == set(real.keys(True, True))
-    begun = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3).transitions
+    begun = drawn_by(synthesis(world, agent, team, source="counterfactual"), real, 300).transitions
     assert torch.equal(begun[OBSERVATION], drawn.transitions[OBSERVATION])
     assert torch.equal(begun[ACTION], drawn.transitions[ACTION])
     answer = type(world.oracle).simulate(world.oracle, begun)
@@ -126,8 +136,8 @@ def test_only_the_oracle_asks_the_simulator(world, agent, real, team, monkeypatc
 
 
 def test_rollouts_go_on_from_where_they_came_to(world, agent, real, team):
-    one_step = synthesis(world, agent, source="oracle").draw(team, real, None, 100, seed=3).transitions
-    drawn = synthesis(world, agent, source="oracle", rollout_length=4).draw(team, real, None, 400, seed=3).transitions
+    one_step = drawn_by(synthesis(world, agent, team, source="oracle"), real, 100).transitions
+    drawn = drawn_by(synthesis(world, agent, team, source="oracle", rollout_length=4), real, 400).transitions
     steps = drawn.unflatten(0, (4, 100))
     assert torch.equal(steps[0][NEXT_OBSERVATION], one_step[NEXT_OBSERVATION])
     assert torch.equal(steps[1:][OBSERVATION], steps[:-1][NEXT_OBSERVATION])
@@ -139,12 +149,12 @@ def test_rollouts_go_on_from_where_they_came_to(world, agent, real, team):
 
 def test_a_rollout_that_ends_gives_way_to_a_new_one(world, agent, real, team, monkeypatch):
     """All that is kept goes on; what is not, and what the world ends, is replaced by real states."""
-    first = synthesis(world, agent, source="counterfactual").draw(team, real, None, 100, seed=3)
+    first = drawn_by(synthesis(world, agent, team, source="counterfactual"), real, 100)
     threshold = float(team.generator.complete(first.rows).confidence.median())
-    counterfactual = synthesis(world, agent, source="counterfactual", rollout_length=3, min_confidence=threshold)
+    counterfactual = synthesis(world, agent, team, source="counterfactual", rollout_length=3, min_confidence=threshold)
     asked, encode = [], counterfactual.codec.encode
     monkeypatch.setattr(counterfactual.codec, "encode", lambda rows: asked.append(rows.clone()) or encode(rows))
-    drawn = counterfactual.draw(team, real, None, 300, seed=3)
+    drawn = drawn_by(counterfactual, real, 300)
     assert [len(rows) for rows in asked] == [100, 100, 100]
     judged = [team.generator.complete(encode(rows)) for rows in asked]
     kept = [one.confidence.view(-1) >= threshold for one in judged]
@@ -162,7 +172,7 @@ def test_no_rollout_goes_on_where_the_world_ends(world, agent, real, team, monke
         return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
 
     monkeypatch.setattr(world.oracle, "simulate", ended)
-    drawn = synthesis(world, agent, source="oracle", rollout_length=3).draw(team, real, None, 300, seed=3).transitions
+    drawn = drawn_by(synthesis(world, agent, team, source="oracle", rollout_length=3), real, 300).transitions
     assert rows_of(drawn, OBSERVATION) <= rows_of(real, OBSERVATION)
 
 
@@ -180,11 +190,11 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
         asked.append((observation, seats, code))
         return one_hot(torch.zeros_like(seats), NUM_ACTIONS).float()
 
-    monkeypatch.setattr("genreplay.replay.synthesis.virtual_action_probabilities", north)
+    monkeypatch.setattr("genreplay.replay.rollouts.virtual_action_probabilities", north)
     config = with_options(FactorisedConfig, SMALL)
     with Team(make_fabric("cpu"), FactorisedGenerator(config, Codec(world.layout), conditional=False)) as team:
-        rollouts = synthesis(world, agent, source="oracle", rollout_length=2)
-        steps = rollouts.draw(team, real, None, 800, seed=3).transitions.unflatten(0, (2, 400))
+        rollouts = synthesis(world, agent, team, source="oracle", rollout_length=2)
+        steps = drawn_by(rollouts, real, 800).transitions.unflatten(0, (2, 400))
     learns = steps[LEARNER] > 0.5
     beside = ~learns[1].all(dim=1)
     assert 100 < int(beside.sum()) < 400, "self-play needs no virtual partner"
@@ -203,7 +213,7 @@ def test_beside_a_partner_rollouts_go_on_with_a_virtual_one(monkeypatch):
         return answer.set(TERMINATED, torch.ones_like(answer[TERMINATED]))
 
     monkeypatch.setattr(world.oracle, "simulate", ended)
-    rollouts.draw(team, real, None, 800, seed=3)
+    drawn_by(rollouts, real, 800)
     assert len(asked) == 1, "a new rollout begins with what the real one did"
 
 
@@ -227,10 +237,10 @@ def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
         build_synthesis(config, codec, agent, world, team)
 
 
-def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real):
+def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real, team):
     """Swapped transitions are as possible as the real ones, and each keeps its relevance."""
     codec, relevance = Codec(world.layout), torch.arange(float(NUM_REAL)).unsqueeze(1)
-    plain, both = (synthesis(world, agent, swap_seats=swap) for swap in (False, True))
+    plain, both = (synthesis(world, agent, team, swap_seats=swap) for swap in (False, True))
     rows, same = plain.training_rows(real, relevance)
     assert torch.equal(rows, codec.encode(real))
     assert same is relevance
@@ -244,12 +254,12 @@ def test_a_generator_can_be_fitted_to_both_players_views(world, agent, real):
 
 
 def test_unsure_rows_are_left_out(world, agent, real, team):
-    everything = synthesis(world, agent, source="counterfactual").draw(team, real, None, 300, seed=3)
+    everything = drawn_by(synthesis(world, agent, team, source="counterfactual"), real, 300)
     codec = Codec(world.layout)
     judged = team.generator.complete(codec.encode(everything.transitions))
     threshold = float(judged.confidence.median())
-    some = synthesis(world, agent, source="counterfactual", min_confidence=threshold, require_agreement=True)
-    kept = some.draw(team, real, None, 300, seed=3)
+    some = synthesis(world, agent, team, source="counterfactual", min_confidence=threshold, require_agreement=True)
+    kept = drawn_by(some, real, 300)
     wanted = (judged.confidence.view(-1) >= threshold) & judged.agree.view(-1)
     assert 0 < int(wanted.sum()) < 300
     assert torch.equal(kept.rows, everything.rows[wanted])
@@ -258,9 +268,9 @@ def test_unsure_rows_are_left_out(world, agent, real, team):
     assert kept.metrics["agreement"] == pytest.approx(float(judged.agree.float().mean()))
 
 
-def test_generators_without_judgement_keep_every_row(world, agent):
-    picky = synthesis(world, agent, min_confidence=0.9, require_agreement=True)
-    assert picky.sure(Sampled(torch.zeros(5, 2))).tolist() == [True] * 5
+def test_generators_without_judgement_keep_every_row(world, agent, team):
+    picky = synthesis(world, agent, team, min_confidence=0.9, require_agreement=True)
+    assert picky.confident(Sampled(torch.zeros(5, 2))).tolist() == [True] * 5
 
 
 @pytest.mark.parametrize(
@@ -295,7 +305,7 @@ def test_drawing_moves_no_global_stream_and_repeats(world, agent, real, team):
     torch.manual_seed(5)
     before = torch.get_rng_state()
     one, other = (
-        synthesis(world, agent, source="counterfactual").draw(team, real, None, 40, seed=9).rows for _ in range(2)
+        drawn_by(synthesis(world, agent, team, source="counterfactual"), real, 40, seed=9).rows for _ in range(2)
     )
     assert torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), before)
@@ -305,24 +315,24 @@ def test_drawing_moves_no_global_stream_and_repeats(world, agent, real, team):
 def test_relevance_chooses_the_states_that_counterfactuals_begin_in(world, agent, real, team, source):
     chosen = torch.arange(NUM_REAL) % 4 == 1
     relevance = torch.where(chosen, 2.0, torch.rand(NUM_REAL, generator=torch.Generator().manual_seed(0))).unsqueeze(1)
-    drawn = synthesis(world, agent, source=source).draw(team, real, relevance, 2_000, seed=3).transitions
+    drawn = drawn_by(synthesis(world, agent, team, source=source), real, 2_000, relevance).transitions
     assert rows_of(drawn, OBSERVATION, LEARNER) == rows_of(real[chosen], OBSERVATION, LEARNER)
 
 
 def test_prompts_come_from_the_top_fraction_only() -> None:
     relevance = torch.arange(100.0).unsqueeze(1)[torch.randperm(100, generator=torch.Generator().manual_seed(0))]
-    prompts = draw_prompts(relevance, 5000, top_fraction=0.25, seed=1)
+    prompts = draw_prompts(relevance[most_relevant(relevance, 0.25)], 5000, seed=1)
     assert prompts.shape == (5000, 1)
     assert set(prompts.view(-1).tolist()) == set(range(75, 100))
 
 
 def test_prompts_repeat_with_their_seed_and_differ_with_another() -> None:
     relevance = torch.rand(50, 1, generator=torch.Generator().manual_seed(0))
-    first = draw_prompts(relevance, 20, 0.5, seed=1)
-    assert torch.equal(first, draw_prompts(relevance, 20, 0.5, seed=1))
-    assert not torch.equal(first, draw_prompts(relevance, 20, 0.5, seed=2))
+    first = draw_prompts(relevance, 20, seed=1)
+    assert torch.equal(first, draw_prompts(relevance, 20, seed=1))
+    assert not torch.equal(first, draw_prompts(relevance, 20, seed=2))
 
 
 def test_a_fraction_smaller_than_one_row_takes_the_best_row() -> None:
     relevance = torch.tensor([[1.0], [3.0], [2.0]])
-    assert draw_prompts(relevance, 4, 0.01, seed=0).view(-1).tolist() == [3.0] * 4
+    assert most_relevant(relevance, 0.01).tolist() == [1]

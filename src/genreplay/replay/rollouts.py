@@ -1,0 +1,108 @@
+"""Synthetic transitions by rollouts: real states, new actions of the policy, and the outcome by a model or a simulator.
+
+Shapes: n synthetic transitions.
+
+Branched rollouts: Janner et al. (2019), "When to Trust Your Model", algorithm 2. With a `rollout_length` of 1 they are
+counterfactuals: the real states with other actions.
+"""
+
+from __future__ import annotations
+
+import torch
+from tensordict import TensorDict, TensorDictBase
+from torch.nn.functional import one_hot
+
+from genreplay.agents.base import EnsembleAgent
+from genreplay.agents.discrete.actor import sample_categorical
+from genreplay.common.seeding import derive_seed
+from genreplay.config.schema import SynthesisConfig
+from genreplay.envs.facets import Oracle
+from genreplay.generators.discrete.partner_model import virtual_action_probabilities
+from genreplay.generators.distributed.team import Team
+from genreplay.replay.synthesis import Source, Synthesis, Synthetic
+from genreplay.transitions.codec import Codec
+from genreplay.transitions.keys import ACTION, IS_SYNTHETIC, LEARNER, NEXT_OBSERVATION, OBSERVATION, PARTNER, TERMINATED
+
+
+class Rollouts(Synthesis):
+    """Rollouts of the current policy, whose outcomes the generator's step model predicts.
+
+    Args:
+        config: its options.
+        codec: from transitions to the generator's rows and back.
+        team: the generator, on all ranks.
+        agent: its policy draws the actions.
+    """
+
+    def __init__(self, config: SynthesisConfig, codec: Codec, team: Team, agent: EnsembleAgent):
+        super().__init__(config, codec, team)
+        self.agent = agent
+        seats = codec.layout.seats
+        self._partners = seats is not None and seats.learners != "both"
+
+    def draw(self, source: Source, num_rows: int, seed: int) -> Synthetic:
+        """Draw `num_rows` rows of rollouts that begin in real states, drawn with replacement; some may not be kept.
+
+        A rollout ends after `rollout_length` steps, at a row that is not kept, and where the episode ends; a new one
+        then takes its place.
+        """
+        real = source.real if source.most_relevant is None else source.most_relevant
+        rng = torch.Generator(real[ACTION].device).manual_seed(derive_seed(seed, "counterfactuals"))
+        num_rollouts = -(-num_rows // self.config.rollout_length)
+        begun: TensorDictBase = real[:0]
+        steps = list[Synthetic]()
+        for _ in range(self.config.rollout_length):
+            going_on = len(begun)
+            places = torch.randint(len(real), (num_rollouts - going_on,), generator=rng, device=rng.device)
+            begun = TensorDict.cat([begun, real[places]])
+            begun.set(ACTION, self.agent.resample_actions(begun, rng))
+            if going_on and self._partners:
+                self._play_partners(begun[:going_on], rng)
+            steps.append(self._step(begun))
+            followed = steps[-1].transitions
+            begun = followed[~followed[TERMINATED].view(-1)].clone()
+            begun.set(OBSERVATION, begun[NEXT_OBSERVATION].clone())
+        metrics = {name: sum(one.metrics[name] for one in steps) / len(steps) for name in steps[0].metrics}
+        return Synthetic(torch.cat([one.rows for one in steps]), torch.cat([one.transitions for one in steps]), metrics)
+
+    def _step(self, begun: TensorDictBase) -> Synthetic:
+        """The outcome of states and actions."""
+        assert self.generator.step_model is not None, "assemble refuses a generator without one"
+        return self._kept(self.generator.step_model.complete(self.codec.encode(begun)))
+
+    def _play_partners(self, begun: TensorDictBase, rng: torch.Generator) -> None:
+        """Write the actions of a virtual partner, drawn from the generator, into rollouts that go on.
+
+        At a rollout's first step the partner's action is the real one.
+        """
+        assert self.generator.step_model is not None, "assemble refuses a generator without one"
+        learns = begun[LEARNER] > 0.5
+        places = (~learns.all(dim=1)).nonzero().view(-1)
+        seats, rows = learns[places].long().argmin(dim=1), begun[places]
+        who = rows[PARTNER].argmax(dim=1)
+        p = virtual_action_probabilities(self.generator.step_model, self.codec, rows[OBSERVATION], seats, who)
+        uniform = torch.rand(len(places), 1, generator=rng, device=rng.device)
+        drawn = one_hot(sample_categorical(p.to(rng.device).log(), uniform), p.shape[1])
+        begun[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(begun[ACTION].dtype)
+
+
+class OracleRollouts(Rollouts):
+    """Rollouts in the simulator: no method, but the bound of one that makes no mistakes, to measure others against.
+
+    Args:
+        config: its options.
+        codec: from transitions to the generator's rows and back.
+        team: the generator, which plays partners.
+        agent: its policy draws the actions.
+        oracle: the simulator.
+    """
+
+    def __init__(self, config: SynthesisConfig, codec: Codec, team: Team, agent: EnsembleAgent, oracle: Oracle):
+        super().__init__(config, codec, team, agent)
+        self.oracle = oracle
+
+    def _step(self, begun: TensorDictBase) -> Synthetic:
+        answer = self.oracle.simulate(begun)
+        begun = begun.update(answer.select(*begun.keys(include_nested=True, leaves_only=True), strict=False))
+        begun.set(IS_SYNTHETIC, torch.ones_like(begun[IS_SYNTHETIC]))
+        return Synthetic(self.codec.encode(begun), begun, {"kept": 1.0})
