@@ -19,6 +19,7 @@ from measuring import Record, Settings, command, rates, take_turns
 from tensordict import TensorDict
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, TensorDictReplayBuffer
 
+from genreplay.config.schema import ReplayConfig
 from genreplay.replay.buffers import MixedReplay
 
 NUM_UPDATES, BATCH_SIZE, NUM_SYNTHETIC, PIECE = 20, 256, 10_000, 100_000
@@ -57,8 +58,7 @@ def of_size(num_rows: int, storage: str, folder: str, settings: Settings) -> lis
     total, device = NUM_UPDATES * BATCH_SIZE, settings.device
     kept = LazyTensorStorage(num_rows) if storage == "memory" else LazyMemmapStorage(num_rows, scratch_dir=folder)
     theirs = TensorDictReplayBuffer(storage=kept, batch_size=total)
-    ours = MixedReplay(num_rows, 0.0, storage, device=device)
-    half = MixedReplay(num_rows, 0.5, storage, device=device)
+    ours, half = (MixedReplay(ReplayConfig(num_rows, share, storage=storage), device) for share in (0.0, 0.5))
     for start in range(0, num_rows, PIECE):
         piece = random_rows(min(PIECE, num_rows - start))
         theirs.extend(piece)

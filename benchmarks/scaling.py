@@ -28,6 +28,7 @@ from replay_speed import NUM_SYNTHETIC, PIECE, random_rows
 
 from genreplay.agents.config import RedqSacConfig
 from genreplay.agents.continuous.redq_sac import RedqSac
+from genreplay.config.schema import ReplayConfig
 from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.buffers import MixedReplay
@@ -85,7 +86,8 @@ def agent(ensemble_size: int, num_updates: int, device: str) -> RedqSac:
 
 def filled(num_rows: int, device: str, storage: str = "memory", folder: str | None = None) -> MixedReplay:
     """A full buffer, half of whose batches are synthetic."""
-    replay = MixedReplay(num_rows, 0.5, storage, None if folder is None else Path(folder), device)
+    config = ReplayConfig(num_rows, 0.5, storage=storage)
+    replay = MixedReplay(config, device, directory=None if folder is None else Path(folder))
     for start in range(0, num_rows, PIECE):
         replay.extend_real(random_rows(min(PIECE, num_rows - start)))
     replay.replace_synthetic(random_rows(NUM_SYNTHETIC, synthetic=True))

@@ -140,3 +140,14 @@ def test_light_modules_load_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_a_policy_loads_without_the_loop_and_the_tracker():
+    program = (
+        "import sys, genreplay.runs.policy\n"
+        "unwanted = tuple(f'genreplay.{room}' for room in ('training', 'replay', 'reporting', 'diagnostics'))\n"
+        "print([name for name in sys.modules if name.startswith(unwanted)])\n"
+        "print('mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.split("\n") == ["[]", "False", ""], done.stderr

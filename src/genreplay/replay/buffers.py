@@ -19,45 +19,37 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
 
+from genreplay.config.schema import ReplayConfig
 from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS, Key
 
 
 class MixedReplay:
     """The real ring, the synthetic buffer, and exact mixes of both.
 
+    With `storage: memory` rows lie on `device`, and are drawn there. With `memmap`, for buffers larger than that, they
+    lie in files that vanish with this object, and are drawn on the host.
+
     Args:
-        capacity: real rows kept; beyond it the oldest are overwritten.
-        synthetic_fraction: share of synthetic rows in every batch, once there are any (see `replace_synthetic`).
-        storage: `memory`: rows lie on `device`, and are drawn there. `memmap` for buffers larger than that: rows lie in
-            files that vanish with this object, and are drawn on the host.
-        directory: where `memmap` puts its files; the system's temporary folder where it is None.
+        config: its options.
         device: where sampled rows go.
         seed: of the draws. Another kind of device that holds the rows draws other ones.
-        keys: what to keep of a transition.
+        keys: the keys of a transition to keep.
+        directory: where `memmap` puts its files; the system's temporary folder where it is None.
     """
 
     def __init__(
         self,
-        capacity: int,
-        synthetic_fraction: float,
-        storage: str = "memory",
-        directory: Path | None = None,
+        config: ReplayConfig,
         device: torch.device | str = "cpu",
         seed: int = 0,
         keys: Sequence[Key] = STORED_KEYS,
+        directory: Path | None = None,
     ):
-        if capacity < 1:
-            raise ValueError(f"MixedReplay: capacity must be at least 1, not {capacity}")
-        if not 0 <= synthetic_fraction <= 1:
-            raise ValueError(f"MixedReplay: synthetic_fraction must lie in [0, 1], not {synthetic_fraction}")
-        if storage not in ("memory", "memmap"):
-            raise ValueError(f"MixedReplay: storage must be memory or memmap, not {storage!r}")
-        self.capacity, self.synthetic_fraction = capacity, synthetic_fraction
-        self.device, self._keys = torch.device(device), tuple(keys)
-        self._storage, self._directory = storage, directory
-        self._held_on = self.device if storage == "memory" else torch.device("cpu")
+        self.config, self.capacity = config, config.capacity
+        self.device, self._keys, self._directory = torch.device(device), tuple(keys), directory
+        self._held_on = self.device if config.storage == "memory" else torch.device("cpu")
         self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
-        self._real = self._new_buffer("real", capacity)
+        self._real = self._new_buffer("real", config.capacity)
         self._synthetic: ReplayBuffer | None = None
         self._kept = 1.0
         self._generator = torch.Generator(self._held_on).manual_seed(seed)
@@ -77,7 +69,7 @@ class MixedReplay:
         # More rows than the ring holds would write some slots twice in one scatter, in no defined order.
         rows = self._stored(transitions)[-self.capacity :]
         if rows[IS_SYNTHETIC].any():
-            raise ValueError("extend_real: got synthetic rows; the real buffer holds what the world gave")
+            raise ValueError("extend_real: got synthetic rows; the real buffer holds transitions of the environment")
         if len(rows):
             self._real.extend(rows)
 
@@ -86,7 +78,7 @@ class MixedReplay:
 
         Args:
             transitions: the rows.
-            kept: the share that they are of what was drawn. Real rows stand in for the others, so that few rows that
+            kept: their share of all rows that were drawn. Real rows stand in for the others, so that few rows that
                 passed a filter are not seen the more often: a batch has `kept` times its synthetic share.
         """
         rows = self._stored(transitions)
@@ -102,7 +94,7 @@ class MixedReplay:
 
         Rows are drawn independently: their order within a batch is nothing a mean over B would notice.
         """
-        share = 0.0 if self._synthetic is None else self._kept * self.synthetic_fraction
+        share = 0.0 if self._synthetic is None else self._kept * (self.config.synthetic_fraction or 0.0)
         num_synthetic = round(share * batch_size)
         parts = []
         if num_synthetic < batch_size:
@@ -189,7 +181,7 @@ class MixedReplay:
 
     def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:
         logging.getLogger("torchrl").setLevel(logging.WARNING)  # it announces every new buffer
-        if self._storage == "memory":
+        if self.config.storage == "memory":
             return ReplayBuffer(storage=LazyTensorStorage(capacity, device=self._held_on))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
         self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")

@@ -91,14 +91,7 @@ def build_synthesis(
 
 def build_replay(config: ExperimentConfig, layout: TransitionLayout, device: torch.device | str) -> MixedReplay:
     """The empty replay buffer of a run."""
-    return MixedReplay(
-        config.replay.capacity,
-        config.replay.synthetic_fraction or 0.0,
-        config.replay.storage,
-        device=device,
-        seed=derive_seed(config.seed, "replay"),
-        keys=layout.stored_keys,
-    )
+    return MixedReplay(config.replay, device, derive_seed(config.seed, "replay"), layout.stored_keys)
 
 
 def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: Codec, team: Team | None) -> Parts:

@@ -51,7 +51,6 @@ class Loop:
         parts: what to drive.
         report: is told of everything that happens.
         seed: of the prompts and of the generator's fits and samples.
-        batch_size: B, rows of a critic batch and of a relevance batch.
         save: writes a checkpoint of this loop.
     """
 
@@ -61,10 +60,9 @@ class Loop:
         parts: Parts,
         report: Monitor,
         seed: int,
-        batch_size: int,
         save: Callable[[Loop], None],
     ):
-        self.config, self.parts, self.report, self.seed, self.batch_size = config, parts, report, seed, batch_size
+        self.config, self.parts, self.report, self.seed = config, parts, report, seed
         self.save = save
         self.counters = Counters()
         self.schedules = Schedules(config, parts.agent.config.critic_updates_per_actor_update)
@@ -144,13 +142,14 @@ class Loop:
 
     def update(self, num_new: int) -> None:
         """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""
+        batch_size = self.parts.replay.config.batch_size
         if self.parts.relevance is not None:
             for _ in range(self.schedules.relevance_updates(num_new)):
-                batch = self.parts.replay.sample_real(self.batch_size)
+                batch = self.parts.replay.sample_real(batch_size)
                 self.report.updated("relevance", self.parts.relevance.update(batch))
         block_size = self.parts.agent.config.critic_updates_per_actor_update
         for _ in range(self.schedules.blocks(num_new)):
-            block = self.parts.replay.sample_blocks(block_size, self.batch_size)
+            block = self.parts.replay.sample_blocks(block_size, batch_size)
             self.report.updated("agent", self.parts.agent.training_step(block))
             self.counters.gradient_step += block_size
 

@@ -130,7 +130,7 @@ class Monitor:
             ("agent/critic_loss", "critic loss {:.3g}"),
             ("speed/gradient_steps_per_second", "{:.0f} updates/s"),
         ):
-            if means.get(name):
+            if name in means and (means[name] or name != "speed/gradient_steps_per_second"):
                 parts.append(text.format(means[name]))
         return ", ".join(parts)
 

@@ -106,7 +106,6 @@ def _lead(
         parts,
         report,
         derive_seed(config.seed, "loop"),
-        config.replay.batch_size,
         save=lambda loop: snapshot.save(tracker.checkpoint_dir, loop, config, tracker.run_id),
     )
     if loaded is not None:
