@@ -61,16 +61,6 @@ def test_a_block_changes_everything_that_learns(num_updates):
         assert value.isfinite()
 
 
-def test_each_update_counts_once_in_adam():
-    agent = make_agent()
-    step(agent, make_block())
-    counts = {
-        name: {int(state["step"]) for state in adam["state"].values()}
-        for name, adam in agent.optimizer_state_dict().items()
-    }
-    assert counts == {"critics": {3}, "actor": {1}, "temperature": {1}}
-
-
 def test_an_actor_update_at_full_width_leaves_the_critics_without_its_gradient():
     agent = make_agent(hidden_width=64, critic_updates_per_actor_update=1)
     step(agent, make_block(1, batch_size=256))

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 import torch
+from torch.nn.utils import parameters_to_vector
 
 from genreplay.common import precision
 from genreplay.common.precision import EXACT, Speed
@@ -63,24 +64,13 @@ def assert_close_agents(first, second, rtol, atol):
 
 def distance(agent, other):
     """Between all critics' weights, as a share of how far the second has come from its start."""
-    start = make_agent().critics.state_dict()
-    weights = (each.critics.state_dict() for each in (agent, other))
-    between, way = zip(*((a - b, b - start[name]) for (name, a), b in zip(*_items(weights), strict=True)), strict=True)
-    return _norm(between) / _norm(way)
-
-
-def _items(weights):
-    first, second = weights
-    return first.items(), second.values()
+    here, there, start = (parameters_to_vector(each.critics.parameters()) for each in (agent, other, make_agent()))
+    return ((here - there).norm() / (there - start).norm()).item()
 
 
 def assert_close_generators(first, second, atol):
     """All weights, their averages and the scales of rows."""
     torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=0, atol=atol)
-
-
-def _norm(tensors):
-    return torch.cat([tensor.flatten() for tensor in tensors]).norm().item()
 
 
 @AGENTS
@@ -153,18 +143,14 @@ def test_generators_of_many_sizes_compile_in_one_process(traced):
 @pytest.mark.parametrize(
     ("code", "what"),
     [
-        (
-            "from tests.helpers.redq_sac import *; step(make_agent(speed=COMPILED), make_block())",
-            "the critic update",
-        ),
-        (
-            "from tests.helpers.edm import *; fitted(compile=True)",
-            "the generator's loss",
-        ),
+        ("step(make_agent(speed=COMPILED), make_block())", "the critic update"),
+        ("fitted(speed=COMPILED)", "the generator's loss"),
     ],
 )
 def test_a_machine_without_a_compiler_gets_one_line(tmp_path, code, what):
-    elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": _path()}
+    path = os.pathsep.join([str(REPOSITORY), *sys.path])
+    elsewhere = {"CXX": str(tmp_path / "none"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "PYTHONPATH": path}
+    code = f"from tests.helpers.redq_sac import *; from tests.helpers.edm import fitted; {code}"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
     message = ran.stderr.strip().splitlines()[-1]
     assert message.startswith(
@@ -173,10 +159,6 @@ def test_a_machine_without_a_compiler_gets_one_line(tmp_path, code, what):
     assert message.endswith(
         "install a C++ compiler such as g++ (the environment variable CXX names another), or write speed: default"
     )
-
-
-def _path():
-    return os.pathsep.join([str(REPOSITORY), *sys.path])
 
 
 def test_generated_code_makes_the_same_updates():

@@ -31,6 +31,10 @@ def separate(critics, i, use_layer_norm):
     return nn.Sequential(*layers, head)
 
 
+def relative_error(rough, exact):
+    return ((rough - exact).norm() / exact.norm()).item()
+
+
 @pytest.mark.parametrize("num_values", [1, 5])
 @pytest.mark.parametrize("use_layer_norm", [False, True])
 def test_stacked_critics_are_separate_networks(use_layer_norm, num_values):
@@ -84,10 +88,6 @@ def test_bfloat16_values_and_gradients_are_close_to_those_of_fp32(num_values, us
         assert of_rough.dtype == torch.float32
         # More than its bits: where rounding turns a unit on or off, a whole gradient comes or goes.
         assert relative_error(of_rough, of_exact) < 0.1
-
-
-def relative_error(rough, exact):
-    return ((rough - exact).norm() / exact.norm()).item()
 
 
 @pytest.mark.parametrize("use_layer_norm", [False, True])
