@@ -46,9 +46,16 @@ def step(agent, block, seed=7):
 
 
 def assert_same_state(first, second):
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        if isinstance(value, dict):
-            assert_same_state(value, second[name])
-        else:
-            assert torch.equal(torch.as_tensor(value), torch.as_tensor(second[name])), name
+    """Tensors and whatever dicts, lists and tuples hold them are of the same types and equal to the last bit."""
+    assert type(first) is type(second)
+    if isinstance(first, torch.Tensor):
+        assert first.dtype == second.dtype
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert list(first) == list(second)
+        assert_same_state(list(first.values()), list(second.values()))
+    elif isinstance(first, list | tuple):
+        for one, other in zip(first, second, strict=True):
+            assert_same_state(one, other)
+    else:
+        assert first == second

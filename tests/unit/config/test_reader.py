@@ -87,6 +87,10 @@ IN_THE_FILE = [
     ("agent: {ensemble_sze: 3}", "x.yaml: agent.ensemble_sze: unknown key; did you mean 'ensemble_size'?"),
     ("lop: {}", "x.yaml: lop: unknown key; did you mean 'loop'?"),
     ("env: {demand: {flow_rnge: [1, 2]}}", "x.yaml: env.demand.flow_rnge: unknown key; did you mean 'flow_range'?"),
+    (
+        "env: {name: gymnasium, action_mode: cycle}",
+        "x.yaml: env.action_mode: unknown key; the keys here are name, id, max_episode_steps",
+    ),
     ("generator: {zzz: 1}", "x.yaml: generator.zzz: unknown key; the keys here are name"),
     ("loop: {num_env_steps: many}", "x.yaml: loop.num_env_steps: must be a whole number, not 'many'"),
     ("loop: {num_env_steps: 10.5}", "x.yaml: loop.num_env_steps: must be a whole number, not 10.5"),
@@ -192,11 +196,6 @@ def test_options_of_the_discarded_part_are_still_checked(write) -> None:
     write("base.yaml", "env: {name: gymnasium, idd: 3}\n")
     path = write("x.yaml", "extends: base.yaml\nenv: {name: sumo}\n")
     assert _message(path) == "base.yaml: env.idd: unknown key; did you mean 'id'?"
-
-
-def test_an_option_of_another_part_is_unknown(write) -> None:
-    message = _message(write("x.yaml", "env: {name: gymnasium, action_mode: cycle}"))
-    assert message == "x.yaml: env.action_mode: unknown key; the keys here are name, id, max_episode_steps"
 
 
 def test_circles_are_named(write) -> None:

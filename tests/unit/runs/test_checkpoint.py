@@ -14,6 +14,7 @@ from tensordict import TensorDict
 
 from genreplay.runs import checkpoint
 from tests.helpers.checkpoints import save_small, some_buffers
+from tests.helpers.redq_sac import assert_same_state
 from tests.helpers.refusal import refusal
 
 
@@ -29,23 +30,6 @@ def _trained(optimizer_class: type[torch.optim.Optimizer], **options: object) ->
     return optimizer
 
 
-def _assert_same(a: object, b: object) -> None:
-    assert type(a) is type(b)
-    if isinstance(a, torch.Tensor):
-        assert a.dtype == b.dtype  # type: ignore[attr-defined]
-        assert torch.equal(a, b)
-    elif isinstance(a, dict):
-        assert list(a) == list(b)
-        for key in a:
-            _assert_same(a[key], b[key])
-    elif isinstance(a, list | tuple):
-        assert len(a) == len(b)
-        for left, right in zip(a, b, strict=True):
-            _assert_same(left, right)
-    else:
-        assert a == b
-
-
 @pytest.mark.parametrize(
     ("optimizer_class", "options"),
     [
@@ -58,7 +42,7 @@ def _assert_same(a: object, b: object) -> None:
 def test_optimizers_come_back_exactly(tmp_path: Path, optimizer_class, options) -> None:
     before = _trained(optimizer_class, **options).state_dict()
     save_small(tmp_path, optimizers={"agent": {"critic": before}})
-    _assert_same(before, checkpoint.load(tmp_path).optimizers["agent"]["critic"])
+    assert_same_state(before, checkpoint.load(tmp_path).optimizers["agent"]["critic"])
 
 
 def test_modules_buffers_counters_and_config_come_back_exactly(tmp_path: Path) -> None:
@@ -82,7 +66,7 @@ def test_modules_buffers_counters_and_config_come_back_exactly(tmp_path: Path) -
     loaded = checkpoint.load(tmp_path)
     assert sorted(loaded.modules) == ["agent", "empty"]
     for key, value in weights.items():
-        _assert_same(value.contiguous(), loaded.modules["agent"][key])
+        assert_same_state(value.contiguous(), loaded.modules["agent"][key])
     assert loaded.counters == counters
     assert (loaded.buffers == buffers).all()
     assert loaded.buffers["real"].batch_size == torch.Size([5])
