@@ -12,14 +12,21 @@ import torch
 
 from genreplay.common.precision import Speed
 from genreplay.generators.base import Generator
-from genreplay.generators.config import EdmConfig, FactorisedConfig
+from genreplay.generators.config import (
+    EdmConfig,
+    EdmFitConfig,
+    EdmSamplerConfig,
+    FactorisedConfig,
+    FitConfig,
+    NetworkConfig,
+    SamplerConfig,
+)
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
-from tests.helpers.options import with_options
 
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
 DISCRETE_CODEC = Codec(
@@ -71,22 +78,21 @@ def main(mode: str, out: Path, devices: int) -> None:
     fabric = make_fabric("cpu", devices)
     fabric.launch()
     out.with_suffix(f".pid{fabric.global_rank}").write_text(str(os.getpid()))
-    options: dict[str, Any] = {
-        "network.hidden_width": 32,
-        "fit.num_steps": 40,
-        "fit.batch_size": 32 // devices,
-        "sampler.chunk_size": 8,
-    }
+    network = NetworkConfig(hidden_width=32)
+    steps: dict[str, Any] = {"num_steps": 40, "batch_size": 32 // devices}
     generator: Generator
     if mode == "judge":
-        config = with_options(FactorisedConfig, options | {"head.hidden_width": 32})
+        config = FactorisedConfig(
+            network=network, head=network, fit=FitConfig(**steps), sampler=SamplerConfig(chunk_size=8)
+        )
         generator = FactorisedGenerator(config, DISCRETE_CODEC, conditional=False)
     else:
         part = Doomed if mode == "rank_1_raises" else EdmGenerator
         # What is compiled is traced and differentiated; what the code generator makes of it, test_compiled.py runs.
         torch.compile = functools.partial(torch.compile, backend="aot_eager")
+        config = EdmConfig(network=network, fit=EdmFitConfig(**steps), sampler=EdmSamplerConfig(chunk_size=8))
         # In fp32: in bfloat16 two halves of a batch round otherwise than the whole.
-        generator = part(with_options(EdmConfig, options), CODEC, True, Speed(compile=mode == "work_compiled"))
+        generator = part(config, CODEC, True, Speed(compile=mode == "work_compiled"))
     try:
         with Team(fabric, generator) as team:
             if fabric.global_rank > 0:

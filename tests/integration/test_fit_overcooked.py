@@ -127,6 +127,6 @@ def test_a_generator_that_is_sure_of_nothing_leaves_the_agent_its_real_rows(tmp_
     monkeypatch.chdir(tmp_path)
     arguments = [*TINY, *TINY_GENERATOR, "synthesis.min_confidence=1"]
     saved = fit(tmp_path, "--config", str(CONF / "overcooked/counterfactual.yaml"), *arguments)
-    assert "it is sure of none of its rows" in capsys.readouterr().err
+    assert "it has confidence in none of its rows" in capsys.readouterr().err
     assert saved.buffers.get("synthetic", None) is None
     assert saved.counters["counters"]["env_step"] == 200

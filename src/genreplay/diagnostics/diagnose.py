@@ -1,4 +1,4 @@
-"""How good are the synthetic transitions? Distances to the real ones, beside what real ones have among themselves.
+"""Distances of synthetic transitions to real ones, compared with distances among real ones.
 
 Shapes: N real rows, n synthetic rows, h rows of a half, D columns, C input columns (state, action), T target columns
 (what followed).
@@ -121,7 +121,7 @@ def diagnose(
     Moves no global random stream.
 
     Args:
-        codec: that the generator was fitted through.
+        codec: of the generator.
         real: transitions `[N]`, N at least `MIN_ROWS`.
         rows: drawn by the generator, before the codec projects them, `[n, codec.width]`, n at least `MIN_ROWS`.
         seed: of the split and of the one-step models.

@@ -1,4 +1,4 @@
-"""What every generator can do: fit to rows, average its weights, sample rows.
+"""The base class of generators: fit to rows, average the weights, sample rows.
 
 Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
 
@@ -85,7 +85,7 @@ class Generator(lightning.LightningModule, ABC):
 
     config: GeneratorConfig
     network: nn.Module
-    """What is trained."""
+    """The network in training."""
     ema: nn.Module
     """The moving average of `network`, which is what samples."""
     _fitted: Tensor

@@ -123,7 +123,7 @@ class MixedReplay:
     # Checkpoint --------------------------------------------------------------------------------------------
 
     def state(self) -> TensorDict:
-        """All there is to resume; write it (`memmap(path, copy_existing=True)`) before the next row comes.
+        """The state that resumes the buffers; write it (`memmap(path, copy_existing=True)`) before the next row comes.
 
         `real` and `synthetic` (each absent while empty) are views of the rows as they lie in memory; `cursor`
         is where the next real row goes; `kept` as of `replace_synthetic`; `generator` is the state of the draws.
@@ -176,7 +176,7 @@ class MixedReplay:
         return buffer[:].apply(lambda rows: rows.index_select(0, index).unflatten(0, shape), batch_size=shape)
 
     def _stored(self, transitions: TensorDictBase) -> TensorDict:
-        """What is kept of transitions, on the device that holds them."""
+        """The keys to keep, on the device that holds the rows."""
         return transitions.select(*self._keys).detach().to(self._held_on)
 
     def _new_buffer(self, name: str, capacity: int) -> ReplayBuffer:

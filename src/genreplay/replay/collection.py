@@ -1,4 +1,4 @@
-"""Collection: parallel simulators with random warm-up, resumable; in turns with the updates, or beside them.
+"""Collection: parallel simulators with random warm-up, resumable; in turns with the updates.
 
 Shapes: W workers, n new rows (W less those whose simulator failed).
 """
@@ -30,7 +30,7 @@ class Collection:
         policy: observation -> action, exploring.
         warmup_env_steps: decisions drawn uniformly from the action space before the policy takes over;
             rounded up to whole rounds of W.
-        keys: what to keep of a transition.
+        keys: the keys of a transition to keep.
     """
 
     def __init__(
@@ -55,18 +55,18 @@ class Collection:
         return stored[~failed] if failed.any() else stored
 
     def begin_next(self) -> None:
-        """Told that the next decision may begin, before anything is learned from the last one; here it waits."""
+        """Allow the next decision to begin before the updates; a collection without overlap does nothing."""
 
     def finished_episodes(self) -> list[dict[str, float]]:
         """Metrics of the episodes that ended since the last call (see `BatchedEnv.pop_finished`)."""
         return self.env.pop_finished()
 
     def state_dict(self) -> dict[str, Any]:
-        """What resumes collection, as plain JSON. The random draws are those of torch's global generator."""
+        """The state that resumes collection, as plain JSON. The random draws are those of torch's global generator."""
         return {"warmup_left": self._warmup_left, "env": self.env.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue the checkpoint's episodes and what is left of its warm-up.
+        """Continue the checkpoint's episodes and the rest of its warm-up.
 
         Raises:
             RuntimeError: collection has begun already.
@@ -92,7 +92,7 @@ class Collection:
         return next((parameter.device for parameter in self.policy.parameters()), torch.device("cpu"))
 
     def _decide(self) -> TensorDictBase:
-        """What the next decision led to `[W]`, with TorchRL's keys."""
+        """The next transitions `[W]`, with TorchRL's keys."""
         if self._batches is None:
             self._collector = self._new_collector()
             self._batches = iter(self._collector)

@@ -19,7 +19,7 @@ class OverlappedCollection(Collection):
     """Simulators that work on decision t + 1 while the agent does the updates that decision t paid for.
 
     The policy lag is constant: a decision is drawn as soon as the one before it is stored, so the policy that makes it
-    has learned from all decisions but the last one, and lacks exactly that round's updates. What is random is drawn in
+    has learned from all decisions but the last one, and lacks exactly that round's updates. Random numbers are drawn in
     the caller's thread, in the same order each time, so runs repeat; a checkpoint keeps the actions that are under way,
     so a resumed run makes the same decision again.
 
@@ -32,7 +32,7 @@ class OverlappedCollection(Collection):
         super().__init__(*args, **kwargs)
         self._state: TensorDictBase | None = None
         self._action: torch.Tensor | None = None
-        """Of the decision that is under way `[W, A]`, or that a checkpoint says was."""
+        """Of the decision that is under way `[W, A]`, or was at the checkpoint."""
         self._is_under_way = False
 
     def begin_next(self) -> None:

@@ -22,7 +22,7 @@ from genreplay.training.schedule import Counters, Every, Ratio
 
 
 class Schedules:
-    """When what happens, as counters that a checkpoint keeps."""
+    """When each part is due, as counters that a checkpoint keeps."""
 
     def __init__(self, config: LoopConfig, critic_updates_per_block: int):
         self.blocks = Ratio(config.utd_ratio / critic_updates_per_block)
@@ -48,8 +48,8 @@ class Loop:
 
     Args:
         config: the cadences.
-        parts: what to drive.
-        report: is told of everything that happens.
+        parts: what it drives.
+        report: displays and logs progress.
         seed: of the prompts and of the generator's fits and samples.
         save: writes a checkpoint of this loop.
     """

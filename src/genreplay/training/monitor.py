@@ -1,4 +1,4 @@
-"""Tells the person at the screen and the tracker what the loop does.
+"""Progress display and metric logging of a training run.
 
 Nothing here feeds back into training. Metrics that come as tensors stay on their device until a log is due, so that
 reporting costs no synchronisation inside the update block.
@@ -53,7 +53,7 @@ class Monitor:
 
     @property
     def baseline_name(self) -> str:
-        """The incumbent's name, as people write it."""
+        """The incumbent's name, with spaces."""
         return next(iter(self.world.evaluation.baselines), "baseline").replace("_", " ")
 
     # Resuming --------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ class Monitor:
                 f"agent: the critic loss is no longer a number at env step {counters.env_step}; lower "
                 "agent.critic_learning_rate or loop.utd_ratio"
             )
-        # What is undefined (the loss on synthetic rows, before there are any) is left out.
+        # Undefined means (the loss on synthetic rows, before there are any) are left out.
         means = {name: value for name, value in means.items() if not math.isnan(value)}
         busy = sum(self._seconds.values())
         training_seconds = max(now - self._clock - busy, 1e-9)
@@ -167,7 +167,7 @@ class Monitor:
         real: TensorDictBase,
         counters: Counters,
     ) -> None:
-        """A generator fit ended and its samples are in the synthetic buffer; `diagnosis` tells how good they are."""
+        """A generator fit ended and its samples are in the synthetic buffer; `diagnosis` measures them."""
         logged = {f"generator/{name}": float(value) for name, value in metrics.items()}
         for source, rows in (("synthetic", synthetic), ("real", real)):
             if not len(rows):
@@ -182,8 +182,8 @@ class Monitor:
         self.tracker.metrics(logged, counters.env_step)
         if not len(synthetic):
             self.bars.line(
-                f"env step {counters.env_step}: generator fitted to {len(real)} transitions; it is sure of none of its "
-                "rows, so the agent learns from real ones alone until the next fit"
+                f"env step {counters.env_step}: generator fitted to {len(real)} transitions; it has confidence in none "
+                "of its rows, so the agent learns from real ones alone until the next fit"
             )
             return
         self.bars.line(
@@ -198,7 +198,7 @@ class Monitor:
         """A figure and a table of every refit, among the run's artifacts."""
         name = f"diagnostics/env_step_{counters.env_step:07d}"
         with self.diagnosing():
-            title = f"Synthetic transitions at env step {counters.env_step}, beside {len(diagnosis.real)} real ones"
+            title = f"Synthetic transitions at env step {counters.env_step} and {len(diagnosis.real)} real ones"
             self.tracker.figure(figures.synthetic_and_real(diagnosis, title), f"{name}.png")
             self.tracker.text(diagnosis.columns.to_csv(), f"{name}.csv")
 
@@ -234,7 +234,7 @@ class Monitor:
         )
 
     def summary(self) -> str:
-        """The primary metric of the last evaluation, beside the baseline's."""
+        """The primary metric of the last evaluation, compared with the baseline's."""
         if self._last_primary is None:
             return "not evaluated yet"
         unit = f" {self.world.primary_unit}" if self.world.primary_unit else ""

@@ -1,4 +1,4 @@
-"""When what happens: counts that are conserved, marks that are never skipped, all of it in a checkpoint.
+"""Schedules: exact update ratios and periodic triggers, checkpointable, all of it in a checkpoint.
 
 Every `state_dict` here is plain JSON.
 """

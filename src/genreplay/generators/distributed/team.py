@@ -1,4 +1,4 @@
-"""All ranks fit and sample one generator; rank 0 owns everything else and gives the orders.
+"""All ranks fit and sample one generator; rank 0 owns everything else and sends the commands.
 
 Shapes: N training rows, n sampled rows, R ranks, D columns.
 
@@ -11,7 +11,7 @@ Shapes: N training rows, n sampled rows, R ranks, D columns.
             team.fit(rows, condition, seed)     # on all ranks, under DDP
             team.sample(50_000, prompts, seed)  # shared out, gathered in order
 
-Between orders the other ranks wait outside any collective, so rank 0 may train for hours in between.
+Between commands the other ranks wait outside any collective, so rank 0 may train for hours in between.
 """
 
 from __future__ import annotations
@@ -83,9 +83,9 @@ class Team:
     ) -> None:
         """On rank 0: let the other ranks go, as failed if this rank fails."""
         if isinstance(self._channel, Leader):
-            # What the user can mend is rank 0's to tell; the others just go.
-            mendable = error is None or isinstance(error, UserError)
-            self._channel.close(None if mendable else f"{type(error).__name__}: {error}")
+            # Rank 0 reports errors that the user can fix; the others just end.
+            fixable = error is None or isinstance(error, UserError)
+            self._channel.close(None if fixable else f"{type(error).__name__}: {error}")
 
     def fit(
         self, rows: Tensor, condition: Tensor | None, seed: int, on_progress: OnProgress | None = None
@@ -118,7 +118,7 @@ class Team:
             return Sampled.unpack(torch.cat(parts), self.generator.num_columns)
 
     def follow(self) -> None:
-        """On the other ranks: carry out rank 0's orders until it leaves its `with`.
+        """On the other ranks: carry out rank 0's commands until it leaves its `with`.
 
         An error here reaches rank 0 as `RankError`, with its traceback, and ends every rank.
         """
