@@ -33,11 +33,10 @@ def register():
     """Registers a `Plain` environment with these spaces for one test."""
     ids = []
 
-    def add(observation_space, action_space, **options):
+    def add(observation_space, action_space, limit=5):
         ids.append(f"GenreplayPlain{len(ids)}-v0")
-        gymnasium.register(
-            ids[-1], entry_point=lambda: Plain(observation_space, action_space), disable_env_checker=True, **options
-        )
+        options = {"disable_env_checker": True, "max_episode_steps": limit}
+        gymnasium.register(ids[-1], entry_point=lambda: Plain(observation_space, action_space), **options)
         return ids[-1]
 
     yield add
@@ -56,7 +55,7 @@ def roll(env, num_steps=30, seed=0):
 
 def test_actions_are_scaled_to_the_bounds_and_clipped(register):
     low, high = np.array([-3.0, 0.0], np.float32), np.array([1.0, 10.0], np.float32)
-    env_id = register(Box(-1, 1, (2,)), Box(low, high), max_episode_steps=5)
+    env_id = register(Box(-1, 1, (2,)), Box(low, high))
     env = GymnasiumWorld(GymnasiumConfig(id=env_id)).make_env(1, lambda w, i: 0)
     env.start({0: 0})
     for action, expected in (((-1, -1), low), ((1, 1), high), ((0, 0), (-1, 5)), ((-9, 9), (-3, 10))):
@@ -84,7 +83,7 @@ def test_the_time_limit_truncates_and_never_terminates(limit, expected):
 
 
 def test_the_end_of_the_task_terminates(register):
-    env_id = register(Box(-1, 1, (2,)), Box(-1, 1, (1,)), max_episode_steps=5)
+    env_id = register(Box(-1, 1, (2,)), Box(-1, 1, (1,)))
     rows = roll(GymnasiumWorld(GymnasiumConfig(id=env_id)).make_env(1, lambda w, i: 0), num_steps=1)[0]
     assert rows["next", "terminated"].all()
     assert not rows["next", "truncated"].any()
@@ -96,9 +95,7 @@ def test_the_layout_has_the_bounds_of_the_observations():
 
 
 def test_unbounded_observations_are_left_open(register):
-    env_id = register(
-        Box(np.array([-np.inf, -1]), np.array([np.inf, 1]), dtype=np.float64), Box(-1, 1, (1,)), max_episode_steps=5
-    )
+    env_id = register(Box(np.array([-np.inf, -1]), np.array([np.inf, 1]), dtype=np.float64), Box(-1, 1, (1,)))
     world = GymnasiumWorld(GymnasiumConfig(id=env_id))
     env = world.make_env(1, lambda w, i: 0)
     check_env_specs(env)
@@ -134,20 +131,15 @@ def test_a_missing_package_is_a_user_error_that_says_how_to_install_it(monkeypat
 
 
 @pytest.mark.parametrize(
-    ("observation_space", "action_space", "options", "message"),
+    ("observation_space", "action_space", "limit", "message"),
     [
-        (
-            Box(-1, 1, (2, 2)),
-            Box(-1, 1, (1,)),
-            {"max_episode_steps": 5},
-            "choose an environment that observes a flat Box",
-        ),
-        (Box(-1, 1, (2,)), Box(-np.inf, 1, (1,)), {"max_episode_steps": 5}, "; choose one with bounded actions"),
-        (Box(-1, 1, (2,)), Box(-1, 1, (1,)), {}, "might never end; set one"),
+        (Box(-1, 1, (2, 2)), Box(-1, 1, (1,)), 5, "choose an environment that observes a flat Box"),
+        (Box(-1, 1, (2,)), Box(-np.inf, 1, (1,)), 5, "; choose one with bounded actions"),
+        (Box(-1, 1, (2,)), Box(-1, 1, (1,)), None, "might never end; set one"),
     ],
 )
-def test_unusable_spaces_are_user_errors(register, observation_space, action_space, options, message):
-    env_id = register(observation_space, action_space, **options)
+def test_unusable_spaces_are_user_errors(register, observation_space, action_space, limit, message):
+    env_id = register(observation_space, action_space, limit)
     with pytest.raises(UserError, match=f"{message}$"):
         GymnasiumWorld(GymnasiumConfig(id=env_id))
 
@@ -205,5 +197,5 @@ def test_a_simulation_moves_no_random_stream_and_is_refused_where_states_are_not
     world.oracle.simulate(rows)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state(legacy=True)[1], before[1])
-    plain = GymnasiumWorld(GymnasiumConfig(id=register(Box(-1, 1, (2,)), Box(-1, 1, (1,)), max_episode_steps=5)))
+    plain = GymnasiumWorld(GymnasiumConfig(id=register(Box(-1, 1, (2,)), Box(-1, 1, (1,)))))
     assert plain.oracle is None

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 from lightning.fabric import Fabric
-from tensordict import TensorDict
 
 from genreplay.build import build_agent, build_generator, build_world
 from genreplay.common.errors import UserError
@@ -23,6 +22,7 @@ from genreplay.replay.collection import executed
 from genreplay.runs import checkpoint
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
+from tests.helpers.checkpoints import save_small
 from tests.helpers.saved import save_untrained
 
 KITCHEN = Kitchen(read_layout("cramped_room"))
@@ -276,14 +276,8 @@ def generated(tmp_path_factory):
     codec = Codec(world.layout)
     generator = build_generator(config, codec)
     fit(Fabric(accelerator="cpu", devices=1), generator, codec.encode(rows), None, seed=0)
-    checkpoint.save(
-        folder,
-        modules={"agent": build_agent(config, world).state_dict(), "generator": generator.state_dict()},
-        optimizers={},
-        buffers=TensorDict({"cursor": torch.tensor(0)}, []),
-        counters={},
-        config_yaml=to_yaml(config),
-    )
+    modules = {"agent": build_agent(config, world).state_dict(), "generator": generator.state_dict()}
+    save_small(folder, modules=modules, config_yaml=to_yaml(config))
     return folder, generator, codec
 
 

@@ -1,8 +1,5 @@
 """The agent against an independent plain implementation, and its losses against TorchRL's with aligned options."""
 
-import importlib.util
-import sys
-
 import pytest
 import torch
 from tensordict.nn import TensorDictModule
@@ -12,21 +9,11 @@ from torchrl.modules import ProbabilisticActor, TanhNormal, ValueOperator
 from torchrl.objectives import REDQLoss, SoftUpdate, ValueEstimators
 
 from genreplay.agents import losses
-from tests.helpers.paths import REPOSITORY
 from tests.helpers.redq_sac import ACT, OBS, B, make_agent, make_block
+from tests.helpers.scripts import load
 
-PLAIN_PATH = REPOSITORY / "benchmarks" / "plain_redq.py"
+PLAIN = load("plain_redq")
 N, K, H, PERIOD = 4, 6, 16, 30.0
-
-
-@pytest.fixture(scope="module")
-def plain_redq():
-    spec = importlib.util.spec_from_file_location("plain_redq", PLAIN_PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["plain_redq"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["plain_redq"]
 
 
 @pytest.fixture
@@ -49,9 +36,9 @@ def copy_weights(stacked, i, network):
         linears[-1].bias.copy_(stacked.value.bias[i, 0])
 
 
-def plain_twin(plain_redq, agent):
+def plain_twin(agent):
     """The same weights in separate networks. Without its epsilon, and in float64, nothing but rounding differs."""
-    twin = plain_redq.PlainRedq(OBS, ACT, hidden_width=H, ensemble_size=N, learning_rate=1e-3, epsilon=0.0)
+    twin = PLAIN.PlainRedq(OBS, ACT, hidden_width=H, ensemble_size=N, learning_rate=1e-3, epsilon=0.0)
     for network in (twin.actor, *twin.critics, *twin.targets):
         network.double()
     twin.log_alpha.data = twin.log_alpha.data.double()
@@ -94,9 +81,9 @@ def plain_block(twin, block, draws):
     return sum(critic_losses) / len(critic_losses), actor_loss
 
 
-def test_blocks_equal_the_updates_of_separate_networks_and_optimizers(plain_redq, agent):
+def test_blocks_equal_the_updates_of_separate_networks_and_optimizers(agent):
     agent.double()
-    twin = plain_twin(plain_redq, agent)
+    twin = plain_twin(agent)
     first = [p.detach().clone() for p in agent.parameters()]
     for i in range(3):
         block = make_block(K, seed=i).apply(lambda tensor: tensor.double() if tensor.is_floating_point() else tensor)
