@@ -327,7 +327,10 @@ def test_a_relevance_scores_learns_and_goes_on_from_its_state(name: str, env: st
     assert_same_state(relevance.state_dict(), state)
     first.zero_()
     assert (rows == random_rows(env, NUM_ROWS)).all()
-    assert all(loss.isfinite() for loss in relevance.update(rows).values())
+    for loss in relevance.update(rows).values():
+        assert loss.isfinite()
+        assert loss.shape == ()
+        assert not loss.requires_grad
     resumed.load_state_dict(copy.deepcopy(relevance.state_dict()))
     resumed.load_optimizer_state_dict(copy.deepcopy(relevance.optimizer_state_dict()))
     assert relevance.update(rows) == resumed.update(rows)

@@ -106,6 +106,7 @@ def test_a_save_replaces_the_one_before_and_clears_what_a_killed_one_left(tmp_pa
     (tmp_path / "000000" / "modules").mkdir(parents=True)  # an old one, its removal cut short
     save_small(tmp_path, counters={"env_step": 8})
     assert [path.name for path in tmp_path.iterdir()] == ["000002"]
+    assert json.loads((tmp_path / "000002" / "counters.json").read_text()) == {"env_step": 8}, "people can read it"
     assert checkpoint.load(tmp_path).counters == {"env_step": 8}
     assert checkpoint.load(tmp_path / "000002").counters == {"env_step": 8}
     assert checkpoint.exists(tmp_path)
@@ -178,8 +179,3 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         f"checkpoint {tmp_path / 'file' / 'run' / '000001'}: cannot be written (Not a directory); make room there or "
         "name another place by tracking.uri"
     )
-
-
-def test_json_is_for_people_too(tmp_path: Path) -> None:
-    folder = save_small(tmp_path)
-    assert json.loads((folder / "counters.json").read_text()) == {"env_step": 7}

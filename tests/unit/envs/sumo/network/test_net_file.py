@@ -8,21 +8,20 @@ from pathlib import Path
 import pytest
 import sumo
 
-from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.paths import REPOSITORY
+from tests.helpers.refusal import refusal
 
 NETS = resolve(SumoConfig()).net_file.parents[1]
 EXAMPLE = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 
 
-def refusal(net_file):
-    with pytest.raises(UserError) as error:
-        read_intersection(net_file, 300.0)
-    assert "\n" not in str(error.value)
-    return str(error.value)
+def message_of(net_file):
+    message = refusal(lambda: read_intersection(net_file, 300.0))
+    assert "\n" not in message
+    return message
 
 
 def follow(message, folder):
@@ -38,7 +37,7 @@ def follow(message, folder):
 @pytest.mark.parametrize(("name", "num_lights", "light"), [("2x2grid/2x2", 4, "1"), ("double/network", 2, "B")])
 def test_one_of_several_lights_can_be_cut_out(tmp_path, name, num_lights, light):
     net_file = NETS / f"{name}.net.xml"
-    message = refusal(net_file)
+    message = message_of(net_file)
     names = {2: "B, E", 4: "1, 2, 5, 6"}[num_lights]
     assert message.startswith(
         f"env.net_file: {net_file} has {num_lights} traffic lights ({names}), but only one can be controlled; "
@@ -51,9 +50,9 @@ def test_one_of_several_lights_can_be_cut_out(tmp_path, name, num_lights, light)
 
 def test_stumps_of_a_cut_lose_their_light(tmp_path):
     """Cologne's roads end in turns back, which keep their light in the cut."""
-    first = follow(refusal(NETS / "RESCO/cologne3/cologne3.net.xml"), tmp_path)
+    first = follow(message_of(NETS / "RESCO/cologne3/cologne3.net.xml"), tmp_path)
     cut = first.rename(tmp_path / "cut.net.xml")
-    message = refusal(cut)
+    message = message_of(cut)
     assert "; take the light from all but GS_cluster_2415878664_254486231_359566_359576 with: netconvert" in message
     intersection = read_intersection(follow(message, tmp_path), 300.0)
     assert intersection.light == "GS_cluster_2415878664_254486231_359566_359576"
@@ -62,7 +61,7 @@ def test_stumps_of_a_cut_lose_their_light(tmp_path):
 
 def test_a_light_can_be_added(tmp_path):
     net_file = NETS / "simple/simple.net.xml"
-    message = refusal(net_file)
+    message = message_of(net_file)
     assert message == (
         f"env.net_file: {net_file} has no traffic light; add one, such as with: netconvert -s {net_file} --tls.set B "
         "-o one.net.xml"
@@ -74,7 +73,7 @@ def test_one_green_phase_is_not_enough(tmp_path):
     net_file = tmp_path / "single.net.xml"
     text = EXAMPLE.read_text()
     net_file.write_text(re.sub(r'<phase duration="42" state="rrrGGGrr"/>\s*<phase [^>]*>', "", text))
-    message = refusal(net_file)
+    message = message_of(net_file)
     assert message == (
         f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s), but at least two are needed; "
         f"add phases in netedit, or make a new plan with: netconvert -s {net_file} --tls.rebuild -o one.net.xml"
@@ -104,4 +103,4 @@ def test_one_green_phase_is_not_enough(tmp_path):
 def test_files_that_are_no_maps(tmp_path, text, message):
     net_file = tmp_path / "my.net.xml"
     net_file.write_text(text)
-    assert re.fullmatch(rf"env\.net_file: {re.escape(str(net_file))} {message}", refusal(net_file))
+    assert re.fullmatch(rf"env\.net_file: {re.escape(str(net_file))} {message}", message_of(net_file))
