@@ -97,13 +97,6 @@ def test_one_update_has_the_gradients_of_plain_loops(mode):
     torch.testing.assert_close(agent.log_temperature.grad, entropy - agent.target_entropy, check_dtype=False)
 
 
-def set_outputs(network_last, values):
-    """The last layer gives `values` whatever it sees."""
-    with torch.no_grad():
-        network_last.weight.zero_()
-        network_last.bias.copy_(torch.tensor(values))
-
-
 # Seats ---------------------------------------------------------------------------------------------------------
 
 
@@ -164,7 +157,8 @@ def test_the_exploring_policy_gives_each_seat_an_action(shape):
 def test_policies_act_by_the_actors_probabilities():
     agent = make_agent()
     for actor in (agent.actor, agent.average_actor):
-        set_outputs(actor.network[-1], [math.log(0.2), math.log(0.5), math.log(0.3)])
+        torch.nn.init.zeros_(actor.network[-1].weight)
+        actor.network[-1].bias.data = torch.tensor([0.2, 0.5, 0.3]).log()
     seen = TensorDict({("agents", "observation"): torch.rand(20_000, 2, O)}, [20_000])
     probability = agent.policy(deterministic=True)(seen.clone())["agents", "action_probability"]
     torch.testing.assert_close(probability, torch.tensor([0.2, 0.5, 0.3]).expand(20_000, 2, A))
