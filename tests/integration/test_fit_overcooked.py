@@ -14,7 +14,7 @@ from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, Kitchen
 from genreplay.envs.overcooked.partners.cache import clone_file
 from genreplay.partners.cloning import Clone, write_clone
-from genreplay.replay.synthesis import Synthesis
+from genreplay.replay.rollouts import Rollouts
 from genreplay.runs import checkpoint
 from tests.helpers.paths import CONF
 
@@ -108,13 +108,13 @@ def test_a_resumed_run_with_two_cooks_ends_as_a_whole_one(tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_synthetic_rows_are_drawn_anew_between_fits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    drawn, draw = [], Synthesis.draw
+    drawn, draw = [], Rollouts.draw
 
-    def counted(self, team, real, *rest):
-        drawn.append((len(real), float(team.generator.ema.members[0].gate.weight.detach().sum())))
-        return draw(self, team, real, *rest)
+    def counted(self, source, *rest):
+        drawn.append((len(source.real), float(self.generator.ema.members[0].gate.weight.detach().sum())))
+        return draw(self, source, *rest)
 
-    monkeypatch.setattr(Synthesis, "draw", counted)
+    monkeypatch.setattr(Rollouts, "draw", counted)
     name = "overcooked/counterfactual.yaml"
     fit(tmp_path, "--config", str(CONF / name), *overrides(name), "loop.resample_every_env_steps=24")
     # Fits at 80 and 140, with eight kitchens at 144, where a drawing is due as well.
