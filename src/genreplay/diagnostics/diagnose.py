@@ -154,9 +154,8 @@ def diagnose(
     }
     metrics |= _and_yardsticks(*(_distances(reference, other, scale) for other in (generated, held_out)))
     if oracle is not None:
-        simulate = oracle.simulate
-        errors = [simulator_errors(whole, part[:NUM_QUERIES], simulate, scale) for part in (synthetic, real)]
-        metrics |= _and_yardsticks(*errors)
+        compared = (part[:NUM_QUERIES] for part in (synthetic, real))
+        metrics |= _and_yardsticks(*(simulator_errors(whole, part, oracle.simulate, scale) for part in compared))
         metrics |= _and_yardsticks(oracle.measure(codec.decode(rows)), oracle.measure(real))
     return Diagnosis({name: float(value) for name, value in metrics.items()}, columns, x, y, close)
 
