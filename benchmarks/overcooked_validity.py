@@ -65,7 +65,7 @@ def measure(
 ) -> dict[str, Any]:
     """One line of the table."""
     base = ROOT / "conf" / "overcooked_redq.yaml"
-    fragment = ROOT / "conf" / "generator" / f"{generator}.yaml"
+    fragment = ROOT / "conf" / "generators" / f"{generator}.yaml"
     text = f"extends: [{base}, {fragment}]\nreplay: {{synthetic_fraction: 0.5}}\n"
     path = folder / f"validity_{generator}.yaml"
     path.write_text(text, encoding="utf-8")

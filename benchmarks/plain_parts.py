@@ -46,8 +46,8 @@ class PlainPolicy(nn.Module):
 class PlainAgent(RedqSac):
     """The package's agent, but what acts and learns is the plain loop."""
 
-    def __init__(self, config: RedqSacConfig, observation_width: int, action_width: int, discount_period: float):
-        super().__init__(config, observation_width, action_width, discount_period)
+    def __init__(self, config: RedqSacConfig, observation_width: int, action_width: int, *others: Any):
+        super().__init__(config, observation_width, action_width, *others)
         self.plain = PlainRedq(
             observation_width,
             action_width,

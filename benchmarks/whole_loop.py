@@ -94,7 +94,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
     from genreplay.registry import entry
     from genreplay.replay.buffers import MixedReplay
     from genreplay.replay.collection import Collection
-    from genreplay.replay.synthesis import Synthesis
+    from genreplay.replay.synthesis import Generated
     from genreplay.training import loop, snapshot
     from genreplay.training.monitor import Monitor
 
@@ -106,7 +106,7 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
         (Collection, "next", "collection"),
         (entry("agent", config.agent.name).part, "training_step", "agent updates"),
         (Team, "fit", "generator: fit"),
-        (Synthesis, "draw", "generator: samples"),
+        (Generated, "draw", "generator: samples"),
     ]
     found += [(MixedReplay, m, "replay") for m in ("extend_real", "replace_synthetic", "sample_blocks", "sample_real")]
     found += [(Monitor, m, "report") for m in ("collected", "updated", "log", "refitted", "evaluated")]
