@@ -2,49 +2,25 @@
 
 import copy
 from collections.abc import Iterator
-from functools import cache
 
 import pytest
 import torch
-import yaml
 from lightning.fabric import Fabric
 from tensordict import TensorDict
 from torchrl.envs.utils import check_env_specs
 
-from genreplay import registry
 from genreplay.agents.base import EnsembleAgent
-from genreplay.build import build_agent, build_generator, build_relevance, build_world
-from genreplay.common.errors import UserError
+from genreplay.build import build_agent, build_generator, build_relevance
 from genreplay.common.seeding import derive_seed
-from genreplay.config.reader import from_yaml
-from genreplay.config.schema import ExperimentConfig
-from genreplay.envs.world import World
 from genreplay.generators.base import Generator
 from genreplay.generators.fitting import fit
 from genreplay.replay.collection import Collection
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import IS_SYNTHETIC
+from tests.helpers.parts import agent_for, experiment, home_of, named, random_rows, world_of
 from tests.helpers.plugin import registered_examples
 from tests.helpers.redq_sac import assert_same_state
 
-SMALL = {
-    "sumo": {"scenario": "2way", "episode_seconds": 100},
-    "gymnasium": {"max_episode_steps": 6},
-    "overcooked": {"horizon": 6, "start": "random", "partners": ["random", "greedy:1"]},
-    "redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
-    "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
-    "edm": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
-    "masked": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
-    "factorised": {
-        "network": {"hidden_width": 16},
-        "head": {"hidden_width": 16},
-        "fit": {"num_steps": 5},
-        "sampler": {"chunk_size": 8},
-    },
-    "line": {"num_steps": 6},
-    "gaussian": {"fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
-    "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
-}
 """Options that make a part quick to test; a part that is not here is tested with its own defaults."""
 NUM_WORKERS, NUM_ROWS = 2, 40
 
@@ -54,54 +30,6 @@ def _plugin() -> Iterator[None]:
     """The parts of examples/extending are registered as long as these tests run."""
     with registered_examples():
         yield
-
-
-def named(kind: str) -> list[str]:
-    """The parts of a kind, without the one that stands for none; those of the plug-in come last."""
-    with registered_examples():
-        return [name for name in registry.names(kind) if registry.entry(kind, name).part_path is not None]
-
-
-def experiment(**parts: str) -> ExperimentConfig:
-    tree = {kind: {"name": name, **SMALL.get(name, {})} for kind, name in parts.items()}
-    return from_yaml(yaml.safe_dump(tree), "test")
-
-
-@cache
-def world_of(env: str) -> World:
-    return build_world(experiment(env=env))
-
-
-def home_of(kind: str, name: str) -> str:
-    """The first environment that an agent or a generator can be built for."""
-    for env in named("env"):
-        config, world = experiment(env=env, **{kind: name}), world_of(env)
-        try:
-            build_agent(config, world) if kind == "agent" else build_generator(config, Codec(world.layout))
-        except UserError:
-            continue
-        return env
-    raise AssertionError(f"{kind} {name}: no environment can be learned with it")
-
-
-def agent_for(env: str, seed: int = 0) -> EnsembleAgent:
-    """An untrained agent that can act in this environment."""
-    for name in named("agent"):
-        try:
-            config = experiment(env=env, agent=name)
-            config.seed = seed
-            return build_agent(config, world_of(env))
-        except UserError:
-            continue
-    raise AssertionError(f"env {env}: no agent can act there")
-
-
-def random_rows(env: str, *shape: int) -> TensorDict:
-    """Valid transitions `[*shape]` of the environment, drawn by nobody."""
-    codec = Codec(world_of(env).layout)
-    rng = torch.Generator().manual_seed(0)
-    rows = codec.decode(torch.randn(torch.Size(shape).numel(), codec.width, generator=rng))
-    return rows.reshape(*shape)
 
 
 # Environments ----------------------------------------------------------------------------------------------------

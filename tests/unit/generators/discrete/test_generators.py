@@ -1,7 +1,6 @@
 """The generators of categorical rows: `masked` and `factorised`, on a small world that is known."""
 
 import copy
-import math
 
 import pytest
 import torch
@@ -9,93 +8,29 @@ from lightning.fabric import Fabric
 
 from genreplay.common.errors import FieldError
 from genreplay.generators.base import Sampled
-from genreplay.generators.config import EdmConfig, FactorisedConfig, MaskedConfig
+from genreplay.generators.config import EdmConfig, FactorisedConfig
 from genreplay.generators.discrete.factorised import FactorisedGenerator
 from genreplay.generators.discrete.masked import MaskedGenerator
-from genreplay.generators.discrete.one_step import (
-    copy_gate_log_prob,
-    copy_gate_probabilities,
-    counterparts,
-    member_share,
-    outcome,
-)
 from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.generators.fitting import fit
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout
-from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, PARTNER
+from genreplay.transitions.keys import ACTION, OBSERVATION
 from tests.helpers.options import with_options
-
-CELLS, COLOURS, MOVES, PARTNERS = 6, 3, 3, 2
-CODEC = Codec(
-    TransitionLayout(
-        (
-            Column(OBSERVATION, 0, "categorical", "cell", width=CELLS),
-            Column(OBSERVATION, CELLS, "categorical", "colour", width=COLOURS),
-            Column(ACTION, 0, "categorical", "move", width=MOVES),
-            Column(PARTNER, 0, "categorical", "partner", width=PARTNERS),
-            Column(NEXT_OBSERVATION, 0, "categorical", "next cell", width=CELLS),
-            Column(NEXT_OBSERVATION, CELLS, "categorical", "next colour", width=COLOURS),
-            Column(("next", "event"), 0, "categorical", "event", width=2),
-        )
-    )
+from tests.helpers.ring import (
+    CELLS,
+    CODEC,
+    LONG,
+    MOVES,
+    NEXT,
+    PARTNERS,
+    fitted,
+    small,
+    to_codes,
+    to_rows,
+    valid,
+    world,
 )
-NEXT = slice(CELLS + COLOURS + MOVES + PARTNERS, CODEC.width)
-
-
-def to_rows(*codes):
-    widths = (CELLS, COLOURS, MOVES, PARTNERS, CELLS, COLOURS, 2)
-    return torch.cat([torch.nn.functional.one_hot(c, n).float() for c, n in zip(codes, widths, strict=True)], dim=1)
-
-
-def to_codes(rows):
-    parts = rows.split((CELLS, COLOURS, MOVES, PARTNERS, CELLS, COLOURS, 2), dim=1)
-    assert all(((part == 0) | (part == 1)).all() and (part.sum(dim=1) == 1).all() for part in parts)
-    return torch.stack([part.argmax(dim=1) for part in parts], dim=1)
-
-
-def step(cell, colour, move):
-    """The world: a ring of cells, a colour that stays, an event where the ring closes."""
-    after = (cell + move) % CELLS
-    return after, colour, (after < cell).long()
-
-
-def world(num_rows=600, seed=0):
-    """Rows of the world. Partner 0 moves by 0 or 1, partner 1 by 1 or 2; the colour is the cell's parity."""
-    rng = torch.Generator().manual_seed(seed)
-    cell = torch.randint(CELLS, (num_rows,), generator=rng)
-    partner = torch.randint(PARTNERS, (num_rows,), generator=rng)
-    move = torch.randint(2, (num_rows,), generator=rng) + partner
-    return to_rows(cell, cell % 2, move, partner, *step(cell, cell % 2, move))
-
-
-def valid(rows):
-    codes = to_codes(rows)
-    return (torch.stack(step(*codes[:, :3].T), dim=1) == codes[:, 4:]).all(dim=1)
-
-
-def small(part=FactorisedGenerator, conditional=False, **options):
-    config = MaskedConfig if part is MaskedGenerator else FactorisedConfig
-    options = {
-        "network.hidden_width": 32,
-        "network.num_blocks": 1,
-        "fit.num_steps": 20,
-        "fit.batch_size": 64,
-        "sampler.chunk_size": 16,
-    } | options
-    if part is FactorisedGenerator:
-        options = {"head.hidden_width": 32, "head.num_blocks": 1, "member_share": 1.0} | options
-    torch.manual_seed(0)
-    return part(with_options(config, options), CODEC, conditional)
-
-
-def fitted(part=FactorisedGenerator, rows=None, condition=None, **options):
-    generator = small(part, condition is not None, **options)
-    fit(Fabric(accelerator="cpu", devices=1), generator, world() if rows is None else rows, condition, seed=0)
-    return generator
-
-
-LONG = {"fit.num_steps": 500, "fit.learning_rate": 1e-2, "fit.ema_decay": 0.98, "sampler.chunk_size": 512}
 
 
 @pytest.fixture(scope="module")
@@ -264,61 +199,6 @@ def test_complete_labels_counterfactual_actions_and_ignores_what_the_rows_say_fo
     assert labelled.confidence.shape == labelled.agree.shape == (200, 1)
     assert labelled.agree.dtype == torch.bool
     assert ((labelled.confidence > 0) & (labelled.confidence <= 1)).all()
-
-
-# The ensemble ----------------------------------------------------------------------------------------------
-
-
-def test_copy_gate_by_hand():
-    logits = torch.tensor([[[0.0, math.log(3.0)], [0.0, 0.0]]])  # softmax: (1/4, 3/4), (1/2, 1/2)
-    gate = torch.tensor([[math.log(4.0), -torch.inf]])  # g = 0.8; the second column has nothing to copy
-    current = torch.tensor([[0, -1]])
-    p = copy_gate_probabilities(logits, gate, current)
-    assert torch.allclose(p, torch.tensor([[[0.8 + 0.2 * 0.25, 0.2 * 0.75], [0.5, 0.5]]]))
-    for target in ([0, 0], [1, 1]):
-        got = copy_gate_log_prob(logits, gate, current, torch.tensor([target]))
-        wanted = torch.stack([p[0, 0, target[0]], p[0, 1, target[1]]]).log()
-        assert torch.allclose(got[0], wanted)
-
-
-def test_copy_gate_gradients_are_finite_at_its_edges():
-    logits = torch.tensor([[[200.0, -200.0, -torch.inf]]], requires_grad=True)
-    for gate_value, current, target in ((-torch.inf, -1, 1), (200.0, 0, 1), (-200.0, 1, 1)):
-        gate = torch.tensor([[gate_value]], requires_grad=True)
-        loss = copy_gate_log_prob(logits, gate, torch.tensor([[current]]), torch.tensor([[target]])).sum()
-        assert loss.isfinite()
-        grads = torch.autograd.grad(loss, [logits, gate])
-        assert grads[0].isfinite().all()
-        assert gate_value == -torch.inf or grads[1].isfinite().all()
-
-
-def test_next_columns_copy_the_same_place_of_the_same_tensor():
-    generator = small()
-    assert counterparts(generator.current_columns, generator.next_columns).tolist() == [0, 1, -1]
-
-
-def test_confidence_is_the_product_of_mean_probabilities_and_one_dissenter_breaks_agreement():
-    p = torch.tensor(
-        [  # members, rows, columns, choices
-            [[[0.9, 0.1], [0.6, 0.4]], [[0.2, 0.8], [0.3, 0.7]]],
-            [[[0.7, 0.3], [0.2, 0.8]], [[0.4, 0.6], [0.1, 0.9]]],
-        ]
-    )
-    after = outcome(p)
-    assert after.codes.tolist() == [[0, 1], [1, 1]]
-    assert torch.allclose(after.confidence, torch.tensor([[0.8 * 0.6], [0.7 * 0.8]]))
-    assert after.agree.tolist() == [[False], [True]]
-
-
-def test_each_member_is_spared_a_random_share_of_distinct_rows_and_no_row_is_spared_by_all():
-    codes = torch.cartesian_prod(*[torch.arange(10)] * 4)
-    learns = member_share(codes, 3, 0.7)
-    assert torch.allclose(learns.float().mean(dim=1), torch.tensor(0.7 + 0.3**3), atol=0.02)
-    assert learns.any(dim=0).all()
-    both = (learns[0] & learns[1]).float().mean()
-    assert abs(both - (0.49 + 0.3**3)) < 0.02  # as if drawn independently
-    assert torch.equal(member_share(codes.flip(0), 3, 0.7), learns.flip(1))
-    assert member_share(codes, 3, 1.0).all()
 
 
 # As any generator ------------------------------------------------------------------------------------------
