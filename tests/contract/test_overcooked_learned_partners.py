@@ -88,7 +88,7 @@ def test_checkpoints_that_cannot_be_partners(generated, tmp_path):
         (f"virtual:{policy}", "and .* has 'none'; name a checkpoint with one$"),
         (
             f"checkpoint:{other}",
-            "is of coordination_ring under the old dynamics, and this is cramped_room under the old",
+            "is of coordination_ring under the old dynamics, and this is cramped_room under the old dynamics",
         ),
         (f"virtual:{pendulum}", "is of env.name=gymnasium, not of overcooked$"),
     ):

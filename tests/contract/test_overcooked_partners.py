@@ -173,8 +173,8 @@ def test_demands_are_partners_in_both_seats():
         ("greddy/0", "env.partners: there is no partner 'greddy'; choose among self, stay, random, greedy, "),
         (
             "human/0",
-            r"env.partners: the people of cramped_room \(train\) are not cloned yet; run: genreplay clone --layout "
-            "cramped_room --split train$",
+            r"env.partners: there is no clone of the people of cramped_room \(train\) yet; run: genreplay clone "
+            "--layout cramped_room --split train$",
         ),
         ("checkpoint:nowhere/0", "env.partners: nowhere: holds no checkpoint; "),
     ],
@@ -198,7 +198,9 @@ def test_a_demand_fixes_partner_and_seat_and_leaves_training_alone():
 
 
 def test_training_refuses_a_partner_that_is_not_there():
-    with pytest.raises(UserError, match=r"^env\.partners: the people of cramped_room \(test\) are not cloned yet"):
+    with pytest.raises(
+        UserError, match=r"^env\.partners: there is no clone of the people of cramped_room \(test\) yet"
+    ):
         make("stay", "human:test")
     with pytest.raises(UserError, match=r"^env\.partners: nobody played five_by_five, so there is no human partner"):
         make("human", layout="five_by_five")

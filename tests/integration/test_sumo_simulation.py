@@ -15,7 +15,7 @@ import torch
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
-from genreplay.envs.sumo.observation import REWARD_SCALE
+from genreplay.envs.sumo.reward import REWARD_SCALE
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest, Outcome
 from genreplay.envs.sumo.simulator.tripinfo import read_trips
 from genreplay.envs.sumo.traffic.scenarios import resolve

@@ -1,6 +1,6 @@
 """Optional facets of an environment: what policies are compared with, a camera, an oracle.
 
-A `World` has a facet, or None in its place; whether it can do something is whether the facet is there.
+A `World` has a facet or None in its place. A capability exists if its facet is not None.
 """
 
 from __future__ import annotations

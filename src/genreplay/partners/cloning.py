@@ -30,7 +30,7 @@ NUM_STEPS = 4000
 BATCH_SIZE = 256
 LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.1
 STAY_WEIGHT = 0.2
-"""Of the steps in which somebody stays, which are most of all: with 1 a clone learns little else."""
+"""Weight of the steps in which a player stays. They are the majority: with 1 a clone learns little else."""
 HELD_OUT = 0.15
 """Share of the games that the accuracy is measured on, and that the clone never sees."""
 HEADER = "genreplay"
@@ -40,9 +40,9 @@ class Clone(NamedTuple):
     """A cloned cook."""
 
     actor: CategoricalActor
-    """What it sees, itself first, to log-probabilities of its actions."""
+    """Observations, itself first, to log-probabilities of its actions."""
     accuracy: float
-    """Share of actions other than staying, in games held out, that are its likeliest one but for staying."""
+    """Share of actions other than staying, in held-out games, that are its most probable action other than staying."""
     majority: float
     """The same for the single most frequent action."""
 

@@ -100,7 +100,7 @@ def _read_human(kitchen: Kitchen, split: str) -> CategoricalActor:
     path = clone_file(layout, split)
     if not path.exists():
         raise UserError(
-            f"env.partners: the people of {layout} ({split}) are not cloned yet; run: genreplay clone --layout "
+            f"env.partners: there is no clone of the people of {layout} ({split}) yet; run: genreplay clone --layout "
             f"{layout} --split {split}"
         )
     return read_clone(path, kitchen).actor
@@ -164,6 +164,6 @@ def _load(folder: str, kitchen: Kitchen) -> tuple[checkpoint.Checkpoint, Experim
     if (theirs.code.kitchen, theirs.dynamics) != (ours.code.kitchen, ours.dynamics):
         raise UserError(
             f"env.partners: the checkpoint {loaded.folder} is of {env.layout} under the {env.dynamics} dynamics, and "
-            f"this is {ours.code.kitchen.name} under the {ours.dynamics}; name one of the same kitchen"
+            f"this is {ours.code.kitchen.name} under the {ours.dynamics} dynamics; name one of the same kitchen"
         )
     return loaded, config

@@ -32,7 +32,7 @@ class MixedReplay:
     Args:
         config: its options.
         device: where sampled rows go.
-        seed: of the draws. Another kind of device that holds the rows draws other ones.
+        seed: of the draws. They differ between CPU and GPU.
         keys: the keys of a transition to keep.
         directory: where `memmap` puts its files; the system's temporary folder where it is None.
     """
@@ -79,7 +79,7 @@ class MixedReplay:
         Args:
             transitions: the rows.
             kept: their share of all rows that were drawn. Real rows stand in for the others, so that few rows that
-                passed a filter are not seen the more often: a batch has `kept` times its synthetic share.
+                passed a filter are not oversampled: a batch has `kept` times its synthetic share.
         """
         rows = self._stored(transitions)
         if not rows[IS_SYNTHETIC].all():
@@ -92,7 +92,7 @@ class MixedReplay:
     def sample_blocks(self, num_updates: int, batch_size: int) -> TensorDict:
         """A block `[K, B]` of `num_updates` batches, each with the exact share of synthetic rows at its end.
 
-        Rows are drawn independently: their order within a batch is nothing a mean over B would notice.
+        Rows are drawn independently: their order within a batch does not affect a mean over B.
         """
         share = 0.0 if self._synthetic is None else self._kept * (self.config.synthetic_fraction or 0.0)
         num_synthetic = round(share * batch_size)

@@ -49,45 +49,45 @@ class Rollouts(Synthesis):
         real = source.real if source.most_relevant is None else source.most_relevant
         rng = torch.Generator(real[ACTION].device).manual_seed(derive_seed(seed, "counterfactuals"))
         num_rollouts = -(-num_rows // self.config.rollout_length)
-        begun: TensorDictBase = real[:0]
+        states: TensorDictBase = real[:0]
         steps = list[Synthetic]()
         for _ in range(self.config.rollout_length):
-            going_on = len(begun)
-            places = torch.randint(len(real), (num_rollouts - going_on,), generator=rng, device=rng.device)
-            begun = TensorDict.cat([begun, real[places]])
-            begun.set(ACTION, self.agent.resample_actions(begun, rng))
-            if going_on and self._partners:
-                self._play_partners(begun[:going_on], rng)
-            steps.append(self._step(begun))
-            followed = steps[-1].transitions
-            begun = followed[~followed[TERMINATED].view(-1)].clone()
-            begun.set(OBSERVATION, begun[NEXT_OBSERVATION].clone())
+            num_continued = len(states)
+            places = torch.randint(len(real), (num_rollouts - num_continued,), generator=rng, device=rng.device)
+            states = TensorDict.cat([states, real[places]])
+            states.set(ACTION, self.agent.resample_actions(states, rng))
+            if num_continued and self._partners:
+                self._play_partners(states[:num_continued], rng)
+            steps.append(self._step(states))
+            outcomes = steps[-1].transitions
+            states = outcomes[~outcomes[TERMINATED].view(-1)].clone()
+            states.set(OBSERVATION, states[NEXT_OBSERVATION].clone())
         metrics = {name: sum(one.metrics[name] for one in steps) / len(steps) for name in steps[0].metrics}
         return Synthetic(torch.cat([one.rows for one in steps]), torch.cat([one.transitions for one in steps]), metrics)
 
-    def _step(self, begun: TensorDictBase) -> Synthetic:
+    def _step(self, states: TensorDictBase) -> Synthetic:
         """The outcome of states and actions."""
         assert self.generator.step_model is not None, "assemble refuses a generator without one"
-        return self._kept(self.generator.step_model.complete(self.codec.encode(begun)))
+        return self._kept(self.generator.step_model.complete(self.codec.encode(states)))
 
-    def _play_partners(self, begun: TensorDictBase, rng: torch.Generator) -> None:
+    def _play_partners(self, states: TensorDictBase, rng: torch.Generator) -> None:
         """Write the actions of a virtual partner, drawn from the generator, into rollouts that go on.
 
         At a rollout's first step the partner's action is the real one.
         """
         assert self.generator.step_model is not None, "assemble refuses a generator without one"
-        learns = begun[LEARNER] > 0.5
+        learns = states[LEARNER] > 0.5
         places = (~learns.all(dim=1)).nonzero().view(-1)
-        seats, rows = learns[places].long().argmin(dim=1), begun[places]
+        seats, rows = learns[places].long().argmin(dim=1), states[places]
         who = rows[PARTNER].argmax(dim=1)
         p = virtual_action_probabilities(self.generator.step_model, self.codec, rows[OBSERVATION], seats, who)
         uniform = torch.rand(len(places), 1, generator=rng, device=rng.device)
         drawn = one_hot(sample_categorical(p.to(rng.device).log(), uniform), p.shape[1])
-        begun[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(begun[ACTION].dtype)
+        states[ACTION].unflatten(1, (2, -1))[places, seats] = drawn.to(states[ACTION].dtype)
 
 
 class OracleRollouts(Rollouts):
-    """Rollouts in the simulator: no method, but the bound of one that makes no mistakes, to measure others against.
+    """Rollouts in the simulator. Not a method: an upper bound, as from a perfect model.
 
     Args:
         config: its options.
@@ -101,8 +101,8 @@ class OracleRollouts(Rollouts):
         super().__init__(config, codec, team, agent)
         self.oracle = oracle
 
-    def _step(self, begun: TensorDictBase) -> Synthetic:
-        answer = self.oracle.simulate(begun)
-        begun = begun.update(answer.select(*begun.keys(include_nested=True, leaves_only=True), strict=False))
-        begun.set(IS_SYNTHETIC, torch.ones_like(begun[IS_SYNTHETIC]))
-        return Synthetic(self.codec.encode(begun), begun, {"kept": 1.0})
+    def _step(self, states: TensorDictBase) -> Synthetic:
+        answer = self.oracle.simulate(states)
+        states = states.update(answer.select(*states.keys(include_nested=True, leaves_only=True), strict=False))
+        states.set(IS_SYNTHETIC, torch.ones_like(states[IS_SYNTHETIC]))
+        return Synthetic(self.codec.encode(states), states, {"kept": 1.0})

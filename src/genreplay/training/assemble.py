@@ -58,7 +58,7 @@ def build_synthesis(
         )
     if source == "counterfactual" and generator is not None and generator.step_model is None:
         raise UserError(
-            f"synthesis.source: counterfactual needs a generator that says what follows a given action, and "
+            f"synthesis.source: counterfactual needs a generator that predicts the outcome of a given action, and "
             f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
         )
     if source == "oracle" and world.oracle is None:
@@ -76,7 +76,7 @@ def build_synthesis(
         and (generator is None or generator.step_model is None)
     ):
         raise UserError(
-            "synthesis.rollout_length: beside a partner more than one step needs a generator that can be this partner, "
+            "synthesis.rollout_length: with a partner more than one step needs a generator that can be this partner, "
             f"and {config.generator.name!r} cannot; write generator.name: factorised, or synthesis.rollout_length: 1"
         )
     if team is None:

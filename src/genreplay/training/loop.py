@@ -94,7 +94,7 @@ class Loop:
         return complete
 
     def collect(self) -> int:
-        """One decision in every collecting simulator; how many transitions that gave."""
+        """One decision in every collecting simulator; returns the number of new transitions."""
         transitions = self.parts.collection.next()
         self.parts.replay.extend_real(transitions)
         self.counters.env_step += len(transitions)

@@ -52,7 +52,7 @@ class Seats:
     num_actions: int
     """Choices of each player."""
     learners: Literal["both", "one", "any"] = "any"
-    """Which seats learn from a transition: always both (self-play), always exactly one (a learner beside a partner),
+    """Which seats learn from a transition: always both (self-play), always exactly one (a learner and a partner),
     or whatever its `learner` says."""
 
     def __post_init__(self) -> None:

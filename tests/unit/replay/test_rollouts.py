@@ -162,7 +162,7 @@ def test_rollouts_beside_a_partner_need_a_generator_that_can_be_it():
     agent = DiscreteRedqSac.for_layout(DiscreteRedqSacConfig(hidden_width=16), world.layout, 1.0)
     with (
         Team(make_fabric("cpu"), build_generator(config, codec)) as team,
-        pytest.raises(UserError, match=r"^synthesis\.rollout_length: beside a partner .* and 'edm' cannot; write "),
+        pytest.raises(UserError, match=r"^synthesis\.rollout_length: with a partner .* and 'edm' cannot; write "),
     ):
         build_synthesis(config, codec, agent, world, team)
 

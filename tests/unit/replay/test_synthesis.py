@@ -77,7 +77,7 @@ def test_generators_without_judgement_keep_every_row(world, agent, team):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("synthesis.source=counterfactual", "counterfactual needs a generator that says what follows"),
+        ("synthesis.source=counterfactual", "counterfactual needs a generator that predicts the outcome"),
         ("synthesis.min_confidence=0.5", "'masked' does not say how sure it is"),
         ("synthesis.require_agreement=true", "'masked' does not say how sure it is"),
     ],

@@ -12,6 +12,7 @@ from torch import Tensor
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, decode_action
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import COUNT_LIMIT, View
+from genreplay.envs.sumo.reward import decision_reward
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
 
@@ -65,7 +66,7 @@ class Derive:
         for part, values in zip(slices[5:], view.signal_entries(decision.signal), strict=True):
             following[:, part] = values.to(following.dtype)
         capacity = torch.from_numpy(view.capacity).to(following.device)
-        _fill(transitions, REWARD, view.reward(following.double(), decision.duration, capacity))
+        _fill(transitions, REWARD, decision_reward(view, following.double(), decision.duration, capacity))
         _fill(transitions, DURATION, decision.duration)
         transitions.get(TERMINATED).zero_()
 

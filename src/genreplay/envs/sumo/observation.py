@@ -1,12 +1,9 @@
-"""The observation and the reward computed from it, for the simulator and for generated transitions alike.
+"""The observation of an intersection, for the simulator and for generated transitions alike.
 
 Shapes: N rows, S sections (lanes and upstream roads), B approaches, P phases, O observation = 3 S + 2 B + 3 P.
 
 Order: density [S], queue [S], time loss [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
 was green [P], length of each phase's last green [P].
-
-Time loss is the quantity that SUMO's timeLoss sums: in one second a vehicle at speed v loses 1 - v / limit seconds.
-Queues alone would leave out the cost of braking and starting, which at low flow is most of the delay.
 
 As in `actions`, functions take NumPy arrays and torch tensors alike (float64).
 """
@@ -26,8 +23,6 @@ BACKLOG_SCALE = 100.0
 """Backlog whose entry is 1, vehicles. Entries are square roots of counts: fine where it matters, bounded in a jam."""
 BACKLOG_LIMIT = 300.0
 """Backlog is counted up to this, vehicles an approach."""
-REWARD_SCALE = 0.01
-"""The reward for one second that one vehicle loses is minus this, 1/vehicle-seconds."""
 
 
 class Slices(NamedTuple):
@@ -108,12 +103,3 @@ class View:
             (observation[:, s.since_green] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
             (observation[:, s.last_green] * self.timing.max_green + 0.5) // 1.0,
         )
-
-    def reward(self, next_observation: Array, duration: Array, capacity: Array) -> Array:
-        """Minus the vehicle-seconds lost over the decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
-
-        `capacity` is `View.capacity` as the same kind of array, `[S]`.
-        """
-        lost = (next_observation[:, self.slices.time_loss] * capacity).sum(-1)
-        backlog = (next_observation[:, self.slices.mean_backlog] ** 2).sum(-1) * BACKLOG_SCALE
-        return -REWARD_SCALE * (lost + backlog) * duration

@@ -30,6 +30,7 @@ from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.reward import decision_reward
 from genreplay.envs.sumo.simulator.command import EpisodeFiles, sumo_command
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.readings import Readings
@@ -96,7 +97,8 @@ class Simulator(SumoEnvironment):
         self.signal = decision.signal
         observation = self._observe()
         duration = float(episode.elapsed - before)
-        reward = self.view.reward(observation[None].astype(np.float64), np.array([duration]), self.view.capacity)
+        view, following = self.view, observation[None].astype(np.float64)
+        reward = decision_reward(view, following, np.array([duration]), view.capacity)
         metrics = self._finish() if episode.is_over else {}
         return Outcome(observation.tolist(), float(reward[0]), duration, episode.is_over, metrics)
 
