@@ -6,7 +6,8 @@ import torch
 from scipy.stats import ks_2samp, wasserstein_distance
 
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.edm.sampler import Churn, dpmpp_2m, guide, heun, karras_sigmas, stochastic_heun
+from genreplay.generators.edm.sampler import Churn, dpmpp_2m, heun, karras_sigmas, stochastic_heun
+from genreplay.generators.networks.condition import guide
 
 WEIGHTS, CENTRES, SPREAD = np.array([0.3, 0.7]), np.array([[-1.0, 0.5], [1.0, -0.5]]), 0.25
 NUM_ROWS = 6000

@@ -193,7 +193,7 @@ class EdmSamplerConfig(SamplerConfig):
     """Noise levels of a sample."""
     guidance_scale: float = 1.5
     """w in D_uncond + w (D_cond - D_uncond); 1 samples the conditional model. The 2.0 of PGR's release is 1.5 here,
-    because it guides only one of the two evaluations in each step (see `sampler.guide`)."""
+    because it guides only one of the two evaluations in each step (see `networks.condition.guide`)."""
     solver: str = "dpmpp_2m"
     """`dpmpp_2m`: DPM-Solver++(2M), one network evaluation a step. `heun`: deterministic Heun, two. `stochastic_heun`:
     Heun with churn, two, as SynthER and PGR sample."""

@@ -12,6 +12,7 @@ from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import MaskedConfig
 from genreplay.generators.discrete.categories import Categories, split_columns
 from genreplay.generators.discrete.masked_diffusion import MaskedNetwork, Predict, draw_mask, masked_loss, unmask
+from genreplay.generators.networks.condition import guide
 from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION
@@ -124,7 +125,6 @@ class MaskedGenerator(Generator):
                 return network(codes, context)
             conditional, unconditional = network(torch.cat([codes, codes]), context).chunk(2)
             # -inf - (-inf) is no number: choices that a column lacks are put back.
-            steered = unconditional + scale * (conditional - unconditional)
-            return steered.masked_fill(~self.diffused.real, -torch.inf)
+            return guide(conditional, unconditional, scale).masked_fill(~self.diffused.real, -torch.inf)
 
         return predict

@@ -15,6 +15,7 @@ from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm import sampler
 from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss
+from genreplay.generators.networks.condition import guide
 from genreplay.generators.networks.normalizer import Normalizer
 from genreplay.transitions.codec import Codec
 
@@ -106,7 +107,7 @@ class EdmGenerator(Generator):
             both = torch.cat([x, x]) if guided else x
             level = x.new_full((1, 1), sigma)
             clean = self.normalizer.limit(denoise(self.ema, both, level, context, self.config.fit.sigma_data))
-            return sampler.guide(clean[:num_rows], clean[num_rows:], scale) if guided else clean
+            return guide(clean[:num_rows], clean[num_rows:], scale) if guided else clean
 
         return estimate
 

@@ -41,3 +41,15 @@ class ConditionedNetwork(nn.Module):
             return self.null_token
         context = self.condition(condition)
         return context if keep is None else torch.where(keep, context, self.null_token)
+
+
+def guide(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+    """Classifier-free guidance, D_uncond + w (D_cond - D_uncond), of two estimates `[n, D]` (Ho & Salimans, 2022).
+
+    w = 0 is the unconditional model, 1 the conditional one, more than 1 steers beyond it.
+
+    PGR's release uses the same formula with w = 2, but only in the first evaluation of each Heun step; the second,
+    with which it is averaged, is purely conditional. For small steps that is (2 + 1) / 2: w = 1.5 in every
+    evaluation, which is what the solvers here do.
+    """
+    return unconditional + scale * (conditional - unconditional)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from genreplay.generators.config import EdmConfig
-from genreplay.generators.edm.sampler import Churn, dpmpp_2m, guide, heun, karras_sigmas, stochastic_heun
+from genreplay.generators.edm.sampler import Churn, dpmpp_2m, heun, karras_sigmas, stochastic_heun
+from genreplay.generators.networks.condition import guide
 
 MEAN = torch.tensor([1.0, -2.0], dtype=torch.float64)
 STD = torch.tensor([0.5, 1.5], dtype=torch.float64)
