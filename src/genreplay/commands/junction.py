@@ -144,6 +144,6 @@ def _show_load(intersection: Intersection, segments: list[Segment], console: Con
     total = sum(flow_ratios(intersection, worst.flows))
     verdict = "a plan can carry that" if total < FULL else "more than any plan carries: queues will grow"
     console.print(
-        f"The hardest time is {clock(worst.begin)} to {clock(worst.end)}: {worst.flows.sum():.0f} vehicles/h over the "
+        f"The hardest time is {clock(worst.begin)} to {clock(worst.end)}: {worst.vehicles:.0f} vehicles/h over the "
         f"light, critical flow ratios {total:.2f} in all ({verdict})."
     )

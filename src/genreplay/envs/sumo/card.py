@@ -13,7 +13,7 @@ from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, BACKLOG_SCALE, COUNT_LIMIT, View
-from genreplay.envs.sumo.traffic.demand import APPROACH_WEIGHT_RANGE, TRAINING_TURNS
+from genreplay.envs.sumo.traffic.arrivals import APPROACH_WEIGHT_RANGE, TRAINING_TURNS
 
 HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "

@@ -20,9 +20,9 @@ class DemandConfig:
     """The traffic of an episode: a function of the episode's seed alone, the same for every controller.
 
     A map without a route file or counts gets random traffic: total flow, shares of the approaches and turning shares
-    are sampled for each episode (`traffic.demand` has their ranges). The traffic of a route file is scaled by a factor
-    sampled for each episode. With counts, each episode samples Poisson arrivals whose expected numbers are the counts
-    times such a factor.
+    are sampled for each episode (`traffic.arrivals` has their ranges). The traffic of a route file is scaled by a
+    factor sampled for each episode. With counts, each episode samples Poisson arrivals whose expected numbers are the
+    counts times such a factor.
     """
 
     flow_range: list[float] = field(default_factory=lambda: [1000.0, 2000.0])

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -13,53 +11,27 @@ import numpy as np
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import DemandConfig
-from genreplay.envs.sumo.network.intersection import Intersection, Movement
+from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.traffic.arrivals import Rates, sample_rates, sample_vehicles, vehicles_to_xml
+from genreplay.envs.sumo.traffic.chains import Chains, read_chains
 from genreplay.envs.sumo.traffic.counts import clock, read_counts
-from genreplay.envs.sumo.traffic.profiles import OTHER_DAY, SURGE, TIDAL, Profile, parse_profile
+from genreplay.envs.sumo.traffic.profiles import Profile, parse_profile
 from genreplay.envs.sumo.traffic.route_flows import route_flows
 from genreplay.envs.sumo.traffic.routes import read_routes, scale_routes
 from genreplay.envs.sumo.traffic.scenarios import Scenario
 
-APPROACH_WEIGHT_RANGE = (0.5, 1.5)
-"""Random traffic: each approach's weight; its share of the total flow is its weight over the sum of weights."""
-TIDAL_SHARE = 0.55
-"""Share of the total flow on the heavy approach of tidal traffic."""
-SURGE_FACTOR = 2.0
-"""The flow of a surge, as a multiple of the flow before and after it."""
-SURGE_WINDOW = (1 / 3, 1 / 2)
-"""Begin and end of a surge, as fractions of the episode."""
-
-
-class Turns(NamedTuple):
-    """Random traffic: ranges of the shares of an approach's vehicles that turn; the rest goes straight on."""
-
-    left_share_range: tuple[float, float]
-    right_share_range: tuple[float, float]
-
-
-TRAINING_TURNS = Turns((0.1, 0.3), (0.1, 0.3))
-OTHER_DAY_TURNS = Turns((0.3, 0.5), (0.0, 0.1))
-"""More left turns than in training, and fewer right turns."""
-
-
-class Vehicle(NamedTuple):
-    """One arrival of random traffic or of counts."""
-
-    depart: float
-    """s"""
-    movement: int
-    """Index in `Intersection.movements`."""
-
 
 class Segment(NamedTuple):
-    """An interval in which random traffic or counts have constant rates."""
+    """An interval of the traffic that is expected over the light."""
 
     begin: float
     """s"""
     end: float
     """s"""
     flows: np.ndarray
-    """vehicles/h by movement, `[M]`"""
+    """vehicles/h by movement, `[M]`; a vehicle that passes two stop lines of the light counts at both"""
+    vehicles: float
+    """vehicles/h over the light, each counted once"""
 
 
 class Traffic(NamedTuple):
@@ -88,8 +60,16 @@ class Demand:
     def __init__(self, config: DemandConfig, scenario: Scenario, intersection: Intersection):
         self.config, self.scenario, self.intersection = config, scenario, intersection
         self._template = None if scenario.route_file is None else read_routes(scenario.route_file)
-        self.counted = None if scenario.count_file is None else count_segments(scenario, intersection)
+        self._chains = read_chains(intersection, scenario.net_file) if self._template is None else None
+        self._counted = None if scenario.count_file is None else count_rates(scenario, intersection, self.chains)
+        self.counted = None if self._counted is None else [self._segment(each) for each in self._counted]
         """The expected traffic of counts in the episode; None without counts."""
+
+    @property
+    def chains(self) -> Chains:
+        """The ways of random traffic and of counts."""
+        assert self._chains is not None, "the vehicles of a route file have their own ways"
+        return self._chains
 
     def sample(self, seed: int, evaluation: bool, name: str | None = None) -> Traffic:
         """The traffic of the episode of `seed`, at the demand `name` or else at a level of evaluation or training."""
@@ -104,13 +84,14 @@ class Demand:
         if self._template is not None:
             root = scale_routes(self._template, profile.level, begin, end, rng)
             return Traffic(root, {"demand_scale": profile.level}, None)
-        if self.counted is not None:
-            segments = [segment._replace(flows=profile.level * segment.flows) for segment in self.counted]
+        if self._counted is not None:
+            rates = [each._replace(flows=profile.level * each.flows) for each in self._counted]
         else:
-            segments = sample_segments(profile, self.intersection.movements, begin, end, rng)
-        vehicles = sorted(vehicle for segment in segments for vehicle in sample_vehicles(segment, rng))
-        root = vehicles_to_xml(self.intersection, vehicles)
-        return Traffic(root, {"demand_scale" if is_given else "demand_flow": profile.level}, mean_flows(segments))
+            rates = sample_rates(profile, self.chains, begin, end, rng)
+        vehicles = sorted(vehicle for each in rates for vehicle in sample_vehicles(each, rng))
+        root = vehicles_to_xml(self.chains, self.intersection.entries, vehicles)
+        flows = mean_flows([self._segment(each) for each in rates])
+        return Traffic(root, {"demand_scale" if is_given else "demand_flow": profile.level}, flows)
 
     def expected(self) -> list[Segment]:
         """The flows over the light of a route file or counts at factor 1."""
@@ -120,11 +101,14 @@ class Demand:
         begin, end = self.scenario.begin_time, self.scenario.end_time
         root = scale_routes(self._template, 1.0, begin, end, np.random.default_rng(0))
         flows = route_flows(root, self.intersection.movements, self.scenario.net_file, begin, end)
-        return [Segment(begin, end, flows)]
+        return [Segment(begin, end, flows, float(flows.sum()))]
+
+    def _segment(self, rates: Rates) -> Segment:
+        return Segment(rates.begin, rates.end, self.chains.flows(rates.flows), float(rates.flows.sum()))
 
 
-def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segment]:
-    """The flows of the scenario's counts over its episode, one segment for each interval.
+def count_rates(scenario: Scenario, intersection: Intersection, chains: Chains) -> list[Rates]:
+    """The flows of the scenario's counts over its episode by way, for each interval.
 
     Raises:
         UserError: the counts do not fit the light, or are all zero in this time.
@@ -132,8 +116,12 @@ def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segme
     assert scenario.count_file is not None
     table = read_counts(scenario.count_file)
     flows = table.flows(intersection)
-    found = [Segment(begin, end, flows[i]) for begin, end, i in table.parts(scenario.begin_time, scenario.end_time)]
-    if not any(segment.flows.any() for segment in found):
+    _check_inner(scenario, chains, flows)
+    found = [
+        Rates(begin, end, chains.of_counts(flows[i]))
+        for begin, end, i in table.parts(scenario.begin_time, scenario.end_time)
+    ]
+    if not any(rates.flows.any() for rates in found):
         raise UserError(
             f"env.count_file: {scenario.count_file} counts no vehicles from {clock(scenario.begin_time)} to "
             f"{clock(scenario.end_time)}; fill in the table, or set env.begin_time and env.episode_seconds (s) to when "
@@ -142,87 +130,21 @@ def count_segments(scenario: Scenario, intersection: Intersection) -> list[Segme
     return found
 
 
+def _check_inner(scenario: Scenario, chains: Chains, flows: np.ndarray) -> None:
+    """Check that vehicles which reach another stop line of the light are counted there too."""
+    for approach in sorted(chains.inner):
+        mine = [i for i, movement in enumerate(chains.movements) if movement.approach == approach]
+        coming = [i for i, following in enumerate(chains.following) if following == approach]
+        if flows[:, coming].any() and not flows[:, mine].any():
+            movement = chains.movements[mine[0]]
+            raise UserError(
+                f"env.count_file: {scenario.count_file} counts vehicles that reach the stop line of "
+                f"{movement.from_edge!r}, but none that crosses it; add the columns of its movements, such as "
+                f"'{movement.from_edge} -> {movement.to_edge}'"
+            )
+
+
 def mean_flows(segments: Sequence[Segment]) -> np.ndarray:
     """Vehicles/h by movement over all segments, `[M]`."""
     seconds = np.array([segment.end - segment.begin for segment in segments])
     return seconds @ np.array([segment.flows for segment in segments]) / seconds.sum()
-
-
-def sample_segments(
-    profile: Profile, movements: Sequence[Movement], begin: float, end: float, rng: np.random.Generator
-) -> list[Segment]:
-    """The rates of random traffic of this profile in [begin, end)."""
-    shares = sample_shares(movements, OTHER_DAY_TURNS if profile.shape == OTHER_DAY else TRAINING_TURNS, rng)
-    length = end - begin
-    if profile.shape == TIDAL:
-        approaches = sorted({movement.approach for movement in movements if movement.has_cars})
-        first, second = rng.permutation(approaches)[:2] if len(approaches) > 1 else (approaches * 2)
-        middle = begin + length / 2
-        return [
-            Segment(begin, middle, profile.level * tilt(shares, movements, int(first))),
-            Segment(middle, end, profile.level * tilt(shares, movements, int(second))),
-        ]
-    flows = profile.level * shares
-    if profile.shape == SURGE:
-        rises, falls = (begin + part * length for part in SURGE_WINDOW)
-        return [Segment(begin, rises, flows), Segment(rises, falls, SURGE_FACTOR * flows), Segment(falls, end, flows)]
-    return [Segment(begin, end, flows)]
-
-
-def tilt(shares: np.ndarray, movements: Sequence[Movement], approach: int) -> np.ndarray:
-    """The shares `[M]` with `TIDAL_SHARE` of the total on one approach; the others keep their proportions."""
-    heavy = np.array([movement.approach == approach for movement in movements])
-    if heavy.all():
-        return shares
-    return np.where(
-        heavy, TIDAL_SHARE * shares / shares[heavy].sum(), (1 - TIDAL_SHARE) * shares / shares[~heavy].sum()
-    )
-
-
-def sample_shares(movements: Sequence[Movement], turns: Turns, rng: np.random.Generator) -> np.ndarray:
-    """Each movement's share of the total flow, `[M]`, sum 1. Vehicles turn back only if no other way is open."""
-    shares = np.zeros(len(movements))
-    approaches = sorted({movement.approach for movement in movements if movement.has_cars})
-    weights = rng.uniform(*APPROACH_WEIGHT_RANGE, size=len(approaches))
-    for approach, weight in zip(approaches, weights / weights.sum(), strict=True):
-        left, right = float(rng.uniform(*turns.left_share_range)), float(rng.uniform(*turns.right_share_range))
-        wanted = {"left": left, "right": right, "straight": 1.0 - left - right, "turn": 0.0}
-        mine = [i for i, movement in enumerate(movements) if movement.approach == approach and movement.has_cars]
-        ways = [movements[i].turn for i in mine]
-        parts = np.array([wanted[way] / ways.count(way) for way in ways])
-        parts = parts if parts.sum() > 0 else np.ones(len(mine))
-        shares[mine] = weight * parts / parts.sum()
-    return shares
-
-
-def sample_vehicles(segment: Segment, rng: np.random.Generator) -> list[Vehicle]:
-    """Poisson arrivals of the segment's flows, by time of departure."""
-    begin, end, flows = segment
-    counts = rng.poisson(flows * (end - begin) / 3600.0)
-    vehicles = [
-        Vehicle(math.floor(time * 100.0) / 100.0, movement)
-        for movement, count in enumerate(counts)
-        for time in rng.uniform(begin, end, size=count)
-    ]
-    return sorted(vehicles)
-
-
-def vehicles_to_xml(intersection: Intersection, vehicles: Sequence[Vehicle]) -> Element:
-    """A route file of these vehicles, which enter the map at the first observed edge of their approach."""
-    root = Element("routes")
-    for i, movement in enumerate(intersection.movements):
-        if movement.has_cars:
-            edges = " ".join((*intersection.entries[movement.approach], movement.to_edge))
-            ElementTree.SubElement(root, "route", id=f"m{i}", edges=edges)
-    for i, vehicle in enumerate(vehicles):
-        ElementTree.SubElement(
-            root,
-            "vehicle",
-            id=f"v{i}",
-            route=f"m{vehicle.movement}",
-            depart=f"{vehicle.depart:.2f}",
-            departSpeed="max",
-            departPos="base",
-            departLane="best",
-        )
-    return root
