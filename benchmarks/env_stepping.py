@@ -60,7 +60,7 @@ def write_traffic(folder: Path, seconds: int):
 
     config = scenario_config(seconds)
     scenario = resolve(config)
-    intersection = read_intersection(scenario.net_file, config.upstream_metres)
+    intersection = read_intersection(scenario.net_file, config)
     traffic = Demand(config.demand, scenario, intersection).sample(SEED, evaluation=False)
     ElementTree.ElementTree(traffic.root).write(folder / "demand.rou.xml", encoding="unicode")
     return str(scenario.net_file), str(folder / "demand.rou.xml"), intersection
@@ -70,21 +70,19 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
     import libsumo
 
     from genreplay.common.seeding import derive_seed
-    from genreplay.envs.sumo.actions import Signal, decode_action, timing_of
-    from genreplay.envs.sumo.network.intersection import yellow_state
+    from genreplay.envs.sumo.actions import decode_action, first_signal, timing_of
 
     net_file, route_file, intersection = write_traffic(folder, seconds)
     timing = timing_of(scenario_config(seconds), intersection)
     # The signal's timetable, worked out beforehand: [(state, seconds), ...]
     timetable, elapsed, shown = [], 0, 0
-    signal = Signal(np.eye(4)[:1], np.zeros((1, 4)), np.zeros((1, 4)))
+    signal, plan = first_signal(timing), intersection.plan
     for action in actions():
         decision = decode_action(timing, signal, action.astype(np.float64)[None])
         number, signal = int(decision.order[0, 0]), decision.signal
         if number != shown:
-            states = intersection.greens[shown], intersection.greens[number]
-            timetable.append((yellow_state(*states), intersection.yellow_time))
-        timetable.append((intersection.greens[number], int(decision.greens[0, 0])))
+            timetable += plan.transitions[shown][number]
+        timetable.append((plan.stages[number].state, int(decision.greens[0, 0])))
         shown, elapsed = number, elapsed + int(decision.duration[0])
         if elapsed >= seconds:
             break

@@ -19,57 +19,121 @@ import traci
 
 
 class Light:
-    """The signal and its recent history."""
+    """The signal, its recent history, and the bounds that every controller keeps."""
 
     def __init__(self, signal):
-        self.name, self.states = signal["light"], signal["phases"]
-        self.min_green, self.max_green = signal["min_green"], signal["max_green"]
-        self.yellow_time, self.all_red_time = signal["yellow_time"], signal["all_red_time"]
-        count = len(self.states)
-        self.phase = signal["first_phase"]
-        self.since_green = [0.0 if p == self.phase else 300.0 for p in range(count)]
-        self.last_green = [0.0] * count
+        self.name, self.stages, self.transitions = signal["light"], signal["stages"], signal["transitions"]
+        self.max_red, self.round, self.longest_wait = signal["max_red"], signal["round"], signal["longest_wait"]
+        count = len(self.stages)
+        self.stage = signal["first_stage"]
+        self.since_green = [0.0 if p == self.stage else float(self.longest_wait) for p in range(count)]
+        self.last_green, self.waited = [0.0] * count, [0.0] * count
 
     def plan(self, mode, action):
-        """The phases and greens (s) of one action, in order."""
-        count = len(self.states)
+        """The stages and greens (s) of one action, in order."""
+        count = len(self.stages)
         if mode == "cycle":
-            order = [(self.phase + 1 + k) % count for k in range(count)]
-            return [(p, self.seconds(action[p])) for p in order]
+            order = [(self.stage + 1 + k) % count for k in range(count)]
+            return [(p, self.seconds(p, action[p])) for p in order]
         if mode == "duration":
-            return [((self.phase + 1) % count, self.seconds(action[0]))]
-        so_far = self.last_green[self.phase]
-        is_exhausted = so_far + self.min_green > self.max_green
-        choices = [p for p in range(count) if not (p == self.phase and is_exhausted)]
-        chosen = max(choices, key=lambda p: (action[1 + p] - p * 1e-9, -p))
-        room = self.max_green - (so_far if chosen == self.phase else 0.0)
-        return [(chosen, min(self.seconds(action[0]), room))]
+            following = (self.stage + 1) % count
+            return [(following, self.seconds(following, action[0]))]
+        spare = {p: self.spare(p) for p in range(count)}
+        allowed = [p for p in range(count) if spare[p] is not None and not self.is_exhausted(p)]
+        if allowed:
+            chosen = max(allowed, key=lambda p: (action[1 + p] - p * 1e-9, -p))
+        else:
+            others = [each["stage"] for each in self.round if each["stage"] != self.stage]
+            chosen = max(others, key=lambda p: (self.waited[p], -p))
+        least = self.stages[chosen]["min_green"]
+        limit = least + (spare[chosen] or 0.0)
+        goes_on = chosen == self.stage and any(self.waited)
+        room = self.stages[chosen]["max_green"] - (self.last_green[chosen] if goes_on else 0.0)
+        return [(chosen, min(self.seconds(chosen, action[0]), max(least, min(limit, room))))]
 
-    def seconds(self, entry):
+    def is_exhausted(self, stage):
+        """Whether the current stage had its longest green while somebody waits."""
+        bounds = self.stages[stage]
+        so_far = self.last_green[stage] + bounds["min_green"]
+        return stage == self.stage and any(self.waited) and so_far > bounds["max_green"]
+
+    def spare(self, stage):
+        """How much longer than its shortest green `stage` may be shown next, s; None if everybody else cannot be served
+        in time after that.
+        """
+        passed = self.change_seconds(stage) + self.stages[stage]["min_green"]
+        left = []
+        for each in self.round:
+            is_satisfied = stage in each["satisfied_by"]
+            due = self.max_red if is_satisfied else self.max_red - self.waited[each["stage"]] - passed
+            left.append((due, is_satisfied, each))
+        left.sort(key=lambda entry: entry[0])
+        begin, spare = 0.0, 1e6
+        for due, is_satisfied, each in left:
+            slack = due - begin - each["reach"]
+            if slack < 0:
+                return None
+            spare = spare if is_satisfied else min(spare, slack)
+            begin += each["reach"] + self.stages[each["stage"]]["min_green"]
+        return spare
+
+    def change_seconds(self, stage):
+        """Seconds until `stage` can be green."""
+        return sum(seconds for _, seconds in self.transitions[self.stage][stage])
+
+    def seconds(self, stage, entry):
         """[-1, 1] -> whole seconds of green."""
+        low, high = self.stages[stage]["min_green"], self.stages[stage]["max_green"]
         entry = min(max(float(entry), -1.0), 1.0)
-        return (self.min_green + (entry + 1.0) / 2.0 * (self.max_green - self.min_green) + 0.5) // 1.0
+        return (low + (entry + 1.0) / 2.0 * (high - low) + 0.5) // 1.0
 
-    def show(self, phase, green, run):
-        """Change to `phase` and keep it for `green` s; `run(seconds)` simulates."""
-        passed = green
-        if phase != self.phase:
-            now, following = self.states[self.phase], self.states[phase]
-            pairs = zip(now, following, strict=True)
-            yellow = "".join("y" if old in "Gg" and new in "rs" else old for old, new in pairs)
-            self.turn(yellow, self.yellow_time, run)
-            self.turn(yellow.replace("y", "r"), self.all_red_time, run)
-            passed += self.yellow_time + self.all_red_time
-        self.turn(self.states[phase], green, run)
-        self.last_green[phase] = green + (self.last_green[phase] if phase == self.phase else 0.0)
-        self.since_green = [0.0 if p == phase else t + passed for p, t in enumerate(self.since_green)]
-        self.phase = phase
+    def show(self, stage, green, run):
+        """Change to `stage` and keep it for `green` s; `run(seconds)` simulates."""
+        passed = green + self.change_seconds(stage)
+        for state, seconds in self.transitions[self.stage][stage]:
+            self.turn(state, seconds, run)
+        self.turn(self.stages[stage]["state"], green, run)
+        longest = max(bounds["max_green"] for bounds in self.stages)
+        so_far = self.last_green[stage] if stage == self.stage else 0.0
+        self.last_green[stage] = min(green + so_far, longest)
+        self.since_green = [
+            0.0 if p == stage else min(t + passed, self.longest_wait) for p, t in enumerate(self.since_green)
+        ]
+        self.waited = [min(t + passed, self.longest_wait) for t in self.waited]
+        self.stage = stage
+
+    def call(self, present, is_cycle):
+        """After a decision: nobody waits for a stage that is shown, or that nobody stands in front of.
+
+        `present(section)` counts vehicles or people; after a whole cycle a wait began with the end of green.
+        """
+        called = {each["stage"]: any(present(section) for section in each["calls"][self.stage]) for each in self.round}
+        waits = self.since_green if is_cycle else self.waited
+        self.waited = [seconds if called.get(p) else 0.0 for p, seconds in enumerate(waits)]
 
     def turn(self, state, seconds, run):
         """Show `state` for `seconds`."""
         if seconds > 0:
             traci.trafficlight.setRedYellowGreenState(self.name, state)
             run(int(seconds))
+
+
+class Person:
+    """People who wait for a crossing, read as vehicles are."""
+
+    def __init__(self, crossing):
+        self.crossing = crossing
+
+    def getLastStepVehicleNumber(self, area):
+        """People who stand on the walking area and cross next."""
+        names = traci.edge.getLastStepPersonIDs(area)
+        return sum(traci.person.getSpeed(n) < 0.1 and traci.person.getNextEdge(n) == self.crossing for n in names)
+
+    getLastStepHaltingNumber = getLastStepVehicleNumber
+
+    def getLastStepMeanSpeed(self, area):
+        """They stand, m/s."""
+        return 0.0
 
 
 class Counter:
@@ -79,7 +143,10 @@ class Counter:
         self.places = [
             (section["name"], domain, name, limit)
             for section in card["sections"]
-            for domain, names in ((traci.lane, section["lanes"]), (traci.edge, section["edges"]))
+            for domain, names in (
+                (traci.lane, section["lanes"]),
+                (Person(section["crossing"]) if section["crossing"] else traci.edge, section["edges"]),
+            )
             if names
             for name, limit in zip(names, section["speed_limits"], strict=True)
         ]
@@ -103,6 +170,10 @@ class Counter:
         """Seconds that the vehicles on a lane or an edge lose in the last second."""
         return domain.getLastStepVehicleNumber(name) * max(0.0, 1.0 - domain.getLastStepMeanSpeed(name) / limit)
 
+    def present(self, section):
+        """Vehicles or people on a section now."""
+        return sum(domain.getLastStepVehicleNumber(name) for of, domain, name, _ in self.places if of == section)
+
     def values(self):
         """`{(quantity, of): value}`."""
         found: dict[tuple[str, str], float] = defaultdict(float)
@@ -121,10 +192,11 @@ class Counter:
 def observe(card, counter, light):
     """The policy's input `[1, O]`, entry by entry as described by the card."""
     values = counter.values()
-    for phase in range(len(light.states)):
-        values["phase", str(phase)] = float(phase == light.phase)
-        values["since_green", str(phase)] = light.since_green[phase]
-        values["last_green", str(phase)] = light.last_green[phase]
+    for stage in range(len(light.stages)):
+        values["phase", str(stage)] = float(stage == light.stage)
+        values["since_green", str(stage)] = light.since_green[stage]
+        values["last_green", str(stage)] = light.last_green[stage]
+        values["waited_for", str(stage)] = light.waited[stage]
     entries = []
     for about in card["inputs"]:
         entry = min(values[about["quantity"], about["of"]], about["limit"]) / about["scale"]
@@ -139,16 +211,18 @@ def drive(folder, seconds, sumo, options, log):
     writer = None if log is None else csv.writer(log)
     traci.start([sumo, *options])
     light, counter, decisions = Light(card["signal"]), Counter(card), 0
-    traci.trafficlight.setRedYellowGreenState(light.name, light.states[light.phase])
+    traci.trafficlight.setRedYellowGreenState(light.name, light.stages[light.stage]["state"])
+    mode = card["signal"]["action_mode"]
     begin = traci.simulation.getTime()
     while traci.simulation.getTime() - begin < seconds:
         (action,) = policy.run(None, {"observation": observe(card, counter, light)})
-        shown = light.plan(card["signal"]["action_mode"], action[0].astype(float))
+        shown = light.plan(mode, action[0].astype(float))
         if writer is not None:
             writer.writerow([traci.simulation.getTime() - begin, *(int(part) for pair in shown for part in pair)])
         counter.forget()
-        for phase, green in shown:
-            light.show(phase, green, counter.run)
+        for stage, green in shown:
+            light.show(stage, green, counter.run)
+        light.call(counter.present, mode == "cycle")
         decisions += 1
     traci.close()
     return decisions
@@ -160,7 +234,7 @@ def main():
     parser.add_argument("folder", type=Path, help="output of `genreplay export`")
     parser.add_argument("--seconds", type=float, default=3600.0, help="simulated time to control, s")
     parser.add_argument("--sumo", default="sumo", help="the program, such as sumo-gui")
-    parser.add_argument("--log", type=Path, help="CSV: time, then phase and green (s) of each decision")
+    parser.add_argument("--log", type=Path, help="CSV: time, then stage and green (s) of each decision")
     parser.add_argument("options", nargs="+", help="options for SUMO, after --")
     arguments = parser.parse_args()
     with open(arguments.log or os.devnull, "w", newline="") as log:

@@ -7,4 +7,5 @@ from genreplay.envs.sumo.traffic.scenarios import resolve
 
 def junction(scenario: str = "2way", upstream_metres: float = 0.0) -> Intersection:
     """The intersection of a scenario."""
-    return read_intersection(resolve(SumoConfig(scenario=scenario)).net_file, upstream_metres)
+    config = SumoConfig(scenario=scenario, upstream_metres=upstream_metres)
+    return read_intersection(resolve(config).net_file, config)

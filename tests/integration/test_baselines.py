@@ -37,7 +37,7 @@ def play(tmp_path_factory):
 
     def run(name, settings=None, demand="1"):
         figures = simulator.baseline(EpisodeRequest(3, True, demand), name, settings or {})
-        greens = simulator.intersection.greens
+        greens = [stage.state for stage in simulator.intersection.plan.stages]
         shown = [greens.index(s) if s in greens else "y" for s in simulator.states]
         return figures, [(phase, len(list(group))) for phase, group in itertools.groupby(shown)]
 

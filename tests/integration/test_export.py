@@ -67,7 +67,9 @@ def test_the_card_describes_every_entry(tmp_path: Path) -> None:
     assert [entry["high"] for entry in card["inputs"]] == pytest.approx(world.view.high.tolist())
     assert [entry["name"] for entry in card["outputs"]] == ["green", *(f"preference {p}" for p in range(4))]
     assert (card["outputs"][0]["low_value"], card["outputs"][0]["high_value"]) == (5, 45)
-    assert card["signal"]["phases"] == list(world.intersection.greens)
+    assert [stage["state"] for stage in card["signal"]["stages"]] == [
+        stage.state for stage in world.view.timing.plan.stages
+    ]
     assert card["checkpoint"]["run_id"] == "abc123"
     assert card["metrics"]["last_evaluation"]["mean"] == 20.5
     assert card["training"]["demand"]["flow_range"] == [1000.0, 2000.0]

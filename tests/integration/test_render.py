@@ -99,7 +99,7 @@ def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:
     assert [frame["second"] for frame in frames] == list(range(101, 161))
     assert [frame["clock"] for frame in frames] == list(range(101, 161))
     assert again == frames
-    greens = loaded.world.intersection.greens
+    greens = [stage.state for stage in loaded.world.intersection.plan.stages]
     assert {frame["state"] for frame in frames} & set(greens)
     for before, after in itertools.pairwise(frames):
         assert after["held"] == (before["held"] + 1 if after["state"] == before["state"] else 1)

@@ -14,7 +14,6 @@ import torch
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
-from genreplay.envs.sumo.network.intersection import cleared_state, yellow_state
 from genreplay.envs.sumo.reward import REWARD_SCALE
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest, Outcome
 from genreplay.envs.sumo.simulator.tripinfo import read_trips
@@ -33,7 +32,7 @@ def random_play(simulator, request):
 
 
 @pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
-@pytest.mark.parametrize(("scenario", "yellow", "all_red"), [("2way", None, 0), ("cologne1", 4, 2)])
+@pytest.mark.parametrize(("scenario", "yellow", "all_red"), [("2way", None, 0), ("cologne1", 6, 2)])
 def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all_red):
     config = SumoConfig(
         scenario=scenario,
@@ -45,24 +44,18 @@ def test_greens_and_yellows_in_random_play(tmp_path, mode, scenario, yellow, all
         all_red_time=all_red,
     )
     simulator = recording_simulator()(config, tmp_path)
-    greens = simulator.intersection.greens
+    plan = simulator.intersection.plan
+    greens = [stage.state for stage in plan.stages]
     outcomes = random_play(simulator, EpisodeRequest(3, evaluation=False))
     assert len(simulator.states) == sum(outcome.duration for outcome in outcomes)
-    runs = [[state, len(list(group))] for state, group in itertools.groupby(simulator.states)]
+    runs = [(state, len(list(group))) for state, group in itertools.groupby(simulator.states)]
     shown = [i for i, (state, _) in enumerate(runs) if state in greens]
     assert {runs[i][0] for i in shown} == set(greens)
-    yellow = 2 if yellow is None else yellow
     for i, k in itertools.pairwise(shown):
-        (now, length), following = runs[i], runs[k][0]
-        clearing = yellow_state(now, following)
-        if clearing == now:  # the next green takes nothing away, so this one stands until it begins
-            assert k == i + 1
-            length -= yellow + all_red
-        elif all_red:
-            assert runs[i + 1 : k] == [[clearing, yellow], [cleared_state(clearing), all_red]]
-        else:
-            assert runs[i + 1 : k] == [[clearing, yellow]]
-        assert 6 <= length <= 20
+        now, following = greens.index(runs[i][0]), greens.index(runs[k][0])
+        assert runs[i + 1 : k] == list(plan.transitions[now][following])
+        assert runs[i + 1][1] == (2 if yellow is None else yellow)
+        assert 6 <= runs[i][1] <= 20 or now == following
 
 
 def test_the_reward_is_the_delay_that_sumo_records(tmp_path):

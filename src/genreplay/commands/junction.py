@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from genreplay.envs.sumo.network.intersection import Intersection
+    from genreplay.envs.sumo.signals.plan import SignalPlan
     from genreplay.envs.sumo.traffic.demand import Segment
 
 SCREEN_WIDTH = 160
@@ -49,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from genreplay.envs.sumo.traffic.scenarios import resolve
 
     scenario = resolve(config)
-    intersection = read_intersection(scenario.net_file, config.upstream_metres)
+    intersection = read_intersection(scenario.net_file, config)
     demand = check_traffic(config, scenario, intersection)
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -82,12 +83,18 @@ def _show_light(intersection: Intersection, net_file: Path, console: Console) ->
     from rich.table import Table
 
     from genreplay.envs.sumo.network.net_file import read_net
+    from genreplay.envs.sumo.signals.programme import KINDS, read_signal
 
+    plan = intersection.plan
     console.print(
-        f"{net_file.name}: the light {intersection.light!r} has {len(intersection.greens)} green phases of "
-        f"{', '.join(map(str, intersection.green_seconds))} s in a plan of {intersection.cycle_seconds} s; yellow "
-        f"{intersection.yellow_time} s, all-red {intersection.all_red_time} s"
+        f"{net_file.name}: the light {plan.light!r} has {len(plan.stages)} stages in its {KINDS[plan.kind]} programme "
+        f"{plan.programme!r} of {plan.cycle_seconds} s; yellow {plan.yellow_time} s, all-red {plan.all_red_time} s; "
+        f"nobody waits longer than {plan.max_red} s for green"
     )
+    others = [p.name for p in read_signal(net_file, plan.light).programmes if p.name != plan.programme]
+    if others:
+        console.print(f"It has other programmes too: {', '.join(map(repr, others))}; choose one with env.programme")
+    _show_stages(plan, console)
     net = read_net(net_file)
     table = Table(box=None)
     table.add_column("approach", no_wrap=True)
@@ -99,6 +106,24 @@ def _show_light(intersection: Intersection, net_file: Path, console: Console) ->
         metres = sum(net.getEdge(edge).getLength() for edge in entry)
         note = " (short: map more of it)" if metres < SHORT_ROAD else ""
         table.add_row(approach.name, str(num_lanes), f"{metres:.0f}{note}")
+    console.print(table)
+
+
+def _show_stages(plan: SignalPlan, console: Console) -> None:
+    """Each stage with its bounds, and the seconds from its green to each other one's."""
+    from rich.table import Table
+
+    table = Table(box=None)
+    table.add_column("stage", justify="right")
+    table.add_column("links", no_wrap=True)
+    for header in ("green, s", "shortest, s", "longest, s"):
+        table.add_column(header, justify="right")
+    table.add_column("intergreen to stage 0, 1, ..., s")
+    for number, stage in enumerate(plan.stages):
+        walk = " (walk)" if stage.has_walk else ""
+        gaps = " ".join("-" if i == number else str(s) for i, s in enumerate(plan.intergreen[number].tolist()))
+        bounds = (stage.green_seconds, stage.min_green, stage.max_green)
+        table.add_row(str(number), f"{stage.state}{walk}", *map(str, bounds), gaps)
     console.print(table)
 
 
@@ -122,7 +147,9 @@ def _show_movements(intersection: Intersection, segments: list[Segment] | None, 
         table.add_column(header, justify="right")
     for i, (movement, capacity) in enumerate(zip(intersection.movements, capacities(intersection), strict=True)):
         indices = [link.index for link in intersection.links if link.movement == i]
-        states = ["".join(green[index] for index in indices) for green in intersection.greens]
+        states = [
+            "".join(green[index] for index in indices) for green in (stage.state for stage in intersection.plan.stages)
+        ]
         phases = [f"{p}" if "G" in s else f"({p})" for p, s in enumerate(states) if set(s) & set("Gg")]
         cells = [heading(movement), movement.turn, " ".join(phases), f"{capacity:.0f}"]
         if segments is not None:

@@ -1,145 +1,311 @@
-"""From an action to phases and green durations, for the simulator and for generated transitions alike.
+"""Actions of a signal controller: the stages and greens they select, and the signal state after them.
 
-Shapes: N rows, P phases, K phases shown in one decision (1, or P in the `cycle` mode), A action.
+The simulator, the derived columns of generated transitions and the rules of the baselines all use the functions below,
+so every controller obeys the same bounds. Shortest and longest greens belong to the stages. `max_red` bounds how long
+somebody waits: an action that would make it impossible to serve everybody in time is replaced.
 
-Everything here takes NumPy arrays or torch tensors alike (float64): it uses only operators, `argmax`, `sum`, `cumsum`
-and `clip`, which both have. So a derived column equals what the environment returned. Times are whole seconds; the
-action's entries lie in [-1, 1].
+Shapes: N rows, A action, P stages, R stages of the round that serves everybody, K stages shown in one decision
+(1, or P in cycle mode).
+
+Functions take NumPy arrays and torch tensors alike; they use methods that both have. Callers pass float64: lengths are
+then whole seconds whatever library computes them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.signals.plan import SignalPlan, round_of
 
 Array = Any
-"""A NumPy array or a torch tensor, float64."""
+"""A NumPy array or a torch tensor; it stays what it is."""
 
 SINCE_GREEN_LIMIT = 300
-"""A phase's time since its last green is observed up to this, s."""
+"""Longer waits of a stage for green count as this long, s."""
+FORBIDDEN = 1e3
+"""Taken from the preference for a stage that may not be shown next."""
 
 
-class Timing(NamedTuple):
-    """Bounds on the signal."""
+@dataclass(frozen=True)
+class Timing:
+    """Bounds on the signal, as arrays."""
 
     action_mode: str
-    num_phases: int
-    min_green: int
-    """s"""
-    max_green: int
-    """s"""
-    yellow_time: int
-    """s"""
-    all_red_time: int
-    """After yellow, s."""
+    plan: SignalPlan
 
     @property
-    def intergreen(self) -> int:
-        """Yellow and all-red between two different phases, s."""
-        return self.yellow_time + self.all_red_time
+    def num_stages(self) -> int:
+        """P."""
+        return len(self.plan.stages)
+
+    @property
+    def max_red(self) -> int:
+        """Longest wait for green, s."""
+        return self.plan.max_red
+
+    @cached_property
+    def intergreen(self) -> np.ndarray:
+        """Seconds between the greens of two stages, `[P, P]`."""
+        return self.plan.intergreen.astype(np.float64)
+
+    @cached_property
+    def min_greens(self) -> np.ndarray:
+        """Shortest greens, s, `[P]`."""
+        return np.array([float(stage.min_green) for stage in self.plan.stages])
+
+    @cached_property
+    def max_greens(self) -> np.ndarray:
+        """Longest greens, s, `[P]`.
+
+        Where every stage is shown in turn, they are short enough that none is red for longer than `max_red`.
+        """
+        longest = np.array([float(stage.max_green) for stage in self.plan.stages])
+        if self.action_mode == "phase_duration":
+            return longest
+        room = self.spare_seconds // (self.num_stages - 1)
+        return np.minimum(longest, self.min_greens + room)
+
+    @property
+    def spare_seconds(self) -> float:
+        """What the shortest greens of a cycle leave of `max_red` to all but one of them, s."""
+        return self.max_red - self.change_seconds - (self.min_greens.sum() - self.min_greens.min())
+
+    @property
+    def change_seconds(self) -> float:
+        """Intergreens of a cycle in the plan's order, s."""
+        return float(sum(self.intergreen[p - 1, p] for p in range(self.num_stages)))
+
+    @cached_property
+    def home(self) -> dict[int, list[frozenset[int]]]:
+        """A round that serves everybody: its R stages, each with the groups of links that it stands for."""
+        plan = self.plan
+        groups = [plan.serving(link) for link in range(plan.served.shape[1]) if link not in plan.always_green]
+        return round_of([group for group in groups if 0 < len(group) < self.num_stages], self.num_stages)
+
+    @cached_property
+    def is_satisfied(self) -> np.ndarray:
+        """Whether a stage serves everybody that another stage of the round stands for, `[P, R]` (0 or 1)."""
+        rows = [[all(p in group for group in groups) for groups in self.home.values()] for p in range(self.num_stages)]
+        return np.array(rows, dtype=np.float64)
 
     @property
     def action_width(self) -> int:
         """A."""
-        return {"phase_duration": 1 + self.num_phases, "duration": 1, "cycle": self.num_phases}[self.action_mode]
+        return {"phase_duration": 1 + self.num_stages, "duration": 1, "cycle": self.num_stages}[self.action_mode]
 
     @property
-    def longest_decision(self) -> int:
+    def longest_green(self) -> float:
+        """Of any stage, s."""
+        return float(self.max_greens.max())
+
+    @property
+    def longest_decision(self) -> float:
         """The longest time a decision can take, s."""
-        return (self.max_green + self.intergreen) * (self.num_phases if self.action_mode == "cycle" else 1)
+        if self.action_mode == "cycle":
+            return float(self.max_greens.sum()) + self.change_seconds
+        return float((self.max_greens + self.intergreen.max(axis=0)).max())
 
 
 def timing_of(config: SumoConfig, intersection: Intersection) -> Timing:
-    """The bounds that `config` sets on the signal of `intersection`; yellow and all-red default to the map's own."""
-    return Timing(
-        config.action_mode,
-        len(intersection.greens),
-        config.min_green,
-        config.max_green,
-        intersection.yellow_time if config.yellow_time is None else config.yellow_time,
-        intersection.all_red_time if config.all_red_time is None else config.all_red_time,
-    )
+    """The bounds on the signal of `intersection`.
+
+    Raises:
+        UserError: stages in a fixed order cannot keep `max_red`.
+    """
+    timing = Timing(config.action_mode, intersection.plan)
+    if config.action_mode != "phase_duration" and timing.spare_seconds < 0:
+        least = round(timing.max_red - timing.spare_seconds)
+        raise UserError(
+            f"env.max_red: with env.action_mode={config.action_mode} every stage is shown in turn, which takes "
+            f"{least} s with the shortest greens, so nobody can be promised {timing.max_red} s; set env.max_red to at "
+            f"least {least}"
+        )
+    return timing
 
 
 class Signal(NamedTuple):
     """State of the signal at the moment of a decision."""
 
     phase: Array
-    """The green shown now, one-hot `[N, P]`."""
+    """The stage shown now, one-hot `[N, P]`."""
     since_green: Array
-    """Time since each phase was last green, s, at most `SINCE_GREEN_LIMIT`, `[N, P]`."""
+    """Time since each stage was last green, s, at most `SINCE_GREEN_LIMIT`, `[N, P]`."""
     last_green: Array
-    """Length of each phase's last green, s; that of the current one so far, `[N, P]`."""
+    """Length of each stage's last green, s; that of the current one so far, `[N, P]`."""
+    waited: Array
+    """How long somebody may have waited for each stage of the round, s; 0 if nobody does, and for all other stages,
+    `[N, P]`."""
 
 
 class Decision(NamedTuple):
-    """The phases and greens that one action selects, and the signal state after them."""
+    """The stages and greens that one action selects, and the signal state after them."""
 
     order: Array
-    """Number of the phase shown k-th, `[N, K]`."""
+    """Number of the stage shown k-th, `[N, K]`."""
     greens: Array
     """Its green, s, `[N, K]`."""
     duration: Array
     """Length of the decision, s, `[N]`."""
     signal: Signal
-    """State after the decision."""
+    """State after the decision, as if somebody waited wherever green is not shown (see `View.with_calls`)."""
+
+
+def first_signal(timing: Timing) -> Signal:
+    """The state at the beginning of an episode, with the first stage green, of one row."""
+    phase = np.eye(timing.num_stages)[:1]
+    return Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0, phase * 0.0)
 
 
 def decode_action(timing: Timing, signal: Signal, action: Array) -> Decision:
-    """Phases, green durations and the next signal state for actions `[N, A]`.
+    """Stages, green durations and the next signal state for actions `[N, A]`.
 
-    A green lies in [min_green, max_green], counted over all decisions that continue it; a phase that could not be
-    continued for min_green more is not chosen again.
+    A green lies within its stage's bounds, counted over all decisions that continue it. See `admit` for who comes next.
     """
     action = action.clip(-1.0, 1.0)
     if timing.action_mode == "cycle":
         return _decode_cycle(timing, signal, action)
-    numbers = _phase_numbers(signal.phase)
-    green_so_far = (signal.phase * signal.last_green).sum(-1)
     if timing.action_mode == "duration":
-        number = (signal.phase.argmax(-1) + 1) % timing.num_phases
+        number = (signal.phase.argmax(-1) + 1) % timing.num_stages
+        limit = _like(timing.max_greens, action)[number]
     else:
-        exhausted = (green_so_far + timing.min_green > timing.max_green) * 1.0
-        # Saturated policies give equal preferences; the lowest number wins, whatever the library's argmax does.
-        preference = action[:, 1:] - numbers * 1e-9 - 10.0 * signal.phase * exhausted[:, None]
-        number = preference.argmax(-1)
-    chosen = (numbers == number[:, None]) * 1.0
+        shortest = signal.phase * 0.0 + _like(timing.min_greens, action)
+        number, limit = admit(timing, signal, action[:, 1:], shortest)
+    green = _green_seconds(timing, action[:, 0], number)
+    return show(timing, signal, number, green - (green - limit).clip(0.0))
+
+
+def admit(timing: Timing, signal: Signal, preference: Array, shortest: Array) -> tuple[Array, Array]:
+    """The preferred stage `[N]` of those that may be shown next, and the longest green it may have, s `[N]`.
+
+    A stage may be shown if afterwards everybody who waits, or comes at once, can still be served within `max_red`: the
+    stages of the round, each for its shortest green, in the order of their deadlines. This order is best for one
+    machine (Jackson, 1955), and the changes are counted at their longest, so that a round that fits stays possible
+    whatever arrives. The current stage may not go on beyond its longest green while somebody waits for another one.
+
+    Args:
+        timing: bounds.
+        signal: the current state.
+        preference: `[N, P]`; of equals the lowest number wins.
+        shortest: the least green that each stage would get, s, `[N, P]`.
+    """
+    home = list(timing.home)
+    numbers = _stage_numbers(signal.phase)
+    so_far = (signal.phase * signal.last_green).sum(-1)[:, None]
+    max_greens = _like(timing.max_greens, preference)
+    satisfied = _like(timing.is_satisfied, preference)[None]
+    passed = signal.phase @ _like(timing.intergreen, preference) + shortest
+    due = timing.max_red - signal.waited[:, home]
+    # After each next stage, the time left to each stage of the round, [N, P, R].
+    left = satisfied * timing.max_red + (1.0 - satisfied) * (due[:, None] - passed[:, :, None])
+    slack = left - _starts(timing, left)
+    spare, worst = _least(slack + satisfied * 1e6), _least(slack)
+    is_called = _flag(signal.waited.sum(-1) > 0, signal.phase)[:, None]
+    is_exhausted = signal.phase * is_called * _flag(so_far + shortest > max_greens, signal.phase)
+    is_allowed = _flag(worst >= 0, signal.phase) * (1.0 - is_exhausted)
+    # Where no stage may be shown, which only generated states lead to, the most urgent one.
+    urgency = signal.phase * 0.0 - FORBIDDEN
+    urgency[:, home] = 0.0 - due
+    urgency = urgency - FORBIDDEN * signal.phase
+    any_allowed = _flag(is_allowed.sum(-1) > 0, signal.phase)[:, None]
+    value = any_allowed * (preference - FORBIDDEN * (1.0 - is_allowed)) + (1.0 - any_allowed) * urgency
+    # Saturated policies give equal preferences; the lowest number wins, whatever the library's argmax does.
+    number = (value - numbers * 1e-9).argmax(-1)
+    chosen = _flag(numbers == number[:, None], signal.phase)
+    continued = (chosen * signal.phase).sum(-1) * is_called[:, 0]
+    least = (chosen * shortest).sum(-1)
+    room = (chosen * max_greens).sum(-1) - so_far[:, 0] * continued
+    limit = least + (chosen * spare).sum(-1).clip(0.0)
+    limit = limit - (limit - room).clip(0.0)
+    return number, limit + (least - limit).clip(0.0)
+
+
+def _starts(timing: Timing, left: Array) -> Array:
+    """When each stage of the round can be green if all are served in the order of `left`, s, `[N, P, R]`."""
+    home = list(timing.home)
+    reach = _like(timing.intergreen.max(axis=0)[home], left)
+    cost = reach + _like(timing.min_greens[home], left)
+    ranks = _like(np.arange(len(home)), left)
+    ordered = left * 1e3 + ranks  # of equals the first
+    is_earlier = _flag(ordered[..., :, None] < ordered[..., None, :], left)
+    return (is_earlier * cost[:, None]).sum(-2) + reach
+
+
+def show(timing: Timing, signal: Signal, number: Array, green: Array) -> Decision:
+    """The decision that shows stage `number` `[N]` for `green` s `[N]`, after the transition to it."""
+    numbers = _stage_numbers(signal.phase)
+    chosen = _flag(numbers == number[:, None], signal.phase)
     continued = (chosen * signal.phase).sum(-1)
-    room = timing.max_green - green_so_far * continued
-    wanted = _green_seconds(timing, action[:, 0])
-    green = wanted - (wanted - room).clip(0.0)
-    duration = green + timing.intergreen * (1.0 - continued)
+    so_far = (signal.phase * signal.last_green).sum(-1)
+    duration = green + (signal.phase @ _like(timing.intergreen, green) * chosen).sum(-1)
+    length = (green + so_far * continued).clip(0.0, timing.longest_green)
     following = Signal(
         chosen,
         ((signal.since_green + duration[:, None]) * (1.0 - chosen)).clip(0.0, SINCE_GREEN_LIMIT),
-        signal.last_green * (1.0 - chosen) + chosen * (green + green_so_far * continued)[:, None],
+        signal.last_green * (1.0 - chosen) + chosen * length[:, None],
+        _waits(timing, chosen, signal.waited + duration[:, None]),
     )
     return Decision(number[:, None], green[:, None], duration, following)
 
 
 def _decode_cycle(timing: Timing, signal: Signal, action: Array) -> Decision:
-    """Every phase once, in order, beginning after the current one."""
-    greens = _green_seconds(timing, action)
-    slots = greens + timing.intergreen
-    numbers = _phase_numbers(signal.phase)
+    """Every stage once, in order, beginning after the current one."""
+    numbers = _stage_numbers(signal.phase)
+    greens = _green_seconds(timing, action, None)
+    before = np.roll(timing.intergreen, 1, axis=0).diagonal()  # from stage p - 1 to stage p
+    slots = greens + _like(before.copy(), action)
     current = (signal.phase * numbers).sum(-1)
-    order = (current[:, None] + 1 + numbers) % timing.num_phases
-    place = (numbers - current[:, None] - 1) % timing.num_phases
-    is_shown = (order[:, :, None] == numbers[:, None, :]) * 1.0
-    is_later = (place[:, None, :] > place[:, :, None]) * 1.0
+    order = (current[:, None] + 1 + numbers) % timing.num_stages
+    place = (numbers - current[:, None] - 1) % timing.num_stages
+    is_shown = _flag(order[:, :, None] == numbers[:, None, :], signal.phase)
+    is_later = _flag(place[:, None, :] > place[:, :, None], signal.phase)
     since_green = (is_later * slots[:, None, :]).sum(-1).clip(0.0, SINCE_GREEN_LIMIT)
+    waited = _waits(timing, signal.phase, since_green)
     return Decision(
-        order, (is_shown * greens[:, None, :]).sum(-1), slots.sum(-1), Signal(signal.phase, since_green, greens)
+        order,
+        (is_shown * greens[:, None, :]).sum(-1),
+        slots.sum(-1),
+        Signal(signal.phase, since_green, greens, waited),
     )
 
 
-def _green_seconds(timing: Timing, entry: Array) -> Array:
-    """[-1, 1] -> whole seconds in [min_green, max_green]."""
-    return (timing.min_green + (entry + 1.0) / 2.0 * (timing.max_green - timing.min_green) + 0.5) // 1.0
+def _waits(timing: Timing, phase: Array, seconds: Array) -> Array:
+    """`seconds` `[N, P]`, but 0 for stages outside the round and where the stage shown serves everybody."""
+    waits = np.zeros((timing.num_stages, timing.num_stages))
+    waits[:, list(timing.home)] = 1.0 - timing.is_satisfied
+    return (seconds * (phase @ _like(waits, seconds))).clip(0.0, SINCE_GREEN_LIMIT)
 
 
-def _phase_numbers(phase: Array) -> Array:
+def _green_seconds(timing: Timing, entry: Array, number: Array | None) -> Array:
+    """[-1, 1] -> whole seconds between the bounds of stage `number`; both `[N]`, or one entry a stage `[N, P]`."""
+    low, high = _like(timing.min_greens, entry), _like(timing.max_greens, entry)
+    if entry.ndim == 1:
+        low, high = low[number], high[number]
+    return (low + (entry + 1.0) / 2.0 * (high - low) + 0.5) // 1.0
+
+
+def _stage_numbers(phase: Array) -> Array:
     """0, 1, ..., P - 1 in every row, `[N, P]`."""
     return (phase * 0.0 + 1.0).cumsum(-1) - 1.0
+
+
+def _flag(condition: Array, example: Array) -> Array:
+    """1 where the condition holds, else 0, as the same kind of array as `example`."""
+    return condition * _like(np.ones(1), example)
+
+
+def _least(values: Array) -> Array:
+    """The minimum over the last dimension."""
+    found = values.min(-1)
+    return found.values if hasattr(found, "values") else found
+
+
+def _like(values: np.ndarray, example: Array) -> Array:
+    """`values` as the same kind of array as `example`."""
+    return example.new_tensor(values) if hasattr(example, "new_tensor") else values.astype(example.dtype)

@@ -19,22 +19,29 @@ HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "
     "moment of a decision; time_loss and mean_backlog are means over the seconds of the decision before (0 at the "
     "start). Queue are vehicles slower than 0.1 m/s; time_loss adds up vehicles * max(0, 1 - mean speed / speed limit) "
-    "over a section's lanes or edges; backlog are vehicles that wait to enter the map on the approach's edges."
+    "over a section's lanes or edges. Of a crossing, people are counted who stand on its walking areas and cross next; "
+    "each loses 1 s in each s. Backlog are vehicles that wait to enter the map on the approach's edges."
 )
 HOW_TO_ACT = {
     "phase_duration": (
-        "The phase with the largest preference is shown next, for green seconds; of equals the lowest number. The "
-        "phase shown now is left out where its green so far + min_green > max_green; where it goes on, its green so "
-        "far + green is at most max_green. Between two different phases come yellow_time and all_red_time."
+        "The stage with the largest preference of those that may be shown is next, for green seconds; of equals the "
+        "lowest number. Somebody waits for a stage of the round if one of the sections in calls (by the stage shown, "
+        "then by the stage of the round) is not empty; waited counts the seconds. While somebody waits, the current "
+        "stage may not go on where its green so far + min_green > max_green. A stage may be shown if, after the "
+        "transition to it and its min_green, every stage of the round that it does not satisfy can still be green "
+        "within max_red - waited, and every other one within max_red, when all are served in the order of these "
+        "deadlines, each after its reach for its min_green. If none may, the most urgent is shown. The green ends "
+        "when the first of these deadlines would be missed, and at max_green while somebody waits."
     ),
-    "duration": (
-        "The next phase in order is shown for green seconds. Between two phases come yellow_time and all_red_time."
-    ),
+    "duration": "The next stage in order is shown for green seconds.",
     "cycle": (
-        "Every phase is shown once, in order, beginning after the current one, phase p for its own green seconds. "
-        "Between two phases come yellow_time and all_red_time."
+        "Every stage is shown once, in order, beginning after the current one, stage p for its own green seconds."
     ),
 }
+HOW_TO_CHANGE = (
+    " Between two stages their transition is shown, step by step. A green entry a in [-1, 1] means "
+    "floor(min_green + (a + 1) / 2 * (max_green - min_green) + 0.5) seconds, with the bounds of its stage."
+)
 
 
 def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict[str, Any]:
@@ -43,20 +50,9 @@ def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict
     return {
         "how_to_read": HOW_TO_READ,
         "inputs": _inputs(intersection, view),
-        "how_to_act": HOW_TO_ACT[timing.action_mode]
-        + " A green entry a in [-1, 1] means floor(min_green + (a + 1) / 2 * (max_green - min_green) + 0.5) seconds.",
+        "how_to_act": HOW_TO_ACT[timing.action_mode] + HOW_TO_CHANGE,
         "outputs": _outputs(view),
-        "signal": {
-            "light": intersection.light,
-            "action_mode": timing.action_mode,
-            "phases": list(intersection.greens),
-            "first_phase": 0,
-            "min_green": timing.min_green,
-            "max_green": timing.max_green,
-            "yellow_time": timing.yellow_time,
-            "all_red_time": timing.all_red_time,
-            "time_unit": "s",
-        },
+        "signal": _signal(intersection, view),
         "sections": [asdict(section) for section in intersection.sections],
         "approaches": [asdict(approach) for approach in intersection.approaches],
         "training": {
@@ -71,6 +67,37 @@ def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict
                 "right_share_range": TRAINING_TURNS.right_share_range,
             },
         },
+    }
+
+
+def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
+    """The stages with their bounds, the transitions, and the round that `max_red` rests on."""
+    timing, plan = view.timing, intersection.plan
+    names = [section.name for section in intersection.sections]
+    return {
+        "light": plan.light,
+        "action_mode": timing.action_mode,
+        "stages": [
+            {"state": stage.state, "min_green": int(least), "max_green": int(most)}
+            for stage, least, most in zip(plan.stages, timing.min_greens, timing.max_greens, strict=True)
+        ],
+        "transitions": [[[list(step) for step in steps] for steps in row] for row in plan.transitions],
+        "first_stage": 0,
+        "max_red": timing.max_red,
+        "round": [
+            {
+                "stage": stage,
+                "reach": int(timing.intergreen[:, stage].max()),
+                "satisfied_by": [p for p in range(timing.num_stages) if timing.is_satisfied[p, r]],
+                "calls": [
+                    [name for i, name in enumerate(names) if view.calls[i, shown, stage]]
+                    for shown in range(timing.num_stages)
+                ],
+            }
+            for r, stage in enumerate(timing.home)
+        ],
+        "longest_wait": SINCE_GREEN_LIMIT,
+        "time_unit": "s",
     }
 
 
@@ -97,23 +124,29 @@ def _inputs(intersection: Intersection, view: View) -> list[dict[str, Any]]:
     for quantity, unit, limit in (
         ("phase", "1 where it is shown", 1.0),
         ("since_green", "s", float(SINCE_GREEN_LIMIT)),
-        ("last_green", "s", float(timing.max_green)),
+        ("last_green", "s", timing.longest_green),
+        ("waited_for", "s", float(SINCE_GREEN_LIMIT)),
     ):
-        for phase in range(timing.num_phases):
+        for phase in range(timing.num_stages):
             add(quantity, str(phase), unit, limit, limit)
     return found
 
 
 def _outputs(view: View) -> list[dict[str, Any]]:
     timing = view.timing
-    seconds = {"unit": "s", "low": -1.0, "high": 1.0, "low_value": timing.min_green, "high_value": timing.max_green}
+    bounds = [
+        {"unit": "s", "low": -1.0, "high": 1.0, "low_value": int(least), "high_value": int(most)}
+        for least, most in zip(timing.min_greens, timing.max_greens, strict=True)
+    ]
     if timing.action_mode == "cycle":
-        return [{"name": f"green {p}", "meaning": f"green of phase {p}", **seconds} for p in range(timing.num_phases)]
-    green = {"name": "green", "meaning": "green of the next phase", **seconds}
+        return [{"name": f"green {p}", "meaning": f"green of stage {p}", **each} for p, each in enumerate(bounds)]
+    lowest, highest = int(timing.min_greens.min()), int(timing.longest_green)
+    ends = {"low_value": lowest, "high_value": highest}
+    green = {"name": "green", "meaning": "green of the next stage, within its bounds", **bounds[0], **ends}
     if timing.action_mode == "duration":
         return [green]
     preferences = [
-        {"name": f"preference {p}", "meaning": f"for phase {p} as the next one", "unit": None, "low": -1.0, "high": 1.0}
-        for p in range(timing.num_phases)
+        {"name": f"preference {p}", "meaning": f"for stage {p} as the next one", "unit": None, "low": -1.0, "high": 1.0}
+        for p in range(timing.num_stages)
     ]
     return [green, *preferences]

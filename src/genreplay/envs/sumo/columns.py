@@ -1,6 +1,6 @@
 """The columns of a SUMO transition, and the derived ones.
 
-Shapes: N rows, S sections, B approaches, P phases, O observation, A action.
+Shapes: N rows, S sections, B approaches, P stages, O observation, A action.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
     """The layout of one intersection's transitions."""
     timing = view.timing
     actions = {
-        "phase_duration": ["green", *(f"preference {p}" for p in range(timing.num_phases))],
+        "phase_duration": ["green", *(f"preference {p}" for p in range(timing.num_stages))],
         "duration": ["green"],
-        "cycle": [f"green {p}" for p in range(timing.num_phases)],
+        "cycle": [f"green {p}" for p in range(timing.num_stages)],
     }[timing.action_mode]
     return TransitionLayout(
         columns=(
@@ -37,8 +37,8 @@ def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
                 0,
                 "continuous",
                 "duration",
-                low=float(timing.min_green),
-                high=float(timing.longest_decision),
+                low=float(timing.min_greens.min()),
+                high=timing.longest_decision,
                 resolution=1.0,
                 derived=True,
             ),
@@ -63,7 +63,8 @@ class Derive:
         observation = transitions.get(OBSERVATION).double()
         decision = decode_action(view.timing, view.signal(observation), transitions.get(ACTION).double())
         following = transitions.get(NEXT_OBSERVATION)
-        for part, values in zip(slices[5:], view.signal_entries(decision.signal), strict=True):
+        signal = view.with_calls(decision.signal, following[:, slices.density].double())
+        for part, values in zip(slices[5:], view.signal_entries(signal), strict=True):
             following[:, part] = values.to(following.dtype)
         capacity = torch.from_numpy(view.capacity).to(following.device)
         _fill(transitions, REWARD, decision_reward(view, following.double(), decision.duration, capacity))
@@ -80,7 +81,7 @@ def _observation_columns(key: Key, prefix: str, intersection: Intersection, view
     """Columns of an observation, with the grids of counts; the signal part of a next observation is derived."""
     slices, timing, derived = view.slices, view.timing, key == NEXT_OBSERVATION
     sections = [(section.name, 1.0 / section.capacity) for section in intersection.sections]
-    phases = range(timing.num_phases)
+    phases = range(timing.num_stages)
     backlog_limit = float(view.high[slices.backlog.start])
 
     def parts(where: slice, entries: list[tuple[str, float]], high: float, derived: bool = False) -> list[Column]:
@@ -98,7 +99,8 @@ def _observation_columns(key: Key, prefix: str, intersection: Intersection, view
         *parts(slices.time_loss, [(f"time loss {name}", 0.0) for name, _ in sections], COUNT_LIMIT),
         *parts(slices.backlog, [(f"backlog {name}", 0.0) for name in approaches], backlog_limit),
         *parts(slices.mean_backlog, [(f"mean backlog {name}", 0.0) for name in approaches], backlog_limit),
-        Column(key, slices.phase.start, "categorical", f"{prefix}phase", width=timing.num_phases, derived=derived),
+        Column(key, slices.phase.start, "categorical", f"{prefix}phase", width=timing.num_stages, derived=derived),
         *parts(slices.since_green, [(f"since green {p}", 1.0 / SINCE_GREEN_LIMIT) for p in phases], 1.0, derived),
-        *parts(slices.last_green, [(f"last green {p}", 1.0 / timing.max_green) for p in phases], 1.0, derived),
+        *parts(slices.last_green, [(f"last green {p}", 1.0 / timing.longest_green) for p in phases], 1.0, derived),
+        *parts(slices.waited, [(f"waited for {p}", 1.0 / SINCE_GREEN_LIMIT) for p in phases], 1.0, derived),
     ]

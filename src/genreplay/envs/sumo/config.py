@@ -75,14 +75,27 @@ class SumoConfig:
     action_mode: str = "phase_duration"
     """`phase_duration`: the next phase and its green; `duration`: the green, phases in fixed order; `cycle`: the greens
     of a whole cycle."""
-    min_green: int = 5
-    """Shortest green, s."""
-    max_green: int = 45
-    """Longest green, s, also if the same phase is chosen several times in a row."""
+    light: str | None = None
+    """Name of the traffic light to control, where `net_file` has several; the others keep their programmes."""
+    programme: str | None = None
+    """Name (`programID`) of the light's programme that stages and transitions are read from; null for the last one in
+    the file, which SUMO runs."""
+    min_green: int | None = None
+    """Shortest green of every stage, s; null for the programme's `minDur`, or 5 s."""
+    max_green: int | None = None
+    """Longest green of every stage, s, also if it is chosen several times in a row; null for the programme's `maxDur`,
+    or 45 s."""
+    min_greens: list[int] | None = None
+    """Shortest green of each stage, s, in place of `min_green`. `genreplay junction` lists the stages."""
+    max_greens: list[int] | None = None
+    """Longest green of each stage, s, in place of `max_green`."""
+    max_red: int | None = None
+    """A stage for which somebody waits gets green again within this time, s; null for the programme's cycle, but at
+    least 60 s and at most 120 s."""
     yellow_time: int | None = None
-    """Yellow at every change of phase, s; null for the longest in the map's own plan."""
+    """Least yellow of vehicles at every change, s; null for the programme's own, which it may not undercut."""
     all_red_time: int | None = None
-    """All-red after yellow, s; null for the longest in the map's own plan (most have none)."""
+    """Least red between conflicting vehicles, from the end of yellow, s; null for the programme's own."""
     upstream_metres: float = 300.0
     """Edges that lead to the intersection are observed up to this far before the stop line, m."""
     junction_blocker_seconds: int = 120
@@ -102,12 +115,7 @@ class SumoConfig:
         for name, choices in (("action_mode", ACTION_MODES), ("backend", BACKENDS)):
             value = getattr(self, name)
             require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
-        require(self.min_green >= 1, "min_green", f"must be at least 1 s, not {self.min_green}")
-        require(
-            self.max_green >= 2 * self.min_green,
-            "max_green",
-            f"must be at least twice min_green ({self.min_green}), not {self.max_green}, so that a green can be chosen",
-        )
+        self._check_greens()
         for name, least in (("yellow_time", 1), ("all_red_time", 0)):
             value = getattr(self, name)
             require(
@@ -120,6 +128,30 @@ class SumoConfig:
             self.junction_blocker_seconds == -1 or self.junction_blocker_seconds >= 1,
             "junction_blocker_seconds",
             f"must be at least 1 s, or -1 for never, not {self.junction_blocker_seconds}",
+        )
+
+    def _check_greens(self) -> None:
+        for name in ("min_green", "max_green"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, f"must be at least 1 s, or null, not {value}")
+        if self.min_green is not None and self.max_green is not None:
+            require(
+                self.max_green >= 2 * self.min_green,
+                "max_green",
+                f"must be at least twice min_green ({self.min_green}), not {self.max_green}, so that a green can be "
+                "chosen",
+            )
+        for name in ("min_greens", "max_greens"):
+            values = getattr(self, name)
+            require(
+                values is None or (len(values) > 0 and min(values) >= 1),
+                name,
+                f"must be a list of seconds of at least 1, one a stage, not {values}",
+            )
+        require(
+            self.max_red is None or 1 <= self.max_red <= 300,
+            "max_red",
+            f"must lie between 1 and 300 s, or be null for the programme's cycle, not {self.max_red}",
         )
 
     def _check_files(self) -> None:

@@ -47,9 +47,9 @@ class TrafficEvaluation(EvaluationSet):
         if name != CONSTANT_PLAN:
             return None
         found = search_plan(
-            self.intersection.green_seconds,
-            self.timing.intergreen,
-            self.timing.min_green,
+            [stage.green_seconds for stage in self.intersection.plan.stages],
+            self.timing.change_seconds,
+            [stage.min_green for stage in self.intersection.plan.stages],
             lambda episodes: play(
                 [SearchEpisode({"greens": list(each.plan)}, each.episode, each.limit) for each in episodes]
             ),

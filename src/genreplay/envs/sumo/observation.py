@@ -1,9 +1,10 @@
 """The observation of an intersection, for the simulator and for generated transitions alike.
 
-Shapes: N rows, S sections (lanes and upstream roads), B approaches, P phases, O observation = 3 S + 2 B + 3 P.
+Shapes: N rows, S sections (lanes, upstream roads, crossings), B approaches, P stages, O observation = 3 S + 2 B + 4 P.
 
-Order: density [S], queue [S], time loss [S], backlog [B], mean backlog [B], phase one-hot [P], time since each phase
-was green [P], length of each phase's last green [P].
+Order: density [S], queue [S], time loss [S], backlog [B], mean backlog [B], stage one-hot [P], time since each stage
+was green [P], length of each stage's last green [P], how long somebody has waited for each stage [P]. At a crossing
+people are counted who wait for it, and each loses one second a second.
 
 As in `actions`, functions take NumPy arrays and torch tensors alike (float64).
 """
@@ -36,6 +37,7 @@ class Slices(NamedTuple):
     phase: slice
     since_green: slice
     last_green: slice
+    waited: slice
 
 
 class Counts(NamedTuple):
@@ -52,19 +54,21 @@ class View:
 
     Args:
         intersection: sections and approaches, in the order of the entries.
-        timing: the longest green scales `last_green`.
+        timing: its longest green scales `last_green`.
     """
 
     def __init__(self, intersection: Intersection, timing: Timing):
         self.capacity = np.array([float(section.capacity) for section in intersection.sections])
         self.timing = timing
-        widths = [len(self.capacity)] * 3 + [len(intersection.approaches)] * 2 + [timing.num_phases] * 3
+        widths = [len(self.capacity)] * 3 + [len(intersection.approaches)] * 2 + [timing.num_stages] * 4
         ends = np.cumsum(widths).tolist()
         self.slices = Slices(*(slice(end - width, end) for end, width in zip(ends, widths, strict=True)))
         self.width: int = ends[-1]
         """O."""
         self.high = np.ones(self.width, dtype=np.float32)
         """Largest values, `[O]`; the smallest are 0."""
+        self.calls = _calls(intersection, timing)
+        """Which sections call which stage of the round while which stage is shown, `[S, P, P]` (0 or 1)."""
         for part in self.slices[:3]:
             self.high[part] = COUNT_LIMIT
         for part in self.slices[3:5]:
@@ -91,9 +95,28 @@ class View:
             dtype=np.float32,
         )
 
-    def signal_entries(self, signal: Signal) -> tuple[Array, Array, Array]:
-        """The last three parts of the observation, each `[N, P]`."""
-        return signal.phase, signal.since_green / SINCE_GREEN_LIMIT, signal.last_green / self.timing.max_green
+    def with_calls(self, signal: Signal, density: Array) -> Signal:
+        """The signal state, with nobody waiting for stages that nobody on a section is in front of.
+
+        Args:
+            signal: state after a decision, `[N, P]`.
+            density: vehicles and people on each section, any scale, `[N, S]`.
+        """
+        num_stages = self.timing.num_stages
+        flat = self.calls.reshape(len(self.calls), -1)
+        calls = density.new_tensor(flat) if hasattr(density, "new_tensor") else flat
+        present = (density @ calls).reshape((-1, num_stages, num_stages))  # stage shown, stage called
+        is_called = (present * signal.phase[:, :, None]).sum(1) > 0
+        return signal._replace(waited=signal.waited * is_called)
+
+    def signal_entries(self, signal: Signal) -> tuple[Array, Array, Array, Array]:
+        """The last four parts of the observation, each `[N, P]`."""
+        return (
+            signal.phase,
+            signal.since_green / SINCE_GREEN_LIMIT,
+            signal.last_green / self.timing.longest_green,
+            signal.waited / SINCE_GREEN_LIMIT,
+        )
 
     def signal(self, observation: Array) -> Signal:
         """The signal state in observations `[N, O]`, in whole seconds."""
@@ -101,5 +124,22 @@ class View:
         return Signal(
             observation[:, s.phase],
             (observation[:, s.since_green] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
-            (observation[:, s.last_green] * self.timing.max_green + 0.5) // 1.0,
+            (observation[:, s.last_green] * self.timing.longest_green + 0.5) // 1.0,
+            (observation[:, s.waited] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
         )
+
+
+def _calls(intersection: Intersection, timing: Timing) -> np.ndarray:
+    """See `View.calls`.
+
+    A section calls if a link that it waits for has no green, and belongs to a group that the stage stands for.
+    """
+    num_stages, plan = timing.num_stages, intersection.plan
+    found = np.zeros((len(intersection.sections), num_stages, num_stages))
+    for i, links in enumerate(intersection.section_links):
+        for group in {plan.serving(link) for link in links if link not in plan.always_green}:
+            for shown in range(num_stages):
+                for stage, groups in timing.home.items():
+                    if group in groups and shown not in group:
+                        found[i, shown, stage] = 1.0
+    return found

@@ -50,7 +50,7 @@ class SumoWorld(World):
         scenario = resolve(config)
         self.net_file = scenario.net_file
         self.episode_seconds = scenario.episode_seconds
-        intersection = read_intersection(scenario.net_file, config.upstream_metres)
+        intersection = read_intersection(scenario.net_file, config)
         check_traffic(config, scenario, intersection)
         self.view = View(intersection, timing_of(config, intersection))
         self.intersection = intersection

@@ -4,16 +4,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, Timing, decode_action
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, decode_action
+from tests.helpers.signals import timing_of_plan
 
 
-def signal(phase, since, last):
+def signal(phase, since, last, waited=None):
     one_hot = np.eye(len(since))[[phase]]
-    return Signal(one_hot, np.array([since], dtype=np.float64), np.array([last], dtype=np.float64))
+    waited = np.zeros((1, len(since))) if waited is None else np.array([waited], dtype=np.float64)
+    return Signal(one_hot, np.array([since], dtype=np.float64), np.array([last], dtype=np.float64), waited)
 
 
-def timing(mode, num_phases=3):
-    return Timing(mode, num_phases, min_green=5, max_green=45, yellow_time=3, all_red_time=1)
+def timing(mode, num_stages=3, **changes):
+    return timing_of_plan(mode, num_stages, **changes)
 
 
 def test_phase_duration_switches_to_the_preferred_phase():
@@ -30,7 +32,7 @@ def test_phase_duration_switches_to_the_preferred_phase():
 
 def test_a_continued_green_has_no_yellow_and_stays_below_the_maximum():
     decision = decode_action(
-        timing("phase_duration"), signal(1, [9, 0, 20], [10, 30, 9]), np.array([[1.0, 0.0, 1.0, 0.0]])
+        timing("phase_duration"), signal(1, [9, 0, 20], [10, 30, 9], [9, 0, 0]), np.array([[1.0, 0.0, 1.0, 0.0]])
     )
     assert decision.order.tolist() == [[1]]
     assert decision.greens.tolist() == [[15]]
@@ -40,7 +42,7 @@ def test_a_continued_green_has_no_yellow_and_stays_below_the_maximum():
 
 def test_an_exhausted_green_is_not_continued():
     decision = decode_action(
-        timing("phase_duration"), signal(1, [9, 0, 20], [10, 41, 9]), np.array([[-1.0, -0.9, 1.0, 0.2]])
+        timing("phase_duration"), signal(1, [9, 0, 20], [10, 41, 9], [0, 0, 20]), np.array([[-1.0, -0.9, 1.0, 0.2]])
     )
     assert decision.order.tolist() == [[2]]
     assert decision.greens.tolist() == [[5]]
@@ -71,11 +73,11 @@ def test_cycle_shows_every_phase_once_beginning_after_the_current_one():
 
 @pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 2**31), num_phases=st.integers(2, 8))
-def test_greens_stay_in_bounds_and_torch_agrees_with_numpy(mode, seed, num_phases):
-    bounds = timing(mode, num_phases)
+@given(seed=st.integers(0, 2**31), num_stages=st.integers(2, 8))
+def test_greens_stay_in_bounds_and_torch_agrees_with_numpy(mode, seed, num_stages):
+    bounds = timing(mode, num_stages)
     rng = np.random.default_rng(seed)
-    state = signal(0, [0.0] + [float(SINCE_GREEN_LIMIT)] * (num_phases - 1), [0.0] * num_phases)
+    state = signal(0, [0.0] + [float(SINCE_GREEN_LIMIT)] * (num_stages - 1), [0.0] * num_stages)
     for _ in range(20):
         # Half of the actions on a coarse grid, where ties and half seconds are common.
         action = rng.uniform(-1.2, 1.2, size=(1, bounds.action_width))

@@ -1,6 +1,6 @@
 """Signal programmes that SUMO runs by itself (constant, actuated, delay-based), written as an additional file.
 
-Shapes: P phases.
+Shapes: P stages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from genreplay.envs.sumo.actions import Timing
-from genreplay.envs.sumo.network.intersection import Intersection, cleared_state, yellow_state
+from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.signals.plan import SignalPlan
 
 PROGRAMME_ID = "baseline"
 
@@ -60,37 +61,30 @@ class Programme:
         return root
 
 
-def constant(intersection: Intersection, timing: Timing, greens: Sequence[int]) -> Programme:
-    """Every green phase in the map's order for its seconds in `greens` `[P]`."""
-    return Programme("static", _with_intergreens(intersection, timing, [(green, green) for green in greens]))
+def constant(intersection: Intersection, greens: Sequence[int]) -> Programme:
+    """Every stage in the plan's order for its seconds in `greens` `[P]`."""
+    return Programme("static", _with_transitions(intersection.plan, [(green, green) for green in greens]))
 
 
-def actuated(intersection: Intersection, timing: Timing) -> Programme:
+def actuated(timing: Timing) -> Programme:
     """SUMO's actuated control: a green is prolonged while vehicles follow each other closely."""
-    return Programme("actuated", _prolonged(intersection, timing), ACTUATED_SETTINGS)
+    return Programme("actuated", _prolonged(timing), ACTUATED_SETTINGS)
 
 
-def delay_based(intersection: Intersection, timing: Timing) -> Programme:
+def delay_based(timing: Timing) -> Programme:
     """SUMO's delay-based control: a green is prolonged while vehicles in sight have lost time."""
-    return Programme("delay_based", _prolonged(intersection, timing), DELAY_BASED_SETTINGS)
+    return Programme("delay_based", _prolonged(timing), DELAY_BASED_SETTINGS)
 
 
-def _prolonged(intersection: Intersection, timing: Timing) -> tuple[Phase, ...]:
-    """Every green for as long as SUMO decides, within the bounds of a policy's."""
-    bounds = [(timing.min_green, timing.max_green)] * len(intersection.greens)
-    return _with_intergreens(intersection, timing, bounds)
+def _prolonged(timing: Timing) -> tuple[Phase, ...]:
+    """Every green for as long as SUMO decides, within its stage's bounds."""
+    return _with_transitions(timing.plan, [(stage.min_green, stage.max_green) for stage in timing.plan.stages])
 
 
-def _with_intergreens(
-    intersection: Intersection, timing: Timing, bounds: Sequence[tuple[int, int]]
-) -> tuple[Phase, ...]:
-    """The greens with the same yellow and all-red between them as a policy's (`Simulator.decide`)."""
+def _with_transitions(plan: SignalPlan, bounds: Sequence[tuple[int, int]]) -> tuple[Phase, ...]:
+    """The greens in order, with the plan's transitions between them."""
     phases: list[Phase] = []
-    greens = intersection.greens
-    for i, (green, (shortest, longest)) in enumerate(zip(greens, bounds, strict=True)):
-        yellow = yellow_state(green, greens[(i + 1) % len(greens)])
-        phases.append(Phase(green, shortest, longest))
-        phases.append(Phase(yellow, timing.yellow_time, timing.yellow_time))
-        if timing.all_red_time > 0:
-            phases.append(Phase(cleared_state(yellow), timing.all_red_time, timing.all_red_time))
+    for i, (stage, (shortest, longest)) in enumerate(zip(plan.stages, bounds, strict=True)):
+        phases.append(Phase(stage.state, shortest, longest))
+        phases += [Phase(*step, step.seconds) for step in plan.transitions[i][(i + 1) % len(plan.stages)]]
     return tuple(phases)

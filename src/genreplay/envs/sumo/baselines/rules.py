@@ -1,9 +1,9 @@
 """Decision rules on lane counts: max-pressure, longest queue, random.
 
-A rule chooses the next phase every few seconds, and never before `min_green`. It has no longest green: the counts end
-a phase.
+A rule chooses the next stage every few seconds. The bounds of a policy hold for it too: each stage's shortest and
+longest green, and `max_red` (see `actions.admit`).
 
-Shapes: P phases.
+Shapes: P stages.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
             (counts.vehicles(link.from_lane) - counts.halting(link.to_lane)) / ways[link.from_lane]
             for link in _served(intersection, phase)
         )
-        for phase in range(len(intersection.greens))
+        for phase in range(len(intersection.plan.stages))
     ]
 
 
@@ -65,7 +65,7 @@ def queues(intersection: Intersection, halting: Count) -> list[float]:
     """Standing vehicles on the lanes that each phase serves, `[P]`."""
     return [
         sum(halting(lane) for lane in sorted({link.from_lane for link in _served(intersection, phase)}))
-        for phase in range(len(intersection.greens))
+        for phase in range(len(intersection.plan.stages))
     ]
 
 
@@ -79,20 +79,21 @@ def longest_queue(intersection: Intersection) -> Rule:
     return lambda counts, shown: Choice(_largest(queues(intersection, counts.halting), shown), RULE_SECONDS)
 
 
-def random_phase(intersection: Intersection, timing: Timing, seed: int) -> Rule:
+def random_phase(timing: Timing, seed: int) -> Rule:
     """A random phase for a random green, within the bounds of a policy's."""
     rng = np.random.default_rng(seed)
 
     def rule(counts: LaneCounts, shown: int) -> Choice:
         return Choice(
-            int(rng.integers(len(intersection.greens))), int(rng.integers(timing.min_green, timing.max_green + 1))
+            int(rng.integers(timing.num_stages)),
+            int(rng.integers(int(timing.min_greens.min()), int(timing.longest_green) + 1)),
         )
 
     return rule
 
 
 def _served(intersection: Intersection, phase: int) -> list[Link]:
-    return [link for link in intersection.links if intersection.greens[phase][link.index] in "Gg"]
+    return [link for link in intersection.links if intersection.plan.served[phase, link.index]]
 
 
 def _largest(values: Sequence[float], shown: int) -> int:

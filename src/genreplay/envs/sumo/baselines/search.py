@@ -5,7 +5,7 @@ episode, the better half plays the next one, and the last two play the rest. A p
 far is dropped at once, in the middle of an episode if the simulator supports that (adaptive capping; Hutter et al.,
 2009, "ParamILS"). A plan becomes the best only by its mean over all validation episodes.
 
-Shapes: P phases.
+Shapes: P stages.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class BestPlan:
 
 def search_plan(
     map_greens: Sequence[int],
-    intergreen: int,
-    min_green: int,
+    change_seconds: float,
+    min_greens: Sequence[int],
     play: Play,
     num_episodes: int,
     known: Sequence[Plan] = (),
@@ -74,13 +74,13 @@ def search_plan(
 
     Args:
         map_greens: the map's own plan, s, `[P]`.
-        intergreen: yellow and all-red between two greens, s.
-        min_green: shortest green, s.
+        change_seconds: of a cycle, between the greens, s.
+        min_greens: shortest greens, s, `[P]`.
         play: plays episodes, possibly at the same time.
         num_episodes: number of validation episodes.
         known: the best plans of similar demands.
     """
-    starts = _starts(map_greens, intergreen, min_green)
+    starts = _starts(map_greens, change_seconds, min_greens)
     if known:
         starts = [*known, starts[0]]
     race = Race(starts[0], play, num_episodes)
@@ -89,12 +89,12 @@ def search_plan(
         improved = True
         while improved and race.num_plans < MAX_PLANS:
             before = last = race.best
-            race.run(_neighbours(before, step, min_green))
+            race.run(_neighbours(before, step, min_greens))
             improved = race.best != before
             while race.best != last:  # continue in the direction that helped
                 ahead = [2 * now - then for now, then in zip(race.best, last, strict=True)]
                 last = race.best
-                race.run([_bounded(ahead, min_green)])
+                race.run([_bounded(ahead, min_greens)])
     return BestPlan(race.best, race.delay, race.num_plans)
 
 
@@ -144,19 +144,18 @@ class Race:
         return sorted((plan for plan in challengers if totals[plan] < most), key=lambda plan: totals[plan])
 
 
-def _starts(map_greens: Sequence[int], intergreen: int, min_green: int) -> list[Plan]:
-    num_phases = len(map_greens)
-    plans = [_bounded(map_greens, min_green)]
+def _starts(map_greens: Sequence[int], change_seconds: float, min_greens: Sequence[int]) -> list[Plan]:
+    plans = [_bounded(map_greens, min_greens)]
     for cycle in CYCLES:
-        green = max(num_phases * min_green, cycle - num_phases * intergreen)
-        for shares in (map_greens, [1] * num_phases):
-            plans.append(_bounded([green * share / sum(shares) for share in shares], min_green))
+        green = max(sum(min_greens), cycle - change_seconds)
+        for shares in (map_greens, [1] * len(map_greens)):
+            plans.append(_bounded([green * share / sum(shares) for share in shares], min_greens))
     return plans
 
 
-def _neighbours(plan: Plan, step: int, min_green: int) -> list[Plan]:
+def _neighbours(plan: Plan, step: int, min_greens: Sequence[int]) -> list[Plan]:
     changes = [[step * sign * (i in which) for i in range(len(plan))] for sign in (1, -1) for which in _groups(plan)]
-    return [_bounded([g + d for g, d in zip(plan, change, strict=True)], min_green) for change in changes]
+    return [_bounded([g + d for g, d in zip(plan, change, strict=True)], min_greens) for change in changes]
 
 
 def _groups(plan: Plan) -> list[range]:
@@ -164,5 +163,5 @@ def _groups(plan: Plan) -> list[range]:
     return [range(i, i + 1) for i in range(len(plan))] + [range(len(plan))]
 
 
-def _bounded(greens: Sequence[float], min_green: int) -> Plan:
-    return tuple(min(LONGEST_GREEN, max(min_green, round(green))) for green in greens)
+def _bounded(greens: Sequence[float], min_greens: Sequence[int]) -> Plan:
+    return tuple(min(LONGEST_GREEN, max(least, round(green))) for green, least in zip(greens, min_greens, strict=True))

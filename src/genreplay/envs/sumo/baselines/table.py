@@ -36,17 +36,13 @@ class EpisodeContext:
 BASELINES: dict[str, Callable[[EpisodeContext], Programme | Rule | None]] = {
     FIXED_PLAN: lambda episode: None,
     "webster": lambda episode: programmes.constant(
-        episode.intersection, episode.timing, webster_greens(episode.intersection, episode.flows(), episode.timing)
+        episode.intersection, webster_greens(episode.intersection, episode.flows(), episode.timing)
     ),
-    CONSTANT_PLAN: lambda episode: programmes.constant(
-        episode.intersection, episode.timing, episode.settings["greens"]
-    ),
-    "actuated": lambda episode: programmes.actuated(episode.intersection, episode.timing),
-    "delay_based": lambda episode: programmes.delay_based(episode.intersection, episode.timing),
+    CONSTANT_PLAN: lambda episode: programmes.constant(episode.intersection, episode.settings["greens"]),
+    "actuated": lambda episode: programmes.actuated(episode.timing),
+    "delay_based": lambda episode: programmes.delay_based(episode.timing),
     "max_pressure": lambda episode: rules.max_pressure(episode.intersection),
     "longest_queue": lambda episode: rules.longest_queue(episode.intersection),
-    "random": lambda episode: rules.random_phase(
-        episode.intersection, episode.timing, derive_seed(episode.seed, "random")
-    ),
+    "random": lambda episode: rules.random_phase(episode.timing, derive_seed(episode.seed, "random")),
 }
 """The controller of each baseline, built for one episode; None for the map's own programme."""

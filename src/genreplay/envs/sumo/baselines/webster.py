@@ -47,10 +47,10 @@ def flow_ratios(intersection: Intersection, flows: np.ndarray) -> list[float]:
     lanes_of = defaultdict(list)
     for link in intersection.links:
         lanes_of[link.movement].append(link)
-    of_phase: list[dict[str, float]] = [defaultdict(float) for _ in intersection.greens]
+    of_phase: list[dict[str, float]] = [defaultdict(float) for _ in intersection.plan.stages]
     for movement, links in lanes_of.items():
         for link in links:
-            states = [green[link.index] for green in intersection.greens]
+            states = [stage.state[link.index] for stage in intersection.plan.stages]
             best = [p for p, state in enumerate(states) if state == "G"]
             serving = best or [p for p, state in enumerate(states) if state == "g"]
             for phase in serving:
@@ -70,9 +70,10 @@ def webster_greens(intersection: Intersection, flows: np.ndarray, timing: Timing
         timing: intergreen and shortest green.
     """
     ratios = flow_ratios(intersection, flows)
-    lost_time = float(timing.intergreen * len(ratios))
+    lost_time = timing.change_seconds
     cycle = cycle_length(ratios, lost_time)
-    return [max(timing.min_green, round(green)) for green in effective_greens(ratios, lost_time, cycle)]
+    greens = effective_greens(ratios, lost_time, cycle)
+    return [max(stage.min_green, round(green)) for stage, green in zip(timing.plan.stages, greens, strict=True)]
 
 
 def capacities(intersection: Intersection) -> np.ndarray:
@@ -85,7 +86,7 @@ def capacities(intersection: Intersection) -> np.ndarray:
         seconds: dict[str, float] = {}
         for link in intersection.links:
             if link.movement == movement:
-                plan = zip(intersection.greens, intersection.green_seconds, strict=True)
-                seconds[link.from_lane] = sum(green for state, green in plan if state[link.index] in "Gg")
-        found[movement] = SATURATION_FLOW * sum(seconds.values()) / intersection.cycle_seconds
+                stages = [stage for stage in intersection.plan.stages if stage.state[link.index] in "Gg"]
+                seconds[link.from_lane] = sum(stage.green_seconds for stage in stages)
+        found[movement] = SATURATION_FLOW * sum(seconds.values()) / intersection.plan.cycle_seconds
     return found

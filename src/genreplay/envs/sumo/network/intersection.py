@@ -1,32 +1,48 @@
-"""The one traffic light of a network file: phases, lanes, approaches, movements."""
+"""The controlled light of a network file: its plan, lanes, crossings, approaches and movements."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
-from genreplay.common.errors import UserError
-from genreplay.envs.sumo.network.net_file import only_light, read_net
+import sumolib
+
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.network.net_file import chosen_light, read_net
+from genreplay.envs.sumo.signals.build import read_plan
+from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.signals.programme import SignalLink, read_signal
 
 VEHICLE_SPACE = 7.5
 """Length of a standing car with its gap, m."""
+CROSSING_CAPACITY = 10
+"""People who wait for a crossing at which its section counts as full."""
+TURNS = {"l": "left", "L": "left", "r": "right", "R": "right", "s": "straight", "t": "turn", "T": "turn"}
+"""SUMO's directions; `T` is a turnaround on left-hand maps, and `invalid` counts as straight on."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A piece of road whose vehicles are counted together: a controlled lane, or all edges upstream of an approach."""
+    """A place whose vehicles are counted together, or whose people: a controlled lane, all edges upstream of an
+    approach, or the two ends of a crossing.
+    """
 
     name: str
     lanes: tuple[str, ...]
-    """The controlled lane; empty for an upstream section."""
+    """The controlled lane; empty for other sections."""
     edges: tuple[str, ...]
-    """The upstream edges; empty for a controlled lane."""
+    """The upstream edges, or the walking areas at the ends of a crossing; empty for a controlled lane."""
     speed_limits: tuple[float, ...]
     """Of the lane, or of each edge, m/s."""
     capacity: int
-    """Standing cars that fit on it, at least 1."""
+    """Standing cars that fit on it, at least 1; of a crossing `CROSSING_CAPACITY`."""
+    crossing: str | None = None
+    """The crossing's edge; None on a road."""
 
 
 @dataclass(frozen=True)
@@ -69,36 +85,34 @@ class Intersection:
     """One signalised intersection."""
 
     light: str
-    greens: tuple[str, ...]
-    """Signal states of the P green phases, in the order of the map's plan."""
-    green_seconds: tuple[int, ...]
-    """Green of each of them in a cycle of the map's plan, s."""
-    yellow_time: int
-    """Longest yellow of the map's plan, s."""
-    all_red_time: int
-    """Longest all-red of the map's plan, s."""
-    cycle_seconds: int
-    """Cycle of the map's plan, s."""
+    plan: SignalPlan
     sections: tuple[Section, ...]
     approaches: tuple[Approach, ...]
     movements: tuple[Movement, ...]
     entries: tuple[tuple[str, ...], ...]
     """For each approach the edges of random traffic: from upstream straight on to the light."""
     links: tuple[Link, ...]
+    """Of vehicles."""
+    section_links: tuple[tuple[int, ...], ...]
+    """For each section the links, by position in the signal states, that those counted there wait for; empty for
+    upstream sections."""
+    is_left_hand: bool
+    """Whether traffic keeps to the left."""
 
 
-def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
-    """The one intersection with a light in `net_file`.
+def read_intersection(net_file: Path, config: SumoConfig) -> Intersection:
+    """The intersection of `net_file` whose light `config` names, or its only one.
 
     Args:
         net_file: a SUMO network.
-        upstream_metres: largest distance from the stop line at which edges belong to an approach.
+        config: names the light and its programme, bounds the greens, and says how far upstream edges are observed.
 
     Raises:
-        UserError: the file is not a network, or does not have exactly one traffic light with at least two green phases.
+        UserError: the file is not a network, has not the light, or the light cannot be controlled safely.
     """
-    light = only_light(read_net(net_file), net_file)
-    phases = _phases(light, net_file)
+    net = read_net(net_file)
+    light = chosen_light(net, net_file, config.light)
+    plan = read_plan(net_file, light.getID(), config)
     numbered = [
         (index, connection)
         for in_lane, out_lane, index in sorted(light.getConnections(), key=lambda link: link[2])
@@ -110,11 +124,13 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
     edges = list(dict.fromkeys(lane.getEdge() for lane in lanes))
     movements = [_movement(connection, edges, connections) for connection in connections]
     distinct = tuple(dict.fromkeys(movements))
-    upstream = _upstream(edges, {connection.getTo() for connection in connections}, upstream_metres)
+    upstream = _upstream(edges, {connection.getTo() for connection in connections}, config.upstream_metres)
+    crossings = [link for link in read_signal(net_file, light.getID()).links if link.is_crossing]
+    sections = (*_sections(lanes, edges, upstream), *_crossings(crossings))
     return Intersection(
         light.getID(),
-        *phases,
-        _sections(lanes, edges, upstream),
+        plan,
+        sections,
         tuple(Approach(edge.getID(), tuple(e.getID() for e in (edge, *upstream[edge]))) for edge in edges),
         distinct,
         tuple(_entry(edge, upstream[edge]) for edge in edges),
@@ -122,47 +138,9 @@ def read_intersection(net_file: Path, upstream_metres: float) -> Intersection:
             Link(index, connection.getFromLane().getID(), connection.getToLane().getID(), distinct.index(movement))
             for (index, connection), movement in zip(numbered, movements, strict=True)
         ),
+        tuple(_links_of(section, numbered, crossings) for section in sections),
+        _is_left_hand(net_file),
     )
-
-
-def is_green(state: str) -> bool:
-    """Whether a phase has green and no yellow (sumo-rl's rule for the phases it chooses from)."""
-    return not set(state) & set("yYu") and not set(state) <= set("rs")
-
-
-def is_all_red(state: str) -> bool:
-    """Whether a phase has only red."""
-    return set(state) <= set("rs")
-
-
-def yellow_state(now: str, following: str) -> str:
-    """The state between two greens: yellow for links that lose their green, the rest unchanged (sumo-rl's rule)."""
-    return "".join("y" if old in "Gg" and new in "rs" else old for old, new in zip(now, following, strict=True))
-
-
-def cleared_state(yellow: str) -> str:
-    """The all-red state after yellow: red for links that had yellow."""
-    return yellow.replace("y", "r")
-
-
-def _phases(light: Any, net_file: Path) -> tuple[tuple[str, ...], tuple[int, ...], int, int, int]:
-    """Green states and their seconds, the longest yellow and all-red, and the cycle (s), of the last programme, which
-    is the one that SUMO runs.
-    """
-    programmes = list(light.getPrograms().values())
-    phases = programmes[-1].getPhases() if programmes else []
-    greens = tuple(dict.fromkeys(phase.state for phase in phases if is_green(phase.state)))
-    if len(greens) < 2:
-        raise UserError(
-            f"env.net_file: the traffic light {light.getID()!r} of {net_file} has {len(greens)} green phase(s), but "
-            "at least two are needed; add phases in netedit, or make a new plan with: "
-            f"netconvert -s {net_file} --tls.rebuild -o one.net.xml"
-        )
-    yellow = [phase.duration for phase in phases if "y" in phase.state.lower()]
-    all_red = [phase.duration for phase in phases if is_all_red(phase.state)]
-    green_seconds = tuple(round(sum(phase.duration for phase in phases if phase.state == green)) for green in greens)
-    cycle = round(sum(phase.duration for phase in phases))
-    return greens, green_seconds, math.ceil(max(yellow, default=3)), math.ceil(max(all_red, default=0)), cycle
 
 
 def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, list[Any]]:
@@ -198,15 +176,44 @@ def _sections(lanes: list[Any], edges: list[Any], upstream: dict[Any, list[Any]]
     return tuple(sections)
 
 
+def _crossings(links: Sequence[SignalLink]) -> tuple[Section, ...]:
+    """The people who wait at either end of each crossing."""
+    ends: dict[str, list[str]] = {}
+    for link in links:
+        ends.setdefault(link.to_lane.rpartition("_")[0], []).append(link.from_lane.rpartition("_")[0])
+    return tuple(
+        Section(f"crossing {name}", (), tuple(dict.fromkeys(areas)), (1.0,) * len(set(areas)), CROSSING_CAPACITY, name)
+        for name, areas in ends.items()
+    )
+
+
+def _links_of(
+    section: Section, numbered: Sequence[tuple[int, Any]], crossings: Sequence[SignalLink]
+) -> tuple[int, ...]:
+    if section.crossing is not None:
+        found = [link.number for link in crossings if link.to_lane.rpartition("_")[0] == section.crossing]
+    else:
+        found = [index for index, connection in numbered if connection.getFromLane().getID() in section.lanes]
+    return tuple(sorted(set(found)))
+
+
+@lru_cache(maxsize=8)
+def _is_left_hand(net_file: Path) -> bool:
+    with sumolib.miscutils.openz(str(net_file), "rb") as file:
+        _, root = next(ElementTree.iterparse(file, events=("start",)))
+    return root.get("lefthand", "false") in ("true", "1")
+
+
 def _capacity(lanes: list[Any]) -> int:
     return max(1, sum(math.ceil(lane.getLength() / VEHICLE_SPACE) for lane in lanes))
 
 
 def _movement(connection: Any, edges: list[Any], connections: list[Any]) -> Movement:
-    turns = {"l": "left", "L": "left", "r": "right", "R": "right", "s": "straight", "t": "turn"}
     start, end = connection.getFrom(), connection.getTo()
     has_cars = any(_has_cars(other) for other in connections if (other.getFrom(), other.getTo()) == (start, end))
-    return Movement(edges.index(start), start.getID(), end.getID(), turns[connection.getDirection()], has_cars)
+    return Movement(
+        edges.index(start), start.getID(), end.getID(), TURNS.get(connection.getDirection(), "straight"), has_cars
+    )
 
 
 def _has_cars(connection: Any) -> bool:

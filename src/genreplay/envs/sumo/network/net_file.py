@@ -1,8 +1,8 @@
-"""Reading of network files with one traffic light, and remedies for maps that do not fit."""
+"""Reading of network files, choice of the controlled light, and remedies for maps that do not fit."""
 
 from __future__ import annotations
 
-import math
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,6 @@ from genreplay.common.errors import UserError
 
 MAX_NAMED = 8
 """Lights named in a message."""
-LONGEST_CUT = 400.0
-"""Half the width of the largest piece that a message suggests to cut out, m."""
-CUT_MARGIN = 0.8
-"""Extent of such a piece, as a fraction of the distance to the nearest other light."""
 
 
 def read_net(net_file: Path) -> Any:
@@ -40,23 +36,37 @@ def read_net(net_file: Path) -> Any:
         raise UserError(f"env.net_file: {net_file} is not a SUMO network ({error}); make one with netconvert") from None
 
 
-def only_light(net: Any, net_file: Path) -> Any:
-    """The one traffic light of a network.
+def chosen_light(net: Any, net_file: Path, name: str | None) -> Any:
+    """The traffic light `name` of a network, or its only one.
 
     Raises:
-        UserError: there is none, or several.
+        UserError: there is no such light, none at all, or several and no name.
     """
     lights = [light for light in net.getTrafficLights() if light.getConnections()]
+    named = [light for light in lights if light.getID() == name]
+    if named:
+        return named[0]
+    if name is not None and lights:
+        close = difflib.get_close_matches(name, [light.getID() for light in lights], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"it has {_listed(lights)}"
+        raise UserError(f"env.light: {net_file} has no traffic light {name!r}; {hint}")
     if len(lights) == 1:
         return lights[0]
     if not lights:
         raise UserError(f"env.net_file: {net_file} has no traffic light; {_how_to_add_one(net, net_file)}")
-    names = [light.getID() for light in lights]
-    listed = ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
     raise UserError(
-        f"env.net_file: {net_file} has {len(lights)} traffic lights ({listed}), but only one can be controlled; "
-        f"{_how_to_keep_one(lights, net_file)}"
+        f"env.net_file: {net_file} has {len(lights)} traffic lights ({_listed(lights)}); name the one to control with "
+        f"env.light, such as env.light={max(lights, key=_size).getID()} (the others keep their programmes)"
     )
+
+
+def _listed(lights: Sequence[Any]) -> str:
+    names = [light.getID() for light in lights]
+    return ", ".join(names[:MAX_NAMED]) + (", ..." if len(names) > MAX_NAMED else "")
+
+
+def _size(light: Any) -> int:
+    return len(light.getConnections())
 
 
 def _maker(path: Path, tag: str) -> str:
@@ -73,32 +83,3 @@ def _how_to_add_one(net: Any, net_file: Path) -> str:
         return "use a map of a junction"
     largest = max(junctions, key=lambda node: len(node.getConnections()))
     return f"add one, such as with: netconvert -s {net_file} --tls.set {largest.getID()} -o one.net.xml"
-
-
-def _how_to_keep_one(lights: Sequence[Any], net_file: Path) -> str:
-    """A command that keeps the largest light, and no or few others.
-
-    A cut leaves stumps of neighbouring lights where a road's two directions end; another command removes their lights.
-    """
-    largest = max(lights, key=lambda light: len(light.getConnections()))
-    others = [light for light in lights if light is not largest]
-    if all(2 * len(light.getConnections()) < len(largest.getConnections()) for light in others):
-        nodes = sorted({link[0].getEdge().getToNode().getID() for light in others for link in light.getConnections()})
-        return (
-            f"take the light from all but {largest.getID()} with: netconvert -s {net_file} "
-            f"--tls.unset {','.join(nodes)} -o one.net.xml"
-        )
-    (x, y), elsewhere = _place(largest), [_place(light) for light in others]
-    nearest = min(max(abs(x - a), abs(y - b)) for a, b in elsewhere)
-    reach = math.ceil(min(CUT_MARGIN * nearest, LONGEST_CUT))
-    box = ",".join(f"{value:.0f}" for value in (x - reach, y - reach, x + reach, y + reach))
-    return (
-        f"cut one out, such as {largest.getID()} with: netconvert -s {net_file} --keep-edges.in-boundary {box} "
-        "-o one.net.xml"
-    )
-
-
-def _place(light: Any) -> tuple[float, float]:
-    """The middle of a light's stop lines, m."""
-    ends = [link[0].getShape()[-1] for link in light.getConnections()]
-    return sum(end[0] for end in ends) / len(ends), sum(end[1] for end in ends) / len(ends)

@@ -93,7 +93,7 @@ class _Panel:
     """One controller's intersection and queues."""
 
     def __init__(self, axes: Axes, bars: Axes, net: Any, intersection: Intersection, most: int):
-        self.axes, self.greens = axes, intersection.greens
+        self.axes, self.greens = axes, [stage.state for stage in intersection.plan.stages]
         connections = sorted(net.getTLS(intersection.light).getConnections(), key=lambda connection: connection[2])
         self._prepare_map(axes, net, [lane.getShape()[-1] for lane, _, _ in connections])
         segments, self._link_numbers = stop_lines(connections)
@@ -218,7 +218,7 @@ def compass_names(shapes: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
 def phase_name(state: str, greens: Sequence[str]) -> str:
     """Name of this signal state for the picture."""
     if state in greens:
-        return f"phase {greens.index(state) + 1} of {len(greens)}"
+        return f"stage {greens.index(state)}"
     return "yellow" if set(state) & set("yY") else "change"
 
 

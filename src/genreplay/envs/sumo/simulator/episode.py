@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from genreplay.envs.sumo.actions import Timing
-from genreplay.envs.sumo.network.intersection import Intersection, cleared_state, yellow_state
+from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
 
@@ -65,29 +64,26 @@ class Episode:
 
 
 class Light:
-    """The traffic light of an episode without a programme: the first green, then those of `switch`."""
+    """The traffic light of an episode without a programme: the first stage, then those of `switch`."""
 
-    def __init__(self, sumo: Any, intersection: Intersection, timing: Timing):
-        self._sumo, self._name, self._greens, self._timing = sumo, intersection.light, intersection.greens, timing
+    def __init__(self, sumo: Any, plan: SignalPlan):
+        self._sumo, self._plan = sumo, plan
         self.shown = 0
-        """Number of the green shown."""
-        self._show(self._greens[0])
+        """Number of the stage shown."""
+        self._show(plan.stages[0].state)
 
     def switch(self, number: int, run: Callable[[int], None]) -> None:
-        """Show green `number`, after yellow and all-red if another one is shown; `run` simulates seconds."""
+        """Show stage `number`, after the transition to it; `run` simulates seconds."""
         if number == self.shown:
             return
-        yellow = yellow_state(self._greens[self.shown], self._greens[number])
-        self._show(yellow)
-        run(self._timing.yellow_time)
-        if self._timing.all_red_time > 0:
-            self._show(cleared_state(yellow))
-            run(self._timing.all_red_time)
-        self._show(self._greens[number])
+        for state, seconds in self._plan.transitions[self.shown][number]:
+            self._show(state)
+            run(seconds)
+        self._show(self._plan.stages[number].state)
         self.shown = number
 
     def _show(self, state: str) -> None:
-        self._sumo.trafficlight.setRedYellowGreenState(self._name, state)
+        self._sumo.trafficlight.setRedYellowGreenState(self._plan.light, state)
 
 
 @dataclass

@@ -12,6 +12,30 @@ import numpy as np
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts
 
+STANDING = 0.1
+"""Slower people wait, m/s."""
+
+
+class _Crossing:
+    """People at the ends of a crossing who wait for it, read as the vehicles of a lane are."""
+
+    def __init__(self, sumo: Any, crossing: str):
+        self._sumo, self._crossing = sumo, crossing
+
+    def getLastStepHaltingNumber(self, area: str) -> int:
+        """People who stand on a walking area and cross next."""
+        person = self._sumo.person
+        return sum(
+            person.getSpeed(name) < STANDING and person.getNextEdge(name) == self._crossing
+            for name in self._sumo.edge.getLastStepPersonIDs(area)
+        )
+
+    getLastStepVehicleNumber = getLastStepHaltingNumber
+
+    def getLastStepMeanSpeed(self, area: str) -> float:
+        """They stand, m/s."""
+        return 0.0
+
 
 class Readings:
     """Standing vehicles, lost time and vehicles that wait to enter, recorded each second until `clear`.
@@ -25,7 +49,12 @@ class Readings:
     def __init__(self, sumo: Any, intersection: Intersection, capacity: np.ndarray):
         sections, approaches = intersection.sections, intersection.approaches
         places = [
-            (i, name, sumo.lane if section.lanes else sumo.edge, limit)
+            (
+                i,
+                name,
+                _Crossing(sumo, section.crossing) if section.crossing else sumo.lane if section.lanes else sumo.edge,
+                limit,
+            )
             for i, section in enumerate(sections)
             for name, limit in zip(section.lanes or section.edges, section.speed_limits, strict=True)
         ]
@@ -50,7 +79,7 @@ class Readings:
         self._backlog: list[list[int]] = []
 
     def record(self) -> int:
-        """Record the second just simulated; vehicles that stand or wait to enter, without limits."""
+        """Record the second just simulated; vehicles and people that stand or wait to enter, without limits."""
         halting = [read(name) for read, name in self._halting_reads]
         backlog = [len(self._pending(name)) for name in self._backlog_reads]
         self._halting.append(halting)

@@ -1,6 +1,6 @@
 """One intersection in SUMO: sumo-rl's environment with continuous green durations. Runs in a worker process.
 
-Shapes: P phases, O observation, A action, M movements.
+Shapes: P stages, O observation, A action, M movements.
 
 libsumo has one simulation a process; sumo-rl uses it instead of TraCI if LIBSUMO_AS_TRACI is set at import.
 """
@@ -23,7 +23,7 @@ from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Signal, decode_action, timing_of
+from genreplay.envs.sumo.actions import Decision, Signal, admit, decode_action, first_signal, show, timing_of
 from genreplay.envs.sumo.baselines.programmes import Programme
 from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
 from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
@@ -63,7 +63,7 @@ class Simulator(SumoEnvironment):
     def __init__(self, config: SumoConfig, folder: Path):
         scenario = resolve(config)
         self.config = config
-        self.intersection = read_intersection(scenario.net_file, config.upstream_metres)
+        self.intersection = read_intersection(scenario.net_file, config)
         self.timing = timing_of(config, self.intersection)
         self.view = View(self.intersection, self.timing)
         self._demand = Demand(config.demand, scenario, self.intersection)
@@ -78,12 +78,10 @@ class Simulator(SumoEnvironment):
         )
 
     def start(self, request: EpisodeRequest) -> list[float]:
-        """Begin an episode with the first phase green on empty roads; the first observation `[O]`."""
+        """Begin an episode with the first stage green on empty roads; the first observation `[O]`."""
         traffic = self._demand.sample(request.seed, request.evaluation, request.demand)
         self._begin(request, traffic, is_cut=request.evaluation)
-        self.light = Light(self.sumo, self.intersection, self.timing)
-        phase = np.eye(self.timing.num_phases)[:1]
-        self.signal = Signal(phase, (1.0 - phase) * SINCE_GREEN_LIMIT, phase * 0.0)
+        self._light_up()
         return self._observe().tolist()
 
     def decide(self, action: np.ndarray) -> Outcome:
@@ -91,10 +89,7 @@ class Simulator(SumoEnvironment):
         decision = decode_action(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
         episode, before = self.episode, self.episode.elapsed
         episode.readings.clear()
-        for number, green in zip(decision.order[0], decision.greens[0], strict=True):
-            self.light.switch(int(number), episode.run)
-            episode.run(int(green))
-        self.signal = decision.signal
+        self._carry_out(decision)
         observation = self._observe()
         duration = float(episode.elapsed - before)
         view, following = self.view, observation[None].astype(np.float64)
@@ -117,7 +112,7 @@ class Simulator(SumoEnvironment):
             self._begin(request, traffic, controller)
             return self._run_programme(count_vehicles(traffic.root), limit)
         self._begin(request, traffic, is_cut=True)
-        self.light = Light(self.sumo, self.intersection, self.timing)
+        self._light_up()
         self._follow(controller)
         return self._finish()
 
@@ -134,15 +129,31 @@ class Simulator(SumoEnvironment):
         return self._finish()
 
     def _follow(self, rule: Rule) -> None:
-        """Let a rule decide to the end of the episode."""
-        episode, light, min_green = self.episode, self.light, self.timing.min_green
+        """Let a rule decide to the end of the episode, within the bounds of a policy's greens and of `max_red`."""
+        episode, timing = self.episode, self.timing
         counts = LaneCounts(self.sumo.lane.getLastStepVehicleNumber, self.sumo.lane.getLastStepHaltingNumber)
-        episode.run(min_green)
+        self._carry_out(show(timing, self.signal, np.array([0]), timing.min_greens[:1]))
         while not episode.is_over:
-            choice = rule(counts, light.shown)
-            changes = choice.phase != light.shown
-            light.switch(choice.phase, episode.run)
-            episode.run(max(choice.seconds, min_green) if changes else choice.seconds)
+            choice = rule(counts, self.light.shown)
+            wanted = np.eye(timing.num_stages)[[choice.phase]]
+            shown = self.signal.phase
+            shortest = (1.0 - shown) * timing.min_greens + shown * min(
+                choice.seconds, timing.min_greens[shown.argmax()]
+            )
+            number, limit = admit(timing, self.signal, wanted, shortest)
+            seconds = np.clip(float(choice.seconds), shortest[0, number], limit)
+            self._carry_out(show(timing, self.signal, number, seconds))
+
+    def _light_up(self) -> None:
+        """Show the first stage, where SUMO runs no programme of its own."""
+        self.light = Light(self.sumo, self.intersection.plan)
+        self.signal = first_signal(self.timing)
+
+    def _carry_out(self, decision: Decision) -> None:
+        for number, green in zip(decision.order[0], decision.greens[0], strict=True):
+            self.light.switch(int(number), self.episode.run)
+            self.episode.run(int(green))
+        self.signal = self.view.with_calls(decision.signal, self.episode.readings.present()[None])
 
     def _expected_flows(self, traffic: Traffic) -> np.ndarray:
         """Vehicles/h by movement over the episode, `[M]`."""
@@ -187,6 +198,8 @@ class Simulator(SumoEnvironment):
         else:
             traci.start(command, label=self.label)
             self.sumo = traci.getConnection(self.label)
+        if self.config.programme is not None and not has_programme:
+            self.sumo.trafficlight.setProgram(self.intersection.light, self.config.programme)
 
     def _finish(self) -> dict[str, float]:
         """Close the simulation, upon which SUMO writes the trips; the episode's metrics."""

@@ -2,7 +2,6 @@
 
 import pytest
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.rules import (
     RULE_SECONDS,
     LaneCounts,
@@ -13,6 +12,7 @@ from genreplay.envs.sumo.baselines.rules import (
     random_phase,
 )
 from tests.helpers.junctions import junction
+from tests.helpers.signals import timing_of_plan
 
 NS, NS_LEFT, WE, WE_LEFT = range(4)
 JUNCTION = junction()
@@ -55,8 +55,8 @@ def test_a_tie_keeps_the_phase(rule):
 
 
 def test_random_choices_follow_the_seed_and_the_bounds():
-    timing = Timing("phase_duration", 4, min_green=5, max_green=45, yellow_time=2, all_red_time=0)
-    rules = [random_phase(JUNCTION, timing, seed) for seed in (1, 1, 2)]
+    timing = timing_of_plan(num_stages=4)
+    rules = [random_phase(timing, seed) for seed in (1, 1, 2)]
     first, again, other = ([rule(counts(), 0) for _ in range(200)] for rule in rules)
     assert first == again != other
     assert {choice.phase for choice in first} == {0, 1, 2, 3}

@@ -30,7 +30,8 @@ class Bowl:
 
 
 def search(bowl, map_greens, intergreen=3, min_green=5, known=()):
-    return search_plan(map_greens, intergreen, min_green, bowl, NUM_EPISODES, known)
+    phases = len(map_greens)
+    return search_plan(map_greens, phases * intergreen, [min_green] * phases, bowl, NUM_EPISODES, known)
 
 
 @pytest.mark.parametrize("scatter", [0.0, 2.0])

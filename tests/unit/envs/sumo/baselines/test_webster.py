@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.webster import (
     LONGEST_CYCLE,
     cycle_length,
@@ -10,6 +9,7 @@ from genreplay.envs.sumo.baselines.webster import (
     webster_greens,
 )
 from tests.helpers.junctions import junction
+from tests.helpers.signals import timing_of_plan
 
 
 def test_a_textbook_example():
@@ -56,10 +56,10 @@ def test_left_turns_count_where_they_have_right_of_way():
     assert len(serving) == 1
     assert ratios[serving[0]] == pytest.approx(0.2)
     index = next(link.index for link in here.links if link.movement == left)
-    assert here.greens[serving[0]][index] == "G"
+    assert here.plan.stages[serving[0]].state[index] == "G"
 
 
-TIMING = Timing("phase_duration", 4, min_green=5, max_green=45, yellow_time=2, all_red_time=0)
+TIMING = timing_of_plan(num_stages=4, yellow=2, all_red=0)
 
 
 def test_greens_are_whole_and_not_too_short():

@@ -19,7 +19,7 @@ EXAMPLE = REPOSITORY / "examples/my_junction/my_junction.net.xml"
 
 
 def message_of(net_file):
-    message = refusal(lambda: read_intersection(net_file, 300.0))
+    message = refusal(lambda: read_intersection(net_file, SumoConfig()))
     assert "\n" not in message
     return message
 
@@ -34,29 +34,26 @@ def follow(message, folder):
     return folder / "one.net.xml"
 
 
-@pytest.mark.parametrize(("name", "num_lights", "light"), [("2x2grid/2x2", 4, "1"), ("double/network", 2, "B")])
-def test_one_of_several_lights_can_be_cut_out(tmp_path, name, num_lights, light):
+@pytest.mark.parametrize(
+    ("name", "listed", "largest"),
+    [("2x2grid/2x2", "4 traffic lights (1, 2, 5, 6)", "1"), ("double/network", "2 traffic lights (B, E)", "B")],
+)
+def test_one_of_several_lights_is_named(name, listed, largest):
     net_file = NETS / f"{name}.net.xml"
-    message = message_of(net_file)
-    names = {2: "B, E", 4: "1, 2, 5, 6"}[num_lights]
-    assert message.startswith(
-        f"env.net_file: {net_file} has {num_lights} traffic lights ({names}), but only one can be controlled; "
-        f"cut one out, such as {light} with: netconvert -s {net_file} --keep-edges.in-boundary "
+    assert message_of(net_file) == (
+        f"env.net_file: {net_file} has {listed}; name the one to control with env.light, such as env.light={largest} "
+        "(the others keep their programmes)"
     )
-    intersection = read_intersection(follow(message, tmp_path), 300.0)
-    assert intersection.light == light
+    intersection = read_intersection(net_file, SumoConfig(light=largest))
+    assert intersection.light == largest
     assert len(intersection.approaches) == 4
 
 
-def test_stumps_of_a_cut_lose_their_light(tmp_path):
-    """Cologne's roads end in turns back, which keep their light in the cut."""
-    first = follow(message_of(NETS / "RESCO/cologne3/cologne3.net.xml"), tmp_path)
-    cut = first.rename(tmp_path / "cut.net.xml")
-    message = message_of(cut)
-    assert "; take the light from all but GS_cluster_2415878664_254486231_359566_359576 with: netconvert" in message
-    intersection = read_intersection(follow(message, tmp_path), 300.0)
-    assert intersection.light == "GS_cluster_2415878664_254486231_359566_359576"
-    assert len(intersection.approaches) == 4
+def test_an_unknown_light_is_refused():
+    net_file = NETS / "double/network.net.xml"
+    assert refusal(lambda: read_intersection(net_file, SumoConfig(light="C"))) == (
+        f"env.light: {net_file} has no traffic light 'C'; it has B, E"
+    )
 
 
 def test_a_light_can_be_added(tmp_path):
@@ -66,7 +63,7 @@ def test_a_light_can_be_added(tmp_path):
         f"env.net_file: {net_file} has no traffic light; add one, such as with: netconvert -s {net_file} --tls.set B "
         "-o one.net.xml"
     )
-    assert read_intersection(follow(message, tmp_path), 300.0).light == "B"
+    assert read_intersection(follow(message, tmp_path), SumoConfig()).light == "B"
 
 
 def test_one_green_phase_is_not_enough(tmp_path):
@@ -75,10 +72,11 @@ def test_one_green_phase_is_not_enough(tmp_path):
     net_file.write_text(re.sub(r'<phase duration="42" state="rrrGGGrr"/>\s*<phase [^>]*>', "", text))
     message = message_of(net_file)
     assert message == (
-        f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s), but at least two are needed; "
-        f"add phases in netedit, or make a new plan with: netconvert -s {net_file} --tls.rebuild -o one.net.xml"
+        f"env.net_file: the traffic light 'C' of {net_file} has 1 green phase(s) in its programme '0', but at least "
+        "two are needed; add phases in netedit, or make a new plan with: "
+        f"netconvert -s {net_file} --tls.rebuild -o one.net.xml"
     )
-    assert len(read_intersection(follow(message, tmp_path), 300.0).greens) >= 2
+    assert len(read_intersection(follow(message, tmp_path), SumoConfig()).plan.stages) >= 2
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,6 @@ def test_compass_names():
 
 
 def test_phase_names():
-    assert phase_name("Gr", ["Gr", "rG"]) == "phase 1 of 2"
+    assert phase_name("Gr", ["Gr", "rG"]) == "stage 0"
     assert phase_name("yr", ["Gr", "rG"]) == "yellow"
     assert phase_name("rr", ["Gr", "rG"]) == "change"

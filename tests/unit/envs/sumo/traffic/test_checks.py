@@ -15,7 +15,7 @@ GOOD = '<trip id="good" depart="5" from="west_in" to="east_out"/>'
 
 def check(net_file=NET, route_file=None):
     config = SumoConfig(net_file=str(net_file), route_file=route_file and str(route_file))
-    return check_traffic(config, resolve(config), read_intersection(net_file, 300.0))
+    return check_traffic(config, resolve(config), read_intersection(net_file, SumoConfig()))
 
 
 def write(folder, inside):

@@ -22,7 +22,7 @@ HEAD = "begin,end,west_in -> east_out,south_in -> west_out\n"
 
 def demand(count_file, config=None, **settings):
     scenario = resolve(SumoConfig(net_file=str(NET), count_file=str(count_file), **settings))
-    return Demand(config or DemandConfig(), scenario, read_intersection(NET, 300.0))
+    return Demand(config or DemandConfig(), scenario, read_intersection(NET, SumoConfig()))
 
 
 def table(tmp_path, text):
@@ -226,15 +226,15 @@ def test_webster_gets_the_scaled_counts():
 
 
 def test_capacity_is_saturation_flow_times_green():
-    intersection = read_intersection(NET, 300.0)
+    intersection = read_intersection(NET, SumoConfig())
     found = dict(zip([heading(m) for m in intersection.movements], capacities(intersection), strict=True))
-    assert intersection.cycle_seconds == 90
+    assert intersection.plan.cycle_seconds == 90
     assert found["west_in -> east_out"] == pytest.approx(2 * 1800 * 42 / 90)
     assert found["south_in -> west_out"] == pytest.approx(1800 * 42 / 90)
 
 
 def test_template_filled_and_read_again(tmp_path):
-    intersection = read_intersection(NET, 300.0)
+    intersection = read_intersection(NET, SumoConfig())
     path = tmp_path / "mine.csv"
     write_template(path, intersection.movements)
     with pytest.raises(UserError, match=r"line 2, column 'east_in -> west_out': is empty; write a number of vehicles"):

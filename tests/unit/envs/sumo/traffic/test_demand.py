@@ -11,7 +11,7 @@ from genreplay.envs.sumo.traffic.scenarios import resolve
 
 def demand(config: DemandConfig, scenario="2way", **settings):
     resolved = resolve(SumoConfig(scenario=scenario, **settings))
-    return Demand(config, resolved, read_intersection(resolved.net_file, 300.0))
+    return Demand(config, resolved, read_intersection(resolved.net_file, SumoConfig()))
 
 
 def text(traffic):

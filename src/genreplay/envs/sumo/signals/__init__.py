@@ -1,0 +1,1 @@
+"""The signal as an engineer reads it: stages, the transitions between them, and the bounds on both."""
