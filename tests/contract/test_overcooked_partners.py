@@ -6,15 +6,18 @@ import torch
 
 from genreplay.common.errors import UserError
 from genreplay.envs.overcooked.config import OvercookedConfig
+from genreplay.envs.overcooked.kitchen.kitchen_map import read_layout
 from genreplay.envs.overcooked.kitchen.package import overcooked
-from genreplay.envs.overcooked.kitchen.rules import STAY
-from genreplay.envs.overcooked.kitchen.state_code import CELL, PLAYER_COLUMNS
+from genreplay.envs.overcooked.kitchen.rules import STAY, Kitchen
+from genreplay.envs.overcooked.kitchen.state_code import CELL, FIRST_SOUP, HELD, PLAYER_COLUMNS
 from genreplay.envs.overcooked.partners.base import PartnerInput
 from genreplay.envs.overcooked.partners.greedy import GreedyPartner
 from genreplay.partners.learned import overcooked_world
 from genreplay.replay.collection import executed
 from genreplay.transitions.keys import ACTION, AGENTS_ACTION, LEARNER, OBSERVATION, PARTNER
+from tests.helpers.kitchens import supported
 from tests.helpers.partners import KITCHEN, make, scene
+from tests.helpers.paths import REPOSITORY
 
 
 @pytest.fixture(autouse=True)
@@ -126,6 +129,46 @@ def test_the_greedy_cook_needs_an_order_of_three_onions(tmp_path):
     with pytest.raises(UserError, match=r"^env\.partners: greedy makes soups of three onions, which two has no order"):
         world.partner("greedy")
     assert not any("greedy" in demand.name for demand in world.evaluation.demands())
+
+
+STUCK = REPOSITORY / "tests/data/overcooked/kit_stuck.layout"
+
+
+@pytest.mark.parametrize("start", ["standard", "random"])
+@pytest.mark.parametrize("name", ["greedy", "greedy:1"])
+def test_a_greedy_cook_who_can_reach_nothing_stays(name, start):
+    _, env = make(name, num_workers=8, layout=str(STUCK), start=start, horizon=30)
+    torch.manual_seed(0)
+    rows = executed(env.rollout(60, break_when_any_done=False).reshape(-1))
+    played, learns = rows[ACTION].view(-1, 2, 6).argmax(dim=-1), rows[LEARNER].bool()
+    walled_in = ~learns[:, 1]
+    assert walled_in.any()
+    assert (played[walled_in, 1] == STAY).all()
+    assert (played[~learns[:, 0], 0] != STAY).any()
+
+
+def test_a_greedy_cook_who_can_reach_the_serving_location_alone_delivers_what_it_holds(tmp_path):
+    path = tmp_path / "server.layout"
+    path.write_text(repr({"grid": "XXPXXXX\nO 1XX2S\nX  XXXX\nXDSXXXX"}))
+    kitchen = Kitchen(read_layout(str(path)))
+    partner, codes = GreedyPartner(kitchen), kitchen.random_states(np.random.default_rng(0), 200)
+    holds_soup = codes[:, PLAYER_COLUMNS + HELD] >= FIRST_SOUP
+    assert 0 < holds_soup.sum() < 200
+    for code, soup in zip(codes, holds_soup, strict=True):
+        stays = partner.probabilities(code, 1)[STAY] == 1.0
+        assert stays == (not soup)
+
+
+def makes_three(layout, dynamics):
+    return Kitchen(read_layout(layout), dynamics).code.kitchen.values[2] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("layout", "dynamics"), [kitchen for kitchen in supported() if makes_three(*kitchen)])
+def test_a_greedy_cook_plays_from_any_state_of_every_kitchen(layout, dynamics):
+    _, env = make("greedy", num_workers=6, layout=layout, dynamics=dynamics, start="random", horizon=40)
+    torch.manual_seed(0)
+    assert env.rollout(80, break_when_any_done=False).shape == (6, 80)
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ class GymnasiumWorld(World):
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:
         """Environments stepped one after the other in this process; the same for training and evaluation."""
         envs = [make(self.config) for _ in range(num_workers)]
-        return GymnasiumEnv(envs, self.observation_space, self.action_space, episode_seeds)
+        return GymnasiumEnv(self.config.id, envs, self.observation_space, self.action_space, episode_seeds)
 
 
 def _spaces(env: gymnasium.Env[Any, Any], env_id: str) -> tuple[Box, Box]:

@@ -19,7 +19,13 @@ from genreplay.envs.overcooked.partners.base import Partner, PartnerInput, choos
 
 CACHE_SIZE = 100_000
 """States remembered, about 0.5 kB each."""
+STATIONS = "ODP"
+"""Where it goes when it has nothing better to do, as in the package."""
 POSES = [CELL, DIRECTION, PLAYER_COLUMNS + CELL, PLAYER_COLUMNS + DIRECTION]
+
+
+class NothingInReach(Exception):
+    """The cook can reach neither what it wants nor any station."""
 
 
 class GreedyPartner(Partner):
@@ -31,7 +37,8 @@ class GreedyPartner(Partner):
     where neither cook moved or turned in the last step, it samples among the steps that would move it.
 
     The package would plan for pairs of cooks too, which takes minutes, and keep its plans as pickles; this model uses
-    the single cook's plans alone, which are computed anew (below a second on most layouts) and never stored.
+    the single cook's plans alone, which are computed anew (below a second on most layouts) and never stored. A cook who
+    can reach nothing that it has a use for stays; the package fails there.
 
     Args:
         kitchen: its rules.
@@ -84,7 +91,10 @@ class GreedyPartner(Partner):
         state_now = self._kitchen.code.decode(np.frombuffer(state, dtype=np.int64))
         # The model requires this one order, the only one that it would cook anyway.
         state_now._all_orders = [recipes(["onion"] * 3)]
-        pose, goals = state_now.players_pos_and_or[seat], model.ml_action(state_now)
+        try:
+            pose, goals = state_now.players_pos_and_or[seat], model.ml_action(state_now)
+        except NothingInReach:
+            return np.eye(NUM_ACTIONS)[STAY]
         numbers = overcooked("mdp.actions").Action.ACTION_TO_INDEX
         plans = [model.mlam.motion_planner.get_plan(pose, goal) for goal in goals]
         out = np.zeros(NUM_ACTIONS)
@@ -130,5 +140,11 @@ def _manager_class() -> type:
             self.mdp, self.params = mdp, planners.NO_COUNTERS_PARAMS
             self.motion_planner = planners.MotionPlanner(mdp, [])
             self.joint_motion_planner = SimpleNamespace(motion_planner=self.motion_planner)
+
+        def go_to_closest_feature_actions(self, player: Any) -> Any:
+            stations = [cell for kind in STATIONS for cell in self.mdp.terrain_pos_dict[kind]]
+            if not np.isfinite(self.motion_planner.min_cost_to_feature(player.pos_and_or, stations)):
+                raise NothingInReach
+            return super().go_to_closest_feature_actions(player)
 
     return Manager
