@@ -67,14 +67,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _config(arguments: argparse.Namespace) -> SumoConfig:
-    if arguments.config is None:
-        refuse_overrides(arguments.overrides, "on --net; write it with --config FILE", but=None)
-        return SumoConfig(net_file=arguments.net, route_file=arguments.routes, count_file=arguments.counts)
     from genreplay import config
 
-    env = config.load(arguments.config, arguments.overrides).env
+    if arguments.config is None:
+        refuse_overrides(arguments.overrides, "on --net, which takes options of env alone; leave it out", but="env.")
+        named = {"net_file": arguments.net, "route_file": arguments.routes, "count_file": arguments.counts}
+        options = {"env": {key: value for key, value in named.items() if value is not None}}
+        env = config.from_tree(options, "--net", arguments.overrides).env
+    else:
+        env = config.load(arguments.config, arguments.overrides).env
     if not isinstance(env, SumoConfig):
-        raise UserError(f"{arguments.config}: env.name is {env.name!r}, which has no junction; set env.name: sumo")
+        raise UserError(
+            f"{arguments.config or '--net'}: env.name is {env.name!r}, which has no junction; set env.name: sumo"
+        )
     named = arguments.routes or arguments.counts
     return replace(env, route_file=arguments.routes, count_file=arguments.counts) if named else env
 

@@ -66,6 +66,20 @@ def from_yaml(text: str, source: str) -> ExperimentConfig:
     return _resolve([[Layer(source, _parse(text, source))]], source, warn=False)
 
 
+def from_tree(tree: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The experiment with these options, without a file, and `key=value` overrides on top.
+
+    Args:
+        tree: sections with some of their keys.
+        source: its name in messages.
+        overrides: as of `load`.
+
+    Raises:
+        UserError: an option or an override is wrong.
+    """
+    return _resolve([[Layer(source, tree)], [_read_override(text) for text in overrides]], source, warn=False)
+
+
 def to_yaml(config: ExperimentConfig) -> str:
     """The resolved tree; `load` reads it as the same experiment."""
     return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))

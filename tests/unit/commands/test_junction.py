@@ -1,5 +1,6 @@
 """`genreplay junction`: what it shows of the example, and its mistakes."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,22 @@ def test_routes_are_checked_and_summed(capsys, tmp_path):
     assert rows(capsys.readouterr().out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
 
 
+def test_the_remedy_that_is_named_is_accepted(capsys, tmp_path):
+    """A message that names an option of env holds on a command line without a config too."""
+    routes = tmp_path / "my.rou.xml"
+    flow = '<flow id="f" begin="25200" end="27000" from="west_in" to="east_out" vehsPerHour="600"/>'
+    routes.write_text(f"<routes>{flow}</routes>")
+    argv = ["junction", "--net", NET, "--routes", str(routes)]
+    assert cli.main(argv) == 2
+    (remedy,) = re.findall(r"set (env\.begin_time=\d+)", capsys.readouterr().err)
+    assert cli.main([*argv, remedy]) == 0
+    out = capsys.readouterr().out
+    assert rows(out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
+    assert "The hardest time is 07:00" in out
+    assert cli.main([*argv, remedy, "env.yellow_time=5"]) == 0
+    assert "yellow 5" in capsys.readouterr().out
+
+
 def test_a_template_is_written_once(capsys, tmp_path):
     path = tmp_path / "mine.csv"
     assert cli.main(["junction", "--net", NET, "--counts-template", str(path)]) == 0
@@ -69,7 +86,18 @@ def test_a_template_is_written_once(capsys, tmp_path):
             ["--net", NET, "--routes", "a", "--counts", "b"],
             "argument --counts: not allowed with argument --routes; see genreplay junction --help",
         ),
-        (["--net", NET, "seed=1"], "seed=1: has no effect on --net; write it with --config FILE"),
+        (
+            ["--net", NET, "seed=1"],
+            "seed=1: has no effect on --net, which takes options of env alone; leave it out",
+        ),
+        (
+            ["--net", NET, "env.begin_tme=3"],
+            "override 'env.begin_tme=3': env.begin_tme: unknown key; did you mean 'begin_time'?",
+        ),
+        (
+            ["--net", NET, "env.name=gymnasium"],
+            "--net: env.name is 'gymnasium', which has no junction; set env.name: sumo",
+        ),
         (["--net", "none.net.xml"], f"env.net_file: there is no file {Path.cwd()}/none.net.xml; write the path of one"),
         (
             ["--config", str(REPOSITORY / "conf/pendulum_pgr.yaml")],
