@@ -42,7 +42,7 @@ from genreplay.runs.state_tree import (
     write_values,
 )
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
 COUNTERS = "counters.json"

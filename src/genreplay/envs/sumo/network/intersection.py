@@ -178,12 +178,10 @@ def _sections(lanes: list[Any], edges: list[Any], upstream: dict[Any, list[Any]]
 
 def _crossings(links: Sequence[SignalLink]) -> tuple[Section, ...]:
     """The people who wait at either end of each crossing."""
-    ends: dict[str, list[str]] = {}
-    for link in links:
-        ends.setdefault(link.to_lane.rpartition("_")[0], []).append(link.from_lane.rpartition("_")[0])
+    areas = {link.to_lane.rpartition("_")[0]: link.areas for link in links}
     return tuple(
-        Section(f"crossing {name}", (), tuple(dict.fromkeys(areas)), (1.0,) * len(set(areas)), CROSSING_CAPACITY, name)
-        for name, areas in ends.items()
+        Section(f"crossing {name}", (), ends, (1.0,) * len(ends), CROSSING_CAPACITY, name)
+        for name, ends in areas.items()
     )
 
 

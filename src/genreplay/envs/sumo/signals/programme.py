@@ -66,6 +66,8 @@ class SignalLink(NamedTuple):
     is_crossing: bool
     length: float
     """Of a crossing, m; 0 for vehicles."""
+    areas: tuple[str, ...] = ()
+    """Walking areas at the ends of a crossing; empty for vehicles."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ def read_signal(net_file: Path, light: str) -> SignalFile:
             elif element.tag == "edge" and element.get("function") == "crossing":
                 lanes = element.findall("lane")
                 crossings[element.attrib["id"]] = float(lanes[0].attrib["length"]) if lanes else 0.0
-    links = tuple(sorted(link for each in connections if each.get("tl") == light for link in _links(each, crossings)))
+    areas = _areas(connections, crossings)
+    links = tuple(
+        sorted(link for each in connections if each.get("tl") == light for link in _links(each, crossings, areas))
+    )
     ways = [each for each in connections if _is_in_table(each, crossings)]
     return SignalFile(tuple(programmes), links, _conflicts(links, ways, junctions))
 
@@ -148,14 +153,27 @@ def _programme(element: Element) -> MapProgramme:
     )
 
 
-def _links(connection: Element, crossings: Mapping[str, float]) -> list[SignalLink]:
+def _areas(connections: Sequence[Element], crossings: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """The walking areas at the ends of each crossing."""
+    found: dict[str, list[str]] = {}
+    for each in connections:
+        start, end = each.attrib["from"], each.attrib["to"]
+        for crossing, area in ((end, start), (start, end)):
+            if crossing in crossings:
+                found.setdefault(crossing, []).append(area)
+    return {crossing: tuple(dict.fromkeys(areas)) for crossing, areas in found.items()}
+
+
+def _links(
+    connection: Element, crossings: Mapping[str, float], areas: Mapping[str, tuple[str, ...]]
+) -> list[SignalLink]:
     """The link of a connection; of a crossing with a light at each end, two."""
     edge = connection.attrib["to"]
     from_lane = f"{connection.attrib['from']}_{connection.get('fromLane', 0)}"
     to_lane = f"{edge}_{connection.get('toLane', 0)}"
     numbers = [connection.get(key) for key in ("linkIndex", "linkIndex2")]
     return [
-        SignalLink(int(number), from_lane, to_lane, edge in crossings, crossings.get(edge, 0.0))
+        SignalLink(int(number), from_lane, to_lane, edge in crossings, crossings.get(edge, 0.0), areas.get(edge, ()))
         for number in numbers
         if number is not None
     ]

@@ -64,4 +64,8 @@ def test_crossings_are_sections():
     assert {name: links for name, links in crossings.items() if name} == {
         ":C_c0": (20,), ":C_c1": (21,), ":C_c2": (22,), ":C_c3": (23,)
     }  # fmt: skip
+    assert {section.crossing: set(section.edges) for section in intersection.sections if section.crossing} == {
+        ":C_c0": {":C_w0", ":C_w1"}, ":C_c1": {":C_w1", ":C_w2"},
+        ":C_c2": {":C_w2", ":C_w3"}, ":C_c3": {":C_w3", ":C_w0"},
+    }  # fmt: skip
     assert not intersection.is_left_hand

@@ -1,0 +1,114 @@
+"""Bounds of the signal in the simulator: for random, adversarial and rule-based controllers, on every kind of map."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.envs.sumo.simulator.episode import EpisodeRequest
+from tests.helpers.signals import MAPS
+from tests.helpers.simulators import recording_simulator
+
+SECONDS = 900
+JUNCTIONS = {
+    "allred_slip": {}, "nema": {}, "tram": {"route_file": str(MAPS / "tram.rou.xml")},
+    "ped": {"route_file": str(MAPS / "ped.rou.xml")}, "staggered": {}, "lefthand": {}, "two_programmes": {},
+}  # fmt: skip
+
+
+def simulator_of(name, folder, **options):
+    """A simulator that records the state, and who is present on each section, second by second."""
+
+    class Watching(recording_simulator()):
+        def _sumo_step(self):
+            super()._sumo_step()
+            self.present.append(self.episode.readings.present() if hasattr(self, "episode") else None)
+
+        def _begin(self, *arguments, **named):
+            self.present: list = []
+            super()._begin(*arguments, **named)
+
+    demand = DemandConfig(evaluation_flows=[1200.0])
+    config = SumoConfig(
+        net_file=str(MAPS / f"{name}.net.xml"), episode_seconds=SECONDS, demand=demand, **(JUNCTIONS[name] | options)
+    )
+    return Watching(config, folder)
+
+
+def longest_wait(simulator):
+    """The longest time that somebody was on a section while no stage that it calls was green, s."""
+    plan, timing = simulator.intersection.plan, simulator.timing
+    states = [stage.state for stage in plan.stages]
+    found = 0
+    for i, links in enumerate(simulator.intersection.section_links):
+        for group in {plan.serving(link) for link in links if link not in plan.always_green}:
+            if not 0 < len(group) < timing.num_stages:
+                continue
+            waits = [
+                present[i] > 0 and not (state in states and states.index(state) in group)
+                for state, present in zip(simulator.states, simulator.present, strict=True)
+            ]
+            found = max(found, *(len(list(run)) for is_waiting, run in itertools.groupby(waits) if is_waiting), 0)
+    return found
+
+
+def check(simulator):
+    """Greens within their bounds, changes as planned, nobody waiting for longer than promised."""
+    plan = simulator.intersection.plan
+    states = [stage.state for stage in plan.stages]
+    runs = [(state, len(list(group))) for state, group in itertools.groupby(simulator.states)]
+    shown = [i for i, (state, _) in enumerate(runs) if state in states]
+    for i, k in itertools.pairwise(shown):
+        now, following = states.index(runs[i][0]), states.index(runs[k][0])
+        assert runs[i + 1 : k] == list(plan.transitions[now][following])
+        assert runs[i][1] >= plan.stages[now].min_green
+    assert longest_wait(simulator) <= plan.max_red
+    return [states.index(runs[i][0]) for i in shown]
+
+
+@pytest.mark.parametrize("name", JUNCTIONS)
+@pytest.mark.parametrize("controller", ["random", "stubborn", "max_pressure", "longest_queue"])
+def test_bounds_hold(tmp_path, name, controller):
+    simulator = simulator_of(name, tmp_path)
+    request = EpisodeRequest(3, evaluation=True)
+    if controller in ("max_pressure", "longest_queue"):
+        simulator.baseline(request, controller, {})
+    else:
+        rng = np.random.default_rng(0)
+        simulator.start(request)
+        favourite = np.eye(simulator.timing.action_width)[1]
+        favourite[0] = 1.0
+        is_over = False
+        while not is_over:
+            random = rng.uniform(-1, 1, simulator.timing.action_width)
+            is_over = simulator.decide(random if controller == "random" else favourite).truncated
+    assert len(set(check(simulator))) > 1
+
+
+def test_the_bound_makes_the_difference(tmp_path):
+    """The stubborn controller would keep people waiting for as long as the bound lets it."""
+    waits = []
+    for max_red in (60, 200):
+        simulator = simulator_of("allred_slip", tmp_path, max_red=max_red)
+        simulator.start(EpisodeRequest(3, evaluation=True))
+        favourite = np.array([1.0, 1.0, -1.0, -1.0, -1.0])
+        while not simulator.decide(favourite).truncated:
+            pass
+        waits.append(longest_wait(simulator))
+    assert waits[0] <= 60 < 100 < waits[1] <= 200
+
+
+def test_pedestrians_are_seen_and_served(tmp_path):
+    """People who wait call their stage; their waiting is a part of the reward."""
+    simulator = simulator_of("ped", tmp_path)
+    simulator.start(EpisodeRequest(3, evaluation=True))
+    favourite = np.array([1.0, 1.0, -1.0])
+    crossings = [i for i, section in enumerate(simulator.intersection.sections) if section.crossing]
+    seen, is_over = [], False
+    while not is_over:
+        outcome = simulator.decide(favourite)
+        seen.append(np.array(outcome.observation)[crossings].sum())
+        is_over = outcome.truncated
+    assert max(seen) > 0
+    assert {len(present) for present in simulator.present} == {len(simulator.intersection.sections)}
