@@ -56,9 +56,9 @@ def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: 
         refusal(lambda: checkpoint.load(tmp_path))
         == f"checkpoint {tmp_path / '000001'}: manifest.json is damaged; {REMEDY}"
     )
-    manifest.write_text(text.replace('"format": 3', '"format": 2'))
+    manifest.write_text(text.replace('"format": 4', '"format": 3'))
     assert refusal(lambda: checkpoint.load(tmp_path)) == (
-        f"checkpoint {tmp_path / '000001'}: is of format 2, and this genreplay reads format 3; train it anew, or use "
+        f"checkpoint {tmp_path / '000001'}: is of format 3, and this genreplay reads format 4; train it anew, or use "
         "the version of genreplay that wrote it"
     )
 
