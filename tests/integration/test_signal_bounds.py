@@ -7,6 +7,7 @@ import pytest
 
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest
+from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.signals import MAPS
 from tests.helpers.simulators import recording_simulator
 
@@ -112,3 +113,22 @@ def test_pedestrians_are_seen_and_served(tmp_path):
         is_over = outcome.truncated
     assert max(seen) > 0
     assert {len(present) for present in simulator.present} == {len(simulator.intersection.sections)}
+
+
+def test_one_light_of_a_larger_map(tmp_path):
+    """The named light is controlled; the others keep their programmes."""
+    net_file = resolve(SumoConfig()).net_file.parents[1] / "2x2grid/2x2.net.xml"
+    config = SumoConfig(net_file=str(net_file), light="5", episode_seconds=300)
+    simulator = recording_simulator()(config, tmp_path)
+    simulator.start(EpisodeRequest(3, evaluation=True))
+    others = {name: set() for name in ("1", "2", "6")}
+    is_over = False
+    while not is_over:
+        for name, seen in others.items():
+            seen.add(simulator.sumo.trafficlight.getRedYellowGreenState(name))
+        outcome = simulator.decide(np.random.default_rng(0).uniform(-1, 1, simulator.timing.action_width))
+        is_over = outcome.truncated
+    assert simulator.intersection.light == "5"
+    assert outcome.metrics["throughput"] > 50
+    assert all(len(seen) > 2 for seen in others.values())
+    assert len(set(simulator.states)) > 2
