@@ -110,6 +110,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
         from genreplay.build import build_world
 
         return Subject(experiment, build_world(experiment), None, None, None)
+    from genreplay.runs import store
     from genreplay.runs.policy import load_policy
 
     if arguments.checkpoint is not None:
@@ -117,6 +118,8 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     else:
         folder = run_folder(arguments.run, named_uri(arguments.overrides))
     loaded = load_policy(folder, overrides)
+    if named_uri(arguments.overrides) is None:
+        loaded.config.tracking.uri = store.store_of(folder, loaded.config.tracking.uri)
     return Subject(loaded.config, loaded.world, loaded.policy, loaded.run_id, loaded.env_step)
 
 

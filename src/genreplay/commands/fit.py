@@ -27,12 +27,14 @@ def run(arguments: argparse.Namespace) -> int:
     experiment = None if arguments.config is None else config.load(arguments.config, arguments.overrides)
     resume = None
     if arguments.resume is not None:
-        from genreplay.runs import checkpoint
+        from genreplay.runs import checkpoint, store
 
         uri = named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
         resume = run_folder(arguments.resume, uri, "--resume")
         if experiment is None:
             experiment = config.load(resume / checkpoint.CONFIG, arguments.overrides)
+            if uri is None:
+                experiment.tracking.uri = store.store_of(resume, experiment.tracking.uri)
     assert experiment is not None
     from genreplay.training import run as training
 

@@ -90,7 +90,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
     if output.is_dir():
         raise UserError(f"--output {output}: is a folder; name a file in it, such as {output / 'report.html'}")
     loaded = load_policy(folder)
-    uri = store.store_uri(named_uri or loaded.config.tracking.uri)
+    uri = store.store_uri(named_uri or store.store_of(folder, loaded.config.tracking.uri))
     with tempfile.TemporaryDirectory(prefix="genreplay-report-") as scratch:
         run = record.read(uri, loaded.run_id, (EVALUATION, DIAGNOSTICS, FOLDER), Path(scratch) / "artifacts")
         kept = Path(scratch) / "kept"

@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from filelock import FileLock
 
 from genreplay.common.errors import UserError, first_line
+from genreplay.runs.moved import ARTIFACTS, follow, local_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,16 +45,35 @@ def store_uri(uri: str | None) -> str:
 
 def local_root(uri: str) -> Path | None:
     """Folder of a SQLite store, where its artifacts lie too; None for a server."""
-    return Path(uri.removeprefix(SQLITE)).parent if uri.startswith(SQLITE) else None
+    return _database(uri).parent if uri.startswith(SQLITE) else None
 
 
 def is_new(uri: str) -> bool:
     """Whether the store is a SQLite file that does not exist yet."""
-    return uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()
+    return uri.startswith(SQLITE) and not _database(uri).is_file()
+
+
+def store_of(checkpoint: Path, uri: str | None) -> str | None:
+    """`tracking.uri` of a checkpoint's config, where a store is there; else that of the store that the folder lies in.
+
+    So a run that is named by its folder is continued in its own store wherever the two were moved. `uri` itself where
+    there is neither.
+    """
+    named = store_uri(uri)
+    if is_new(named):
+        database = _database(named).name
+        for folder in checkpoint.resolve().parents:
+            if folder.name == ARTIFACTS and (folder.parent / database).is_file():
+                return f"{SQLITE}{folder.parent / database}"
+    return uri
+
+
+def _database(uri: str) -> Path:
+    return Path(uri.removeprefix(SQLITE))
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store; a SQLite file is created where it does not exist."""
+    """A client of the store; a SQLite file is created where it does not exist, and one that was moved works on."""
     root = local_root(uri)
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
@@ -64,6 +82,8 @@ def connect(uri: str) -> MlflowClient:
     # It logs each table that it creates in a new store; alembic's own messages stay below the root's level.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     with _alone(uri):
+        if root is not None and not is_new(uri):
+            follow(_database(uri))
         return MlflowClient(uri)
 
 
@@ -104,19 +124,13 @@ def checkpoint_dir(run: Run) -> Path:
     return LOCAL_FOLDER / CHECKPOINTS / run.info.run_id if artifacts is None else artifacts / CHECKPOINTS
 
 
-def local_path(uri: str) -> Path | None:
-    """The folder that a file URI or a plain path names; None for a server's."""
-    parts = urlparse(uri)
-    return Path(url2pathname(parts.path)) if parts.scheme in ("", "file") else None
-
-
 def experiment_id_of(client: MlflowClient, uri: str, name: str) -> str:
     """Id of the experiment `name`, which is created where it does not exist; UserError where it was deleted."""
     with _alone(uri):
         experiment = client.get_experiment_by_name(name)
         if experiment is None:
             root = local_root(uri)
-            location = None if root is None else (root / "artifacts").resolve().as_uri()
+            location = None if root is None else (root / ARTIFACTS).resolve().as_uri()
             return client.create_experiment(name, artifact_location=location)
     if experiment.lifecycle_stage != "active":
         raise UserError(f"tracking.experiment: {name!r} was deleted in MLflow; restore it there, or name another")
