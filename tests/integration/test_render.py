@@ -13,10 +13,14 @@ from PIL import Image
 from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.envs.facets import BaselineRun, FilmRequest
+from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.pictures.film import record_policy
-from genreplay.envs.sumo.pictures.renderer import MOVING, SLOW, STANDING
+from genreplay.envs.sumo.pictures.traffic import MOVING, SLOW, STANDING
+from genreplay.envs.sumo.simulator.recorder import KINDS
+from genreplay.envs.sumo.world import SumoWorld
 from genreplay.reporting.film import film
 from genreplay.runs.policy import load_policy
+from tests.helpers.paths import DATA
 from tests.helpers.saved import save_untrained
 
 CONFIG = "env: {name: sumo, scenario: 2way, episode_seconds: 300}\nagent: {hidden_width: 16}\n"
@@ -47,7 +51,7 @@ def test_the_gif_moves_and_contains_vehicles(saved: Path, tmp_path: Path, capsys
     for before, after in itertools.pairwise(frames):
         assert (before != after).any(axis=-1).sum() > 200, "vehicles and clock move from picture to picture"
     half = frames[0].shape[1] // 2
-    map_rows = slice(70, 460)  # below title and key, above the bars
+    map_rows = slice(75, 600)  # below the title, above who waits longest
     for side in (slice(0, half), slice(half, None)):
         vehicles = [
             sum(num_pixels(frame[map_rows, side], color) for color in (STANDING, SLOW, MOVING)) for frame in frames
@@ -107,6 +111,43 @@ def test_the_camera_notes_each_second_of_its_window(saved: Path) -> None:
         # Who stands on an approach is among those who stand anywhere (SUMO's threshold: 0.1 m/s).
         assert sum(frame["halting"]) <= sum(vehicle[3] < 0.1 for vehicle in frame["vehicles"])
     assert max(sum(frame["halting"]) for frame in frames) > 0
+
+
+def frames_of(name: str, seconds: int) -> list[dict[str, Any]]:
+    """The map's own plan with the traffic of a case."""
+    files = {"net_file": f"{DATA}/signals/{name}.net.xml", "route_file": f"{DATA}/signals/{name}.rou.xml"}
+    env = SumoWorld(SumoConfig(**files, episode_seconds=seconds)).make_env(1, lambda *_: 0, evaluation=True)
+    try:
+        env.film = (0, seconds)
+        env.play_baseline(BaselineRun("fixed_plan"), {0: 5})
+        return env.frames(0)
+    finally:
+        env.close()
+
+
+def test_people_are_seen_and_their_wait_counts() -> None:
+    frames = frames_of("ped", 240)
+    assert max(len(frame["people"]) for frame in frames) > 3
+    waits = [frame["longest"] for frame in frames if frame["longest"] is not None]
+    assert {KINDS[wait[1]] for wait in waits} == {"car", "pedestrian"}
+    for before, after in itertools.pairwise(frames):
+        if before["longest"] and after["longest"]:
+            assert after["longest"][0] <= before["longest"][0] + 1, "a second at a time"
+    for frame in frames:
+        stand = [vehicle for vehicle in frame["vehicles"] if vehicle[3] < 0.1]
+        stand += [[x, y, 0.0, speed] for x, y, speed in frame["people"] if speed < 0.1]
+        places = [(vehicle[0], vehicle[1]) for vehicle in stand]
+        assert frame["longest"] is None or tuple(frame["longest"][3:5]) in places, "somebody who stands now"
+
+
+def test_trams_and_lorries_are_told_from_cars() -> None:
+    """The tram that waits before the light is found, in the approach of its track."""
+    frames = frames_of("tram", 240)
+    lengths: dict[str, set[float]] = {}
+    for frame in frames:
+        for vehicle in frame["vehicles"]:
+            lengths.setdefault(KINDS[vehicle[6]], set()).add(vehicle[4])
+    assert lengths == {"car": {5.0}, "bus": {12.0}, "tram": {22.0}, "lorry": {7.1}}
 
 
 def test_filming_changes_nothing(saved: Path) -> None:

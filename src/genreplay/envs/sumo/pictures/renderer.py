@@ -1,6 +1,6 @@
-"""Rendering of the intersection with Matplotlib: roads, lights, vehicles, queues and clock.
+"""Rendering of the intersection with Matplotlib: the map, the light, who is under way, queues and clock.
 
-Shapes: V vehicles, H and W height and width of a picture.
+Shapes: H and W height and width of a picture.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sumolib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.pictures import signals, traffic
 from genreplay.envs.sumo.pictures.film import FilmedEpisode
+from genreplay.envs.sumo.pictures.ground import GROUND, draw_ground
+from genreplay.envs.sumo.pictures.shapes import MapShapes, read_shapes
+from genreplay.envs.sumo.pictures.signals import SignalDrawing
+from genreplay.envs.sumo.pictures.traffic import BACKLOG, STANDING, TrafficDrawing
+from genreplay.envs.sumo.simulator.recorder import KINDS, STANDING_SPEED
 
-RADIUS = 62.0
-"""Half of the width of the area shown around the intersection, m."""
-PANEL = 5.0
-"""Width of one controller's panel, inches of 100 pixels."""
-GROUND, EDGE, ROAD, GAP = "#eeece6", "#858b92", "#565b61", 0.4
-"""Colours of ground, lane edge and road; width of the edge, m."""
-GREEN, YELLOW, RED, OFF = "#35e065", "#ffd000", "#ff3b30", "#9aa0a6"
-LIGHTS = {"G": GREEN, "g": GREEN, "y": YELLOW, "Y": YELLOW, "u": YELLOW, "r": RED, "s": RED}
-STANDING, SLOW, MOVING, BACKLOG = "#d6246e", "#f3a712", "#4aa3ff", "#7b2d8b"
-STANDING_SPEED, SLOW_SPEED = 0.1, 5.0
-"""Below these a vehicle is drawn as standing or slow, m/s."""
+MARGIN, SMALLEST, LARGEST = 32.0, 44.0, 120.0
+"""Shown around the stop lines, and limits of half the width of the area shown, m."""
+ON_FOOT = "on foot"
+PANEL = 5.6
+"""Side of one controller's map, inches of 100 pixels."""
+TOP, BARS, TOTALS, ROW, LEFT, GAP = 0.72, 0.25, 0.8, 0.2, 0.62, 0.35
+"""Heights of the title, of one approach's bar, of the curve of all queues and of a row of the legend; left margin, gap
+between panels; inches."""
 
 
 class IntersectionRenderer:
@@ -46,37 +46,20 @@ class IntersectionRenderer:
 
     def __init__(self, net_file: Path, intersection: Intersection, episodes: Sequence[FilmedEpisode]):
         self.intersection, self.episodes = intersection, episodes
-        net = sumolib.net.readNet(str(net_file), withPrograms=True)
-        self.figure = Figure(figsize=(max(PANEL * len(episodes), 6.0), PANEL + 2.6), dpi=100, facecolor="white")
-        self._canvas = FigureCanvasAgg(self.figure)
-        grid = self.figure.add_gridspec(
-            3,
-            len(episodes),
-            height_ratios=(4.4, 1, 0.9),
-            left=0.07,
-            right=0.98,
-            top=0.91,
-            bottom=0.04,
-            hspace=0.22,
-            wspace=0.14,
-        )
-        self._clock = self.figure.text(0.07, 0.955, "", fontsize=15, family="monospace")
-        meanings = (("standing", STANDING), ("slow", SLOW), ("moving", MOVING), ("waiting to enter the map", BACKLOG))
-        self.figure.legend(
-            handles=[Patch(color=color, label=name) for name, color in meanings],
-            loc="upper right",
-            ncols=4 if len(episodes) > 1 else 2,
-            fontsize=8,
-            frameon=False,
-        )
-        most = max(max(_waiting(frame)) for episode in episodes for frame in episode.frames)
-        self._panels = []
-        for place, episode in enumerate(episodes):
-            axes = self.figure.add_subplot(grid[0, place])
-            bars = self.figure.add_subplot(grid[1, place])
-            self._panels.append(_Panel(axes, bars, net, intersection, most))
-            axes.set_title(episode.title, fontsize=11, loc="left")
-        self._totals = _Totals(self.figure.add_subplot(grid[2, :]), episodes)
+        shapes = read_shapes(net_file, intersection.light)
+        names = compass_names([shapes.edges[approach.edges[0]] for approach in intersection.approaches])
+        if any(frame["people"] for episode in episodes for frame in episode.frames):
+            names.append(ON_FOOT)
+        layout = _Layout(len(episodes), len(names), _key(episodes))
+        self.figure, self._canvas = layout.figure, FigureCanvasAgg(layout.figure)
+        self._clock = layout.clock
+        most = max(max(*_waiting(frame), _people(frame)) for episode in episodes for frame in episode.frames)
+        greens = [stage.state for stage in intersection.plan.stages]
+        self._panels = [
+            _Panel(*layout.panel(place), shapes, names, greens, most, episode.title)
+            for place, episode in enumerate(episodes)
+        ]
+        self._totals = _Totals(layout.totals(), episodes)
 
     def render(self, index: int) -> np.ndarray:
         """The picture `[H, W, 3]` (uint8) of every episode's frame `index`."""
@@ -89,20 +72,62 @@ class IntersectionRenderer:
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
 
+class _Layout:
+    """Places of everything, in inches from the upper left corner, so that nothing is clipped or overlaps."""
+
+    def __init__(self, num_panels: int, num_approaches: int, key: list[Any]):
+        self.width = LEFT + num_panels * PANEL + (num_panels - 1) * (GAP + 0.3) + 0.25
+        columns = max(3, int(self.width / 1.6))
+        rows = math.ceil(len(key) / columns)
+        self._bars = max(0.5, BARS * num_approaches)
+        self._below = TOP + PANEL + 0.35
+        self.height = self._below + self._bars + 0.5 + TOTALS + 0.35 + ROW * rows + 0.15
+        # An even number of pixels, which H.264 needs.
+        size = [2 * round(50 * inches) / 100 for inches in (self.width, self.height)]
+        self.width, self.height = size
+        self.figure = Figure(figsize=(self.width, self.height), dpi=100, facecolor="white")
+        self.clock = self.figure.text(LEFT / self.width, 1 - 0.3 / self.height, "", fontsize=14, family="monospace")
+        self.figure.legend(
+            handles=key, loc="lower center", ncols=columns, fontsize=8, frameon=False, columnspacing=1.2, borderpad=0.2
+        )
+
+    def panel(self, place: int) -> tuple[Axes, Axes]:
+        """Axes of the map and of the bars of one controller."""
+        x = LEFT + place * (PANEL + GAP + 0.3)
+        return self._axes(x, TOP, PANEL, PANEL), self._axes(x, self._below, PANEL, self._bars)
+
+    def totals(self) -> Axes:
+        """Axes of the queues over time."""
+        return self._axes(LEFT, self._below + self._bars + 0.5, self.width - LEFT - 0.25, TOTALS)
+
+    def _axes(self, x: float, y: float, width: float, height: float) -> Axes:
+        w, h = self.width, self.height
+        return self.figure.add_axes((x / w, 1 - (y + height) / h, width / w, height / h))
+
+
 class _Panel:
     """One controller's intersection and queues."""
 
-    def __init__(self, axes: Axes, bars: Axes, net: Any, intersection: Intersection, most: int):
-        self.axes, self.greens = axes, [stage.state for stage in intersection.plan.stages]
-        connections = sorted(net.getTLS(intersection.light).getConnections(), key=lambda connection: connection[2])
-        self._prepare_map(axes, net, [lane.getShape()[-1] for lane, _, _ in connections])
-        segments, self._link_numbers = stop_lines(connections)
-        self._lights = LineCollection(segments, linewidths=6, zorder=3, capstyle="butt")
-        self._vehicles = PolyCollection([], zorder=4, edgecolors="white", linewidths=0.3)
-        axes.add_collection(self._lights)
-        axes.add_collection(self._vehicles)
-        self._phase = axes.set_title("", fontsize=10, loc="right")
-        names = compass_names([net.getEdge(approach.edges[0]).getShape() for approach in intersection.approaches])
+    def __init__(
+        self, axes: Axes, bars: Axes, shapes: MapShapes, names: list[str], greens: Sequence[str], most: int, title: str
+    ):
+        self._greens, self._names = greens, names
+        scale = _show(axes, shapes)
+        draw_ground(axes, shapes, scale)
+        self._signals, self._traffic = SignalDrawing(axes, shapes, scale), TrafficDrawing(axes)
+        axes.set_title(title, fontsize=11, loc="left", weight="bold")
+        self._stage = axes.set_title("", fontsize=10, loc="right")
+        self._changing = ""
+        self._longest = axes.text(
+            0.01,
+            0.01,
+            "",
+            transform=axes.transAxes,
+            fontsize=9,
+            va="bottom",
+            zorder=6,
+            bbox={"fc": "white", "ec": "none"},
+        )
         rows = range(len(names))
         self._halting = bars.barh(rows, [0] * len(names), color=STANDING, height=0.7)
         self._backlog = bars.barh(rows, [0] * len(names), color=BACKLOG, height=0.7)
@@ -111,39 +136,20 @@ class _Panel:
         bars.invert_yaxis()
         bars.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         bars.tick_params(axis="x", labelsize=7, pad=1)
-        bars.set_title("vehicles waiting, by where they come from", fontsize=9, loc="left", pad=3)
+        bars.set_title("who waits, by where they come from", fontsize=9, loc="left", pad=3)
         bars.spines[["top", "right"]].set_visible(False)
 
-    def _prepare_map(self, axes: Axes, net: Any, stops: list[tuple[float, float]]) -> None:
-        x, y = np.mean(stops, axis=0)
-        axes.set(xlim=(x - RADIUS, x + RADIUS), ylim=(y - RADIUS, y + RADIUS), aspect="equal", facecolor=GROUND)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        position = axes.get_position()
-        assert axes.figure is not None
-        width, height = axes.figure.get_size_inches()  # type: ignore[union-attr]
-        points_per_metre = min(position.width * width, position.height * height) * 72 / (2 * RADIUS)
-        lanes = [lane for edge in net.getEdges() for lane in edge.getLanes()]
-        for color, gap, zorder in ((EDGE, 0.0, 1.0), (ROAD, GAP, 1.1)):
-            widths = [(lane.getWidth() - gap) * points_per_metre for lane in lanes]
-            shapes = [lane.getShape() for lane in lanes]
-            axes.add_collection(LineCollection(shapes, linewidths=widths, colors=color, capstyle="butt", zorder=zorder))
-        nodes = [node.getShape() for node in net.getNodes() if len(node.getShape()) > 2]
-        axes.add_collection(PolyCollection(nodes, facecolors=ROAD, zorder=2))
-
     def update(self, frame: dict[str, Any]) -> None:
-        self._lights.set_colors([LIGHTS.get(frame["state"][number], "#9aa0a6") for number in self._link_numbers])
-        vehicles = np.array(frame["vehicles"], dtype=np.float64).reshape(-1, 6)
-        self._vehicles.set_verts(list(outlines(vehicles)))
-        speeds = vehicles[:, 3]
-        colors = np.where(speeds < STANDING_SPEED, STANDING, np.where(speeds < SLOW_SPEED, SLOW, MOVING))
-        self._vehicles.set_facecolor(colors.tolist())
-        self._phase.set_text(f"{phase_name(frame['state'], self.greens)}, {frame['held']} s")
-        rows = zip(self._halting, self._backlog, frame["halting"], frame["backlog"], strict=True)
-        for standing, waiting, halting, backlog in rows:
-            standing.set_width(halting)
-            waiting.set_x(halting)
-            waiting.set_width(backlog)
+        self._signals.update(frame["state"])
+        self._traffic.update(frame)
+        self._stage.set_text(f"{phase_name(frame['state'], self._greens)}, {frame['held']} s")
+        self._longest.set_text(longest_wait(frame["longest"], self._names))
+        halting = [*frame["halting"], *([_people(frame)] if ON_FOOT in self._names else [])]
+        backlog = [*frame["backlog"], 0]
+        for standing, waiting, stand, wait in zip(self._halting, self._backlog, halting, backlog, strict=False):
+            standing.set_width(stand)
+            waiting.set_x(stand)
+            waiting.set_width(wait)
 
 
 class _Totals:
@@ -173,34 +179,23 @@ class _Totals:
             line.set_data(seconds[: index + 1], totals[: index + 1])
 
 
-def outlines(vehicles: np.ndarray) -> np.ndarray:
-    """Corners `[V, 4, 2]` of vehicles `[V, 6]` as a `Recorder` notes them; drawn at least 4.5 m by 2 m."""
-    x, y, angle, _, length, width = vehicles.T
-    forward = np.stack([np.sin(np.radians(angle)), np.cos(np.radians(angle))], axis=1)
-    side = np.stack([forward[:, 1], -forward[:, 0]], axis=1) * np.maximum(width, 2.0)[:, None] / 2
-    front = np.stack([x, y], axis=1)
-    back = front - forward * np.maximum(length, 4.5)[:, None]
-    return np.stack([front - side, front + side, back + side, back - side], axis=1)
+def _show(axes: Axes, shapes: MapShapes) -> float:
+    """Show the area around the stop lines; points per metre."""
+    ends = np.array([line.end for line in shapes.stop_lines])
+    (x, y), reach = (ends.min(axis=0) + ends.max(axis=0)) / 2, np.ptp(ends, axis=0).max() / 2
+    radius = min(max(reach + MARGIN, SMALLEST), LARGEST)
+    axes.set(xlim=(x - radius, x + radius), ylim=(y - radius, y + radius), facecolor=GROUND)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return PANEL * 72 / (2 * radius)
 
 
-def stop_lines(connections: Sequence[Any]) -> tuple[list[list[tuple[float, float]]], list[int]]:
-    """For each connection (from lane, to lane, number) its part of the lane's stop line, and its signal's number."""
-    by_lane: dict[Any, list[int]] = {}
-    for lane, _, number in connections:
-        by_lane.setdefault(lane, []).append(number)
-    segments, numbers = [], []
-    for lane, own in by_lane.items():
-        (x0, y0), (x1, y1) = lane.getShape()[-2:]
-        norm = math.hypot(x1 - x0, y1 - y0) or 1.0
-        right = ((y1 - y0) / norm, (x0 - x1) / norm)
-        width = lane.getWidth()
-        # A lane's connections count from the right.
-        edges = np.linspace(width / 2, -width / 2, len(own) + 1)
-        for i, number in enumerate(own):
-            ends = (edges[i], edges[i + 1])
-            segments.append([(x1 + right[0] * end, y1 + right[1] * end) for end in ends])
-            numbers.append(number)
-    return segments, numbers
+def _key(episodes: Sequence[FilmedEpisode]) -> list[Any]:
+    """Entries of the legend: what the film shows at least once."""
+    frames = [frame for episode in episodes for frame in episode.frames]
+    kinds = {KINDS[int(vehicle[6])] for frame in frames for vehicle in frame["vehicles"]}
+    people = {"pedestrian"} if any(frame["people"] for frame in frames) else set()
+    return [*signals.key("".join({frame["state"] for frame in frames})), *traffic.key(kinds | people)]
 
 
 def compass_names(shapes: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
@@ -218,8 +213,26 @@ def compass_names(shapes: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
 def phase_name(state: str, greens: Sequence[str]) -> str:
     """Name of this signal state for the picture."""
     if state in greens:
-        return f"stage {greens.index(state)}"
-    return "yellow" if set(state) & set("yY") else "change"
+        return f"stage {greens.index(state)}: green"
+    if set(state) & set("yY"):
+        return "yellow"
+    if "u" in state:
+        return "red and amber"
+    return "clearance" if set(state) & set("gG") else "all red"
+
+
+def longest_wait(longest: Sequence[Any] | None, names: Sequence[str]) -> str:
+    """Who of those that wait now has stood longest (see `Recorder`), in words."""
+    if longest is None:
+        return "nobody waits"
+    seconds, kind, approach, x, _ = longest
+    where = "" if approach < 0 else f" from {names[approach]}"
+    return f"longest wait: {KINDS[kind]}{where}{', still to enter the map' if x is None else ''}, {seconds} s"
+
+
+def _people(frame: dict[str, Any]) -> int:
+    """People on foot who stand."""
+    return sum(person[2] < STANDING_SPEED for person in frame["people"])
 
 
 def _waiting(frame: dict[str, Any]) -> list[int]:

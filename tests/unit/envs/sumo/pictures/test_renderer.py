@@ -1,13 +1,4 @@
-import numpy as np
-
-from genreplay.envs.sumo.pictures.renderer import compass_names, outlines, phase_name
-
-
-def test_outlines_by_hand():
-    """A car 5 m long and 2 m wide, its bumper at (10, 20), heading east (90 degrees from north), then north."""
-    east, north = outlines(np.array([[10.0, 20.0, 90.0, 3.0, 5.0, 2.0], [10.0, 20.0, 0.0, 3.0, 5.0, 2.0]]))
-    assert sorted(map(tuple, east.round(6).tolist())) == [(5, 19), (5, 21), (10, 19), (10, 21)]
-    assert sorted(map(tuple, north.round(6).tolist())) == [(9, 15), (9, 20), (11, 15), (11, 20)]
+from genreplay.envs.sumo.pictures.renderer import compass_names, longest_wait, phase_name
 
 
 def test_compass_names():
@@ -17,6 +8,16 @@ def test_compass_names():
 
 
 def test_phase_names():
-    assert phase_name("Gr", ["Gr", "rG"]) == "stage 0"
-    assert phase_name("yr", ["Gr", "rG"]) == "yellow"
-    assert phase_name("rr", ["Gr", "rG"]) == "change"
+    greens = ["GrG", "rGr"]
+    assert phase_name("GrG", greens) == "stage 0: green"
+    assert phase_name("Grr", greens) == "clearance", "a green that is no stage lets people finish"
+    assert phase_name("yrr", greens) == "yellow"
+    assert phase_name("rur", greens) == "red and amber"
+    assert phase_name("rrr", greens) == "all red"
+
+
+def test_who_waits_longest():
+    assert longest_wait(None, ["N", "E"]) == "nobody waits"
+    assert longest_wait([279, 2, 1, 310.4, 301.6], ["N", "E"]) == "longest wait: tram from E, 279 s"
+    assert longest_wait([9, 0, 0, None, None], ["N", "E"]) == "longest wait: car from N, still to enter the map, 9 s"
+    assert longest_wait([61, 5, -1, 1.0, 2.0], ["N", "E"]) == "longest wait: pedestrian, 61 s"
