@@ -128,7 +128,7 @@ def own_map(tmp_path, depart):
 
 
 def test_a_scenario_that_cannot_start_gives_sumos_message_at_once(tmp_path):
-    with closing(SumoWorld(own_map(tmp_path, depart=0)).make_env(1, lambda worker, index: index)) as env:
+    with closing(SumoWorld(own_map(tmp_path, depart=1)).make_env(1, lambda worker, index: index)) as env:
         with pytest.raises(UserError) as error:
             env.rand_step(env.reset())
         assert str(error.value).startswith("env: SUMO cannot run this scenario: ")

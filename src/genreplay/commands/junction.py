@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from genreplay.envs.sumo.network.intersection import read_intersection
-    from genreplay.envs.sumo.traffic.checks import check_traffic
+    from genreplay.envs.sumo.traffic.checks import check_traffic, simulate
     from genreplay.envs.sumo.traffic.counts import write_template
     from genreplay.envs.sumo.traffic.scenarios import resolve
 
@@ -60,6 +60,16 @@ def run(arguments: argparse.Namespace) -> int:
     _show_movements(intersection, segments, console)
     if segments is not None:
         _show_load(intersection, segments, console)
+    if scenario.route_files:
+        answer = simulate(demand)
+        if answer.error:
+            raise UserError(f"env.route_file: SUMO ends the episode: {answer.error}")
+        console.print(
+            f"SUMO lets in {answer.num_vehicles} vehicles and {answer.num_persons} persons in an episode under the "
+            "map's plan."
+        )
+        for notice in answer.notices:
+            console.print(notice, markup=False)
     if arguments.counts_template is not None:
         write_template(Path(arguments.counts_template), intersection.movements)
         console.print(f"wrote {arguments.counts_template}: fill in the counts, then check them with --counts")

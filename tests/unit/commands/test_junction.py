@@ -19,7 +19,7 @@ def rows(text):
 def test_the_light_and_its_movements(capsys):
     assert cli.main(["junction", "--net", NET]) == 0
     out = capsys.readouterr().out
-    assert "the light 'C' has 2 green phases of 42, 42 s in a plan of 90 s; yellow 3 s, all-red 0 s" in out
+    assert "the light 'C' has 2 stages in its fixed programme '0' of 90 s; yellow 3 s, all-red 0 s" in out
     shown = rows(out)
     assert shown["west_in -> east_out"][3:] == ["straight", "0", "1680"]
     assert shown["east_in -> south_out"][3:] == ["left", "(0)", "840"]
@@ -49,6 +49,21 @@ def test_routes_are_checked_and_summed(capsys, tmp_path):
     routes.write_text(f"<routes>{flow}</routes>")
     assert cli.main(["junction", "--net", NET, "--routes", str(routes)]) == 0
     assert rows(capsys.readouterr().out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
+
+
+def test_sumos_answer_to_routes_is_shown(capsys, tmp_path):
+    routes = tmp_path / "my.rou.xml"
+    trips = "".join(f'<trip id="{i}" depart="{i}" departPos="9000" from="west_in" to="east_out"/>' for i in range(3))
+    routes.write_text(f"<routes>{trips}</routes>")
+    assert cli.main(["junction", "--net", NET, "--routes", str(routes)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == "SUMO lets in 3 vehicles and 0 persons in an episode under the map's plan."
+    assert lines[-1].startswith("SUMO warns: Invalid departPos 9000.00 given for vehicle '0', time=0.00.")
+    routes.write_text('<routes><trip id="a" depart="9" departLane="7" from="west_in" to="east_out"/></routes>')
+    assert cli.main(["junction", "--net", NET, "--routes", str(routes)]) == 2
+    assert capsys.readouterr().err == (
+        "genreplay: error: env.route_file: SUMO ends the episode: Invalid departLane definition for vehicle 'a'.\n"
+    )
 
 
 def test_the_remedy_that_is_named_is_accepted(capsys, tmp_path):

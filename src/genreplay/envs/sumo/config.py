@@ -62,10 +62,13 @@ class SumoConfig:
     net_file: str | None = None
     """Your own SUMO network (.net.xml) with one traffic light."""
     route_file: str | None = None
-    """Traffic for `net_file` (.rou.xml: trips, vehicles, flows)."""
+    """Traffic for `net_file` (.rou.xml or .rou.xml.gz: vehicles, persons, containers); several files are separated by
+    commas."""
     count_file: str | None = None
     """Traffic for `net_file`: a table of counts by interval and movement (.csv; see docs/traffic.md). Random
     traffic over the light's movements if this and `route_file` are null."""
+    additional_files: list[str] = field(default_factory=list)
+    """SUMO's additional files for `net_file`: stops, detectors, vehicle types, zones (TAZ)."""
     begin_time: int | None = None
     """Simulated time at which an episode begins, s; null for the scenario's own (for your own map 0, or when
     the counts begin)."""
@@ -160,7 +163,7 @@ class SumoConfig:
             "net_file",
             f"scenario {self.scenario!r} has a map already; set scenario: null to use your own, or drop net_file",
         )
-        for name in ("route_file", "count_file"):
+        for name in ("route_file", "count_file", "additional_files"):
             require(
                 not (getattr(self, name) and not self.net_file),
                 name,
@@ -176,4 +179,4 @@ class SumoConfig:
 def scenario_overrides(name: str) -> list[str]:
     """Overrides that replace a config's map, traffic and times by those of the scenario `name`."""
     others = ("net_file", "route_file", "count_file", "begin_time", "episode_seconds")
-    return [f"env.scenario={name}", *(f"env.{key}=null" for key in others)]
+    return [f"env.scenario={name}", *(f"env.{key}=null" for key in others), "env.additional_files=[]"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,12 @@ from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProcess
+from genreplay.envs.sumo.traffic.notices import kind
 
 logger = logging.getLogger("genreplay")
 
+_REPORTED: set[tuple[str, ...]] = set()
+"""Notices that this process has logged: map, route file, kind."""
 MAX_FAILURES = 3
 """Consecutive failures of one worker, without a decision between them, that end the run."""
 
@@ -47,6 +50,7 @@ class SumoEnv(BatchedEnv):
         action_spec = Bounded(-1.0, 1.0, shape=(view.timing.action_width,), dtype=torch.float32)
         super().__init__(observation_spec, action_spec, num_workers, episode_seeds)
         self._evaluation = evaluation
+        self._places = (str(config.scenario or config.net_file), str(config.route_file))
         self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
         self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
         self._is_sent = False
@@ -88,8 +92,9 @@ class SumoEnv(BatchedEnv):
         """Metrics of whole episodes under a baseline, in parallel (see `Simulator.baseline`)."""
         command = {"command": "baseline", "name": run.name, "settings": dict(run.settings)}
         answers = self._request({**command, "limit": run.limit if isfinite(run.limit) else None}, seeds)
-        for worker in answers:
+        for worker, message in answers.items():
             self._has_worked, self._num_failures[worker] = True, 0
+            self._report(message["notices"])
         return {worker: message["metrics"] for worker, message in answers.items()}
 
     def frames(self, worker: int) -> list[dict[str, Any]]:
@@ -111,7 +116,16 @@ class SumoEnv(BatchedEnv):
         self._has_worked, self._num_failures[worker] = True, 0
         self._observations[worker] = np.array(message["observation"], dtype=np.float32)
         self._metrics[worker] = message["metrics"]
+        self._report(message["notices"])
         return Step(self._observations[worker], message["reward"], message["duration"], truncated=message["truncated"])
+
+    def _report(self, notices: Sequence[str]) -> None:
+        """Log what SUMO dropped or ignored, each kind once for a map and its traffic."""
+        for notice in notices:
+            key = (*self._places, kind(notice))
+            if key not in _REPORTED:
+                _REPORTED.add(key)
+                logger.warning("env: %s", notice)
 
     def _send_all(self, requests: Mapping[int, dict[str, Any]]) -> None:
         """Send all requests before waiting for an answer, so that the workers run in parallel."""

@@ -15,6 +15,11 @@ from tests.helpers.refusal import refusal
         ),
         (
             SumoConfig,
+            {"additional_files": ["stops.add.xml"]},
+            "additional_files: belongs to net_file; set net_file too (and scenario: null), or drop additional_files",
+        ),
+        (
+            SumoConfig,
             {"route_file": "mine.rou.xml"},
             "route_file: belongs to net_file; set net_file too (and scenario: null), or drop route_file",
         ),

@@ -31,15 +31,16 @@ from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.reward import decision_reward
-from genreplay.envs.sumo.simulator.command import EpisodeFiles, sumo_command
+from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
 from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
 from genreplay.envs.sumo.traffic.demand import Demand, Traffic
-from genreplay.envs.sumo.traffic.route_flows import route_flows
+from genreplay.envs.sumo.traffic.notices import differences, read_log
 from genreplay.envs.sumo.traffic.routes import count_vehicles
 from genreplay.envs.sumo.traffic.scenarios import resolve
+from genreplay.envs.sumo.traffic.ways import has_junctions
 
 CHECK_SECONDS = 60
 """How often the limit of an episode is checked, s."""
@@ -59,6 +60,8 @@ class Simulator(SumoEnvironment):
     """Of the episode, unless SUMO runs a programme."""
     signal: Signal
     """State of the light at the last decision."""
+    notices: list[str]
+    """What SUMO dropped or ignored in the episode, once it is over (see `notices`)."""
 
     def __init__(self, config: SumoConfig, folder: Path):
         scenario = resolve(config)
@@ -67,9 +70,9 @@ class Simulator(SumoEnvironment):
         self.timing = timing_of(config, self.intersection)
         self.view = View(self.intersection, self.timing)
         self._demand = Demand(config.demand, scenario, self.intersection)
-        self._files = EpisodeFiles(
-            scenario.net_file, folder / "demand.rou.xml", folder / "programme.add.xml", folder / "tripinfo.xml"
-        )
+        self._files = episode_files(folder, scenario.net_file)
+        if self._demand.additional is not None:
+            ElementTree.ElementTree(self._demand.additional).write(self._files.additional, encoding="unicode")
         super().__init__(
             str(self._files.network),
             str(self._files.routes),
@@ -106,7 +109,7 @@ class Simulator(SumoEnvironment):
         then only `delay`, a lower bound, and `simulated_seconds`.
         """
         traffic = self._demand.sample(request.seed, request.evaluation, request.demand)
-        flows = partial(self._expected_flows, traffic)
+        flows = partial(self._demand.mean_flows, traffic)
         controller = BASELINES[name](EpisodeContext(self.intersection, self.timing, flows, request.seed, settings))
         if controller is None or isinstance(controller, Programme):
             self._begin(request, traffic, controller)
@@ -155,13 +158,6 @@ class Simulator(SumoEnvironment):
             self.episode.run(int(green))
         self.signal = self.view.with_calls(decision.signal, self.episode.readings.present()[None])
 
-    def _expected_flows(self, traffic: Traffic) -> np.ndarray:
-        """Vehicles/h by movement over the episode, `[M]`."""
-        if traffic.flows is not None:
-            return traffic.flows
-        movements = self.intersection.movements
-        return route_flows(traffic.root, movements, self._files.network, self.begin_time, self.sim_max_time)
-
     def _observe(self) -> np.ndarray:
         readings = self.episode.readings
         return self.view.observe(readings.present(), readings.waiting(), readings.losing(), self.signal)
@@ -170,6 +166,7 @@ class Simulator(SumoEnvironment):
         self, request: EpisodeRequest, traffic: Traffic, programme: Programme | None = None, is_cut: bool = False
     ) -> None:
         self.close()
+        self._root, self.notices = traffic.root, []
         ElementTree.ElementTree(traffic.root).write(self._files.routes, encoding="unicode")
         if programme is not None:
             light = programme.to_xml(self.intersection.light)
@@ -187,10 +184,15 @@ class Simulator(SumoEnvironment):
         )
 
     def _start_simulation(self, has_programme: bool = False) -> None:
-        blocked = self.config.junction_blocker_seconds
-        command = sumo_command(
-            self._sumo_binary, self._files, self.begin_time, self.sumo_seed, blocked, has_programme=has_programme
+        options = Options(
+            self.begin_time,
+            self.sumo_seed,
+            self.config.junction_blocker_seconds,
+            has_programme,
+            has_additional=self._demand.additional is not None,
+            has_junction_zones=has_junctions(self._root),
         )
+        command = sumo_command(self._sumo_binary, self._files, options)
         traci = sumo_rl_env.traci
         if sumo_rl_env.LIBSUMO:
             traci.start(command)
@@ -203,11 +205,20 @@ class Simulator(SumoEnvironment):
 
     def _finish(self) -> dict[str, float]:
         """Close the simulation, upon which SUMO writes the trips; the episode's metrics."""
-        teleports = float(self.sumo.simulation.getParameter("", "stats.teleports.total"))
+        simulation = self.sumo.simulation
+        teleports, vehicles, persons = (
+            int(simulation.getParameter("", f"stats.{name}"))
+            for name in ("teleports.total", "vehicles.loaded", "persons.loaded")
+        )
+        now = float(simulation.getTime())
         self.close()
+        self.notices = [
+            *read_log(self._files.log),
+            *differences(self._root, self.begin_time, now, vehicles, persons),
+        ]
         return {
             **summary(read_trips(self._files.tripinfo)),
             "mean_queue": self.episode.queue / self.episode.elapsed,
-            "teleports": teleports,
+            "teleports": float(teleports),
             **self.episode.level,
         }

@@ -41,7 +41,8 @@ def config_from_tree(tree: dict[str, Any]) -> SumoConfig:
 def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     """Carry out one request; its answer."""
     if request["command"] == "decide":
-        return vars(simulator.decide(np.asarray(request["action"], dtype=np.float32)))
+        outcome = simulator.decide(np.asarray(request["action"], dtype=np.float32))
+        return {**vars(outcome), "notices": simulator.notices}
     if request["command"] == "frames":
         recorder = simulator.episode.recorder
         return {"frames": [] if recorder is None else recorder.frames}
@@ -49,7 +50,8 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
         return {"observation": simulator.start(_episode(request))}
     if request["command"] == "baseline":
         limit = math.inf if request["limit"] is None else request["limit"]
-        return {"metrics": simulator.baseline(_episode(request), request["name"], request["settings"], limit)}
+        metrics = simulator.baseline(_episode(request), request["name"], request["settings"], limit)
+        return {"metrics": metrics, "notices": simulator.notices}
     raise ValueError(f"unknown command {request['command']!r}")
 
 

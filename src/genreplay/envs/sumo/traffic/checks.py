@@ -1,37 +1,35 @@
-"""Checks of a user's route file, before SUMO fails on it in the middle of an episode."""
+"""Checks of a user's traffic, before SUMO fails on it in the middle of an episode.
+
+SUMO itself says whether it takes the files; the checks here then name the remedy.
+"""
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-from sumolib.miscutils import parseTime
-
 from genreplay.common.errors import UserError
-from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
-from genreplay.envs.sumo.network.net_file import read_net
+from genreplay.envs.sumo.traffic.ask_sumo import Answer, ask_sumo
 from genreplay.envs.sumo.traffic.demand import Demand
-from genreplay.envs.sumo.traffic.routes import RATE_ATTRIBUTES, read_routes
+from genreplay.envs.sumo.traffic.elements import BEGIN_WORD, DEPART_WORDS, FLOWS, TRAFFIC, VEHICLES, seconds_of
+from genreplay.envs.sumo.traffic.names import check_names
+from genreplay.envs.sumo.traffic.routes import RATE_ATTRIBUTES
 from genreplay.envs.sumo.traffic.scenarios import Scenario
-
-TRAFFIC = ("trip", "vehicle", "flow")
-DEPART_WORDS = ("triggered", "containerTriggered", "split")
-"""Departures that are not times."""
+from genreplay.envs.sumo.traffic.ways import CAR, Definitions, fastest_way, read_net_once
 
 
 class _Entry(NamedTuple):
-    """A trip, vehicle or flow."""
+    """An element with a time of departure."""
 
-    name: str
-    """Its name in messages."""
     element: Element
     begin: float
-    """s"""
+    """s; infinity where it departs upon an event."""
     end: float
     """s; equal to `begin` for one vehicle."""
 
@@ -42,76 +40,78 @@ def check_traffic(config: SumoConfig, scenario: Scenario, intersection: Intersec
     Raises:
         UserError: the traffic does not fit the map.
     """
-    if scenario.route_file is not None and config.net_file is not None:
-        check_routes(scenario, intersection)
+    demand = Demand(config.demand, scenario, intersection)
+    if scenario.route_files and config.net_file is not None:
+        check_routes(demand)
     elif not any(movement.has_cars for movement in intersection.movements):
         raise UserError(
             f"env.net_file: cars may not cross the light {intersection.light!r} of {scenario.net_file}; "
             "use another map, or allow passenger cars there in netedit"
         )
-    return Demand(config.demand, scenario, intersection)
+    elif demand.additional is not None:
+        answer = ask_sumo(demand, Element("routes"), is_simulated=False)
+        if answer.error:
+            raise UserError(f"env.additional_files: SUMO cannot read them: {answer.error}")
+    return demand
 
 
-def check_routes(scenario: Scenario, intersection: Intersection) -> None:
+def check_routes(demand: Demand) -> None:
     """Check that the route file's traffic can drive on the map, and that some crosses the light in the episode.
 
-    SUMO itself reports what only it can know, such as lanes closed to a vehicle class.
+    What SUMO sees only while it simulates, such as a lane that does not exist, is reported by the first episode.
 
     Raises:
         UserError: it cannot; the message names the first wrong element.
     """
-    assert scenario.route_file is not None
-    where = f"env.route_file: {scenario.route_file}"
-    root, net = read_routes(scenario.route_file), read_net(scenario.net_file)
-    begin, end = scenario.begin_time, scenario.end_time
-    routes = {route.get("id"): route for route in root.iter("route") if "id" in route.attrib}
-    for name, route in routes.items():
-        if "edges" in route.attrib:
-            _check_edges(f"{where}: route {name!r}", route.attrib["edges"].split(), net)
-    for vehicle in root.iter("vehicle"):
-        for route in vehicle.findall("route"):
-            _check_edges(f"{where}: vehicle {vehicle.get('id')!r}", route.get("edges", "").split(), net)
-    entries = [_entry(where, element, begin, end) for element in root if element.tag in TRAFFIC]
-    _check_names(where, entries)
-    types = {element.get("id") for element in root.iter() if element.tag in ("vType", "vTypeDistribution")}
-    for entry in entries:
-        _check_type(where, entry, types)
-        _check_route(f"{where}: {entry.name}", entry.element, routes, root, net)
-    _check_time(where, entries, begin, end)
-    if not Demand(DemandConfig(), scenario, intersection).expected()[0].flows.any():
-        movement = intersection.movements[0]
+    scenario, template = demand.scenario, demand.template
+    assert template is not None
+    where = f"env.route_file: {', '.join(map(str, scenario.route_files))}"
+    entries = [_entry(where, element, scenario.begin_time) for element in template if element.tag in TRAFFIC]
+    _check_ids(where, entries)
+    root = demand.unscaled()
+    if ask_sumo(demand, root, is_simulated=False).error:
+        check_names(where, root, demand)
+        answer = simulate(demand)  # there are errors after which it goes on
+        if answer.error:
+            raise UserError(f"{where}: SUMO cannot read it: {answer.error}")
+    _check_time(where, entries, scenario.begin_time, scenario.end_time)
+    _check_roads(where, root, demand)
+    routed = demand.routed(root)
+    if routed.is_complete and not routed.flows.any():
+        light, movement = demand.intersection.light, demand.intersection.movements[0]
         raise UserError(
-            f"{where}: no vehicle of the episode crosses the light {intersection.light!r}; a route has to use one "
+            f"{where}: no vehicle of the episode crosses the light {light!r}; a route has to use one "
             f"of its movements, such as edges {movement.from_edge!r} then {movement.to_edge!r}"
         )
 
 
-def _entry(where: str, element: Element, begin: float, end: float) -> _Entry:
-    name = f"{element.tag} {element.get('id', '')!r}"
-    if element.tag == "flow":
-        first, last = (
-            _time(f"{where}: {name}", element, key, fallback) for key, fallback in (("begin", begin), ("end", end))
-        )
-        _check_rate(f"{where}: {name}", element)
-        return _Entry(name, element, first, last)
-    if element.get("depart") in DEPART_WORDS:
-        return _Entry(name, element, math.inf, math.inf)
-    depart = _time(f"{where}: {name}", element, "depart", None)
-    return _Entry(name, element, depart, depart)
+def simulate(demand: Demand) -> Answer:
+    """SUMO's answer after an episode of the route file under the map's plan."""
+    return ask_sumo(demand, demand.unscaled(), is_simulated=True)
+
+
+def _entry(where: str, element: Element, begin: float) -> _Entry:
+    name = f"{where}: {element.tag} {element.get('id', '')!r}"
+    if element.tag not in FLOWS:
+        depart = _time(name, element, "depart", None)
+        return _Entry(element, depart, depart)
+    first, last = _time(name, element, "begin", begin), _time(name, element, "end", math.inf)
+    _check_rate(name, element)
+    return _Entry(element, first, last)
 
 
 def _time(where: str, element: Element, key: str, fallback: float | None) -> float:
+    """A time in s; infinity for a departure upon an event."""
     text = element.get(key)
     if text is None and fallback is not None:
         return fallback
-    try:
-        time = parseTime(text or "")
-    except ValueError:
-        time = None
+    if key != "end" and text in DEPART_WORDS:
+        return math.inf
+    time = 0.0 if key != "end" and text == BEGIN_WORD else seconds_of(text)
     if time is None or not 0 <= time < math.inf:
         problem = "has no" if text is None else f"has {text!r} as"
         raise UserError(f'{where} {problem} {key} time; write seconds, such as {key}="25200", or HH:MM:SS')
-    return float(time)
+    return time
 
 
 def _check_rate(where: str, flow: Element) -> None:
@@ -119,77 +119,31 @@ def _check_rate(where: str, flow: Element) -> None:
     if not given:
         raise UserError(f'{where} does not say how many vehicles; add for example vehsPerHour="300"')
     for name in given:
-        text = flow.attrib[name].removeprefix("exp(").removesuffix(")")
+        text = flow.attrib[name]
+        value = seconds_of(text) if name == "period" else None
         try:
-            value = float(text)
+            value = float(text.removeprefix("exp(").removesuffix(")")) if value is None else value
         except ValueError:
             value = math.nan
-        if not 0 <= value < math.inf or (name == "period" and value == 0):
-            raise UserError(f"{where} has {flow.attrib[name]!r} as {name}; write a number of at least 0")
+        if not 0 <= value < math.inf or (value == 0 and name != "number"):
+            raise UserError(f"{where} has {text!r} as {name}; write a number above 0")
+        if name == "probability" and value > 1:
+            raise UserError(f"{where} has {text!r} as {name}; write a number above 0 and at most 1, for each second")
 
 
-def _check_names(where: str, entries: Sequence[_Entry]) -> None:
-    seen: set[str | None] = set()
-    for name, element, *_ in entries:
-        if element.get("id") is None:
+def _check_ids(where: str, entries: Sequence[_Entry]) -> None:
+    seen: set[tuple[bool, str | None]] = set()
+    for element, *_ in entries:
+        name = element.get("id")
+        if name is None:
             raise UserError(f"{where}: a {element.tag} has no id; give each one a unique id")
-        if element.get("id") in seen:
-            raise UserError(f"{where}: {name} is duplicated; give each one a unique id")
-        seen.add(element.get("id"))
-
-
-def _check_type(where: str, entry: _Entry, types: Iterable[str | None]) -> None:
-    kind = entry.element.get("type")
-    if kind is None or kind in types or kind.startswith("DEFAULT_"):
-        return
-    raise UserError(
-        f'{where}: {entry.name} has the type {kind!r}, which the file does not define; copy its <vType id="{kind}"> '
-        "into the file, or leave the type out for SUMO's default car"
-    )
-
-
-def _check_route(where: str, element: Element, routes: dict[str | None, Element], root: Element, net: Any) -> None:
-    """Check that the element has a route: its own, one by name, or two connected edges."""
-    name = element.get("route")
-    distributions = {distribution.get("id") for distribution in root.iter("routeDistribution")}
-    if name is not None and name not in routes and name not in distributions:
-        raise UserError(f"{where} uses the route {name!r}, which the file does not define; define it first")
-    ends = {"from", "to", "fromTaz", "toTaz", "fromJunction", "toJunction"}
-    if name is None and element.find("route") is None and not ends & set(element.attrib):
-        raise UserError(f"{where} has no route; give it one, or the edges from and to")
-    if "from" in element.attrib and "to" in element.attrib:
-        stops = [element.attrib["from"], *element.get("via", "").split(), element.attrib["to"]]
-        _check_known(where, stops, net)
-        for start, goal in pairwise(stops):
-            if net.getOptimalPath(net.getEdge(start), net.getEdge(goal), fastest=True)[0] is None:
-                raise UserError(f"{where} goes from {start!r} to {goal!r}, but no road leads there; fix it or the map")
-
-
-def _check_edges(where: str, edges: Sequence[str], net: Any) -> None:
-    if not edges:
-        raise UserError(f"{where} has no edges; write their ids, separated by spaces")
-    _check_known(where, edges, net)
-    for edge, following in pairwise(edges):
-        if net.getEdge(following) not in net.getEdge(edge).getOutgoing():
-            raise UserError(
-                f"{where} goes from edge {edge!r} to {following!r}, which are not connected; fix the route, or "
-                "run duarouter --repair"
-            )
-
-
-def _check_known(where: str, edges: Sequence[str], net: Any) -> None:
-    for edge in edges:
-        if not net.hasEdge(edge):
-            close = difflib.get_close_matches(edge, [known.getID() for known in net.getEdges()], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else "was the route made for another map?"
-            raise UserError(
-                f"{where} uses the edge {edge!r}, which is not in the map; {hint} Routes for a piece cut out of a "
-                "larger map: see docs/traffic.md"
-            )
+        if (element.tag in VEHICLES, name) in seen:
+            raise UserError(f"{where}: {element.tag} {name!r} is duplicated; give each one a unique id")
+        seen.add((element.tag in VEHICLES, name))
 
 
 def _check_time(where: str, entries: Sequence[_Entry], begin: float, end: float) -> None:
-    timed = [entry for entry in entries if entry.begin < math.inf]
+    timed = [entry for entry in entries if entry.element.tag in VEHICLES and entry.begin < math.inf]
     if not timed:
         raise UserError(f"{where} has no vehicles; add trips, vehicles or flows with a time to depart")
     if not any(entry.begin < end and entry.end >= begin for entry in timed):
@@ -198,3 +152,39 @@ def _check_time(where: str, entries: Sequence[_Entry], begin: float, end: float)
             f"{where}: no vehicle departs in the episode, {begin:g} to {end:g} s; the file's vehicles depart from "
             f"{first:g} to {last:g} s, so set env.begin_time={math.floor(first)}"
         )
+
+
+def _check_roads(where: str, root: Element, demand: Demand) -> None:
+    """Check that routes have no gaps and that roads connect the ends of each trip; SUMO looks when they depart."""
+    net_file = demand.scenario.net_file
+    definitions = Definitions([root] if demand.additional is None else [root, demand.additional])
+    for element in root:
+        if element.tag not in VEHICLES:
+            continue
+        name = f"{where}: {element.tag} {element.get('id')!r}"
+        ways = definitions.ways(element, net_file)
+        for edges, _ in ways or ():
+            _check_gaps(name, edges, net_file)
+        if ways != []:
+            continue
+        steps, kind = definitions.steps(element, net_file), definitions.vehicle_class(element)
+        for before, after in pairwise(steps):
+            if not any(fastest_way(net_file, kind, start, goal) for start in before for goal in after):
+                raise UserError(
+                    f"{name} goes from {' or '.join(map(repr, before))} to "
+                    f"{' or '.join(map(repr, after))}, but no road{_for_class(kind)} leads there; fix it or the map"
+                )
+
+
+def _check_gaps(where: str, edges: Sequence[str], net_file: Path) -> None:
+    net = read_net_once(net_file)
+    for edge, following in pairwise(edges):
+        if net.getEdge(following) not in net.getEdge(edge).getOutgoing():
+            raise UserError(
+                f"{where} goes from edge {edge!r} to {following!r}, which are not connected; fix the route, or "
+                "run duarouter --repair"
+            )
+
+
+def _for_class(kind: str) -> str:
+    return "" if kind == CAR else f" for the vehicle class {kind!r}"

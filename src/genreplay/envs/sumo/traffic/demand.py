@@ -16,8 +16,9 @@ from genreplay.envs.sumo.traffic.arrivals import Rates, sample_rates, sample_veh
 from genreplay.envs.sumo.traffic.chains import Chains, read_chains
 from genreplay.envs.sumo.traffic.counts import clock, read_counts
 from genreplay.envs.sumo.traffic.profiles import Profile, parse_profile
-from genreplay.envs.sumo.traffic.route_flows import route_flows
-from genreplay.envs.sumo.traffic.routes import read_routes, scale_routes
+from genreplay.envs.sumo.traffic.route_files import read_additional, read_routes
+from genreplay.envs.sumo.traffic.route_flows import RouteFlows, route_flows
+from genreplay.envs.sumo.traffic.routes import scale_routes
 from genreplay.envs.sumo.traffic.scenarios import Scenario
 
 
@@ -50,17 +51,21 @@ class Demand:
 
     Args:
         config: ranges of training and levels of evaluation.
-        scenario: the route file or the counts to scale (neither: random traffic) and the episode's time.
+        scenario: the route files or the counts to scale (neither: random traffic), additional files, and the episode's
+            time.
         intersection: movements of random traffic and of counts.
 
     Raises:
-        UserError: the route file is no XML, or the counts do not fit the light.
+        UserError: a route file or additional file is no XML, or the counts do not fit the light.
     """
 
     def __init__(self, config: DemandConfig, scenario: Scenario, intersection: Intersection):
         self.config, self.scenario, self.intersection = config, scenario, intersection
-        self._template = None if scenario.route_file is None else read_routes(scenario.route_file)
-        self._chains = read_chains(intersection, scenario.net_file) if self._template is None else None
+        self.template = read_routes(scenario.route_files) if scenario.route_files else None
+        """The content of the route files; None without any."""
+        self.additional = read_additional(scenario.additional_files) if scenario.additional_files else None
+        """The content of the additional files; None without any."""
+        self._chains = read_chains(intersection, scenario.net_file) if self.template is None else None
         self._counted = None if scenario.count_file is None else count_rates(scenario, intersection, self.chains)
         self.counted = None if self._counted is None else [self._segment(each) for each in self._counted]
         """The expected traffic of counts in the episode; None without counts."""
@@ -81,8 +86,8 @@ class Demand:
         if evaluation:
             level = float(listed[seed % len(listed)])
         profile = Profile(level) if name is None else parse_profile(name, self.config, is_given)
-        if self._template is not None:
-            root = scale_routes(self._template, profile.level, begin, end, rng)
+        if self.template is not None:
+            root = scale_routes(self.template, profile.level, begin, end, rng)
             return Traffic(root, {"demand_scale": profile.level}, None)
         if self._counted is not None:
             rates = [each._replace(flows=profile.level * each.flows) for each in self._counted]
@@ -97,11 +102,23 @@ class Demand:
         """The flows over the light of a route file or counts at factor 1."""
         if self.counted is not None:
             return self.counted
-        assert self._template is not None, "random traffic is sampled anew for each episode"
+        routed = self.routed(self.unscaled())
+        return [Segment(self.scenario.begin_time, self.scenario.end_time, routed.flows, routed.vehicles)]
+
+    def unscaled(self) -> Element:
+        """The part of the route file in the episode, at factor 1."""
+        assert self.template is not None, "random traffic is sampled anew for each episode"
         begin, end = self.scenario.begin_time, self.scenario.end_time
-        root = scale_routes(self._template, 1.0, begin, end, np.random.default_rng(0))
-        flows = route_flows(root, self.intersection.movements, self.scenario.net_file, begin, end)
-        return [Segment(begin, end, flows, float(flows.sum()))]
+        return scale_routes(self.template, 1.0, begin, end, np.random.default_rng(0))
+
+    def routed(self, root: Element) -> RouteFlows:
+        """The flows over the light of an episode's route file."""
+        begin, end = self.scenario.begin_time, self.scenario.end_time
+        return route_flows(root, self.intersection.movements, self.scenario.net_file, begin, end, self.additional)
+
+    def mean_flows(self, traffic: Traffic) -> np.ndarray:
+        """Expected vehicles/h by movement over the whole episode, `[M]`."""
+        return self.routed(traffic.root).flows if traffic.flows is None else traffic.flows
 
     def _segment(self, rates: Rates) -> Segment:
         return Segment(rates.begin, rates.end, self.chains.flows(rates.flows), float(rates.flows.sum()))

@@ -6,78 +6,55 @@ Shapes: M movements.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from sumolib.miscutils import parseTime
 
 from genreplay.envs.sumo.network.intersection import Movement
-from genreplay.envs.sumo.network.net_file import read_net
+from genreplay.envs.sumo.traffic.elements import FLOWS, VEHICLES, expected_number
+from genreplay.envs.sumo.traffic.ways import Definitions
 
 
-def route_flows(root: Element, movements: Sequence[Movement], net_file: Path, begin: float, end: float) -> np.ndarray:
-    """Vehicles/h by movement over [begin, end), `[M]`, of a route file whose vehicles all depart in that time.
+class RouteFlows(NamedTuple):
+    """Expected traffic over the light."""
 
-    Trips are assumed to take the fastest way. Vehicles that do not cross the light are not counted.
+    flows: np.ndarray
+    """vehicles/h by movement, `[M]`; a vehicle that passes two stop lines of the light counts at both"""
+    vehicles: float
+    """vehicles/h over the light, each counted once"""
+    is_complete: bool
+    """Whether the way of every vehicle is known."""
+
+
+def route_flows(
+    root: Element,
+    movements: Sequence[Movement],
+    net_file: Path,
+    begin: float,
+    end: float,
+    additional: Element | None = None,
+) -> RouteFlows:
+    """The flows over [begin, end) of a route file whose vehicles all depart in that time.
+
+    Trips are assumed to take the fastest way, and between zones or junctions the fastest of all pairs of edges, as in
+    SUMO. Vehicles that do not cross the light are not counted.
     """
-    routes = {route.get("id"): route.attrib["edges"].split() for route in root.iter("route") if "edges" in route.attrib}
+    definitions = Definitions([root] if additional is None else [root, additional])
     crossing = {(movement.from_edge, movement.to_edge): i for i, movement in enumerate(movements)}
-    flows = np.zeros(len(movements))
+    counts, vehicles, is_complete = np.zeros(len(movements)), 0.0, True
     for element in root:
-        if element.tag in ("trip", "vehicle", "flow"):
-            edges = _edges(element, routes, net_file)
-            for pair in pairwise(edges):
-                if pair in crossing:
-                    flows[crossing[pair]] += _vehicles(element, begin, end)
-    return flows * 3600.0 / (end - begin)
-
-
-def _edges(element: Element, routes: dict[str | None, list[str]], net_file: Path) -> list[str]:
-    own = element.find("route")
-    if own is not None and "edges" in own.attrib:
-        return own.attrib["edges"].split()
-    if "route" in element.attrib:
-        return routes.get(element.attrib["route"], [])
-    if "from" in element.attrib and "to" in element.attrib:
-        stops = (element.attrib["from"], *element.get("via", "").split(), element.attrib["to"])
-        return [edge for pair in pairwise(stops) for edge in _way(net_file, *pair)]
-    return []
-
-
-_net = lru_cache(maxsize=4)(read_net)
-
-
-@lru_cache(maxsize=10_000)
-def _way(net_file: Path, start: str, goal: str) -> tuple[str, ...]:
-    net = _net(net_file)
-    if not (net.hasEdge(start) and net.hasEdge(goal)):
-        return ()
-    edges, _ = net.getOptimalPath(net.getEdge(start), net.getEdge(goal), fastest=True)
-    return () if edges is None else tuple(edge.getID() for edge in edges)
-
-
-def _vehicles(element: Element, begin: float, end: float) -> float:
-    """Number of vehicles of an element in [begin, end)."""
-    if element.tag != "flow":
-        return 1.0
-    if "number" in element.attrib:
-        return float(element.attrib["number"])
-    start = max(begin, parseTime(element.get("begin", str(begin))))
-    seconds = max(0.0, min(end, parseTime(element.get("end", str(end)))) - start)
-    return seconds * _rate(element)
-
-
-def _rate(flow: Element) -> float:
-    """Vehicles/s."""
-    for name in ("vehsPerHour", "perHour"):
-        if name in flow.attrib:
-            return float(flow.attrib[name]) / 3600.0
-    if "probability" in flow.attrib:
-        return float(flow.attrib["probability"])
-    period = flow.get("period", "")
-    if period.startswith("exp("):
-        return float(period[4:-1])
-    return 1.0 / float(period) if period else 0.0
+        if element.tag not in VEHICLES:
+            continue
+        ways = definitions.ways(element, net_file)
+        is_complete = is_complete and ways is not None
+        number = expected_number(element, begin, end) if element.tag in FLOWS else 1.0
+        for edges, share in ways or ():
+            passed = [crossing[pair] for pair in pairwise(edges) if pair in crossing]
+            for i in passed:
+                counts[i] += share * number
+            vehicles += share * number if passed else 0.0
+    hourly = 3600.0 / (end - begin)
+    return RouteFlows(counts * hourly, vehicles * hourly, is_complete)

@@ -1,44 +1,59 @@
-"""Route files: reading one, and scaling its traffic."""
+"""The traffic of a route file in one episode: cut to its time, scaled, and sorted as SUMO needs it."""
 
 from __future__ import annotations
 
 import copy
 import math
-from pathlib import Path
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from sumolib.miscutils import parseTime
 
-from genreplay.common.errors import UserError
+from genreplay.envs.sumo.traffic.elements import (
+    FLOWS,
+    HOURLY_RATES,
+    TRAFFIC,
+    VEHICLES,
+    departure,
+    end_of,
+    seconds_of,
+)
 
 COPY_JITTER = 30.0
 """A vehicle added by scaling departs up to this much before or after the one it copies, s."""
 
-RATE_ATTRIBUTES = ("vehsPerHour", "perHour", "probability", "number")
+RATE_ATTRIBUTES = (*HOURLY_RATES, "probability", "number")
 """Attributes of flows that are proportional to the traffic."""
 _LARGEST = {"probability": 1.0}
+_NAMING = ("lines", "expected", "expectedContainers", "permitted", "join", "split")
+"""Attributes of stages and stops that name vehicles, lines, persons or containers."""
 
 
 def scale_routes(template: Element, scale: float, begin: float, end: float, rng: np.random.Generator) -> Element:
-    """A route file with `scale` times the vehicles of `template` that depart in [begin, end).
+    """A route file with `scale` times the traffic of `template` that departs in [begin, end).
 
-    Trips and vehicles are dropped or doubled at random (SUMO's own `--scale` does not always repeat); the rates of
-    flows are multiplied. Definitions and persons stay as they are.
+    Trips, vehicles, persons and containers are dropped or doubled at random (SUMO's own `--scale` does not always
+    repeat); the rates of flows are multiplied. Vehicles, persons and containers that others name are not scaled, such
+    as the buses of a line in which persons ride, nor are the persons that name a single vehicle.
+
+    SUMO drops what is not sorted by time, so definitions come first and then all traffic by time. What departs upon an
+    event keeps its place behind the element before it, or departs with the persons that ride in it.
     """
+    linked = _linked(template)
+    times = _times(template, begin)
     definitions: list[Element] = []
     timed: list[tuple[float, Element]] = []
     for element in template:
-        if element.tag == "flow":
-            timed.append((_time(element, "begin") or begin, _scale_flow(element, scale, end)))
-            continue
-        depart = _time(element, "depart") if element.tag in ("trip", "vehicle") else None
-        if depart is None:
+        if element.tag not in TRAFFIC:
             definitions.append(element)
-        elif begin <= depart < end:
-            num_copies = math.floor(scale) + int(rng.random() < scale - math.floor(scale))
-            timed += _copies(element, depart, num_copies, begin, end, rng)
+            continue
+        time = times[element]
+        factor = 1.0 if element in linked else scale
+        if element.tag in FLOWS:
+            if time < end and (time >= begin or end_of(element) > begin):
+                timed += [(time, flow) for flow in _scale_flow(element, factor, end)]
+        elif begin <= time < end:
+            num_copies = 1 if element in linked else math.floor(scale) + int(rng.random() < scale - math.floor(scale))
+            timed += _copies(element, time, num_copies, begin, end, rng)
     root = Element("routes")
     root.extend(definitions)
     root.extend(element for _, element in sorted(timed, key=lambda entry: entry[0]))
@@ -50,6 +65,59 @@ def count_vehicles(root: Element) -> float:
     if root.find("flow") is not None:
         return math.inf
     return float(sum(element.tag in ("trip", "vehicle") for element in root))
+
+
+def _named(element: Element) -> list[str]:
+    """What the stages and stops of an element name."""
+    names = [name for part in element.iter() for key in _NAMING for name in part.get(key, "").split()]
+    return names + [name.rpartition(".")[0] for name in names if "." in name]  # the i-th vehicle of flow f is f.i
+
+
+def _linked(root: Element) -> set[Element]:
+    """Elements that others name, and persons and containers that name a single vehicle."""
+    traffic = [element for element in root if element.tag in TRAFFIC]
+    named = {name for element in traffic for name in _named(element)}
+    single = {element.get("id") for element in traffic if element.tag in ("trip", "vehicle")}
+    return {
+        element
+        for element in traffic
+        if (named and {element.get("id"), element.get("line")} & named)
+        or _waits(element)
+        or (element.tag not in VEHICLES and any(name in single for name in _named(element)))
+    }
+
+
+def _waits(element: Element) -> bool:
+    """Whether it departs upon an event."""
+    return departure(element, 0.0) is None
+
+
+def _times(root: Element, begin: float) -> dict[Element, float]:
+    """When each element departs, s; for one that departs upon an event, when that may be."""
+    traffic = [element for element in root if element.tag in TRAFFIC]
+    if not any(map(_waits, traffic)):
+        return {element: departure(element, begin) or 0.0 for element in traffic}
+    of_vehicle: dict[str, float] = {}
+    of_riders: dict[str, float] = {}
+    for element in traffic:
+        time = departure(element, begin)
+        if time is None:
+            continue
+        if element.tag in VEHICLES:
+            of_vehicle[element.get("id", "")] = time
+        for name in _named(element):
+            of_riders[name] = min(time, of_riders.get(name, math.inf))
+    times: dict[Element, float] = {}
+    latest = float(begin)
+    for element in traffic:
+        time = departure(element, begin)
+        if time is None and element.tag in VEHICLES:
+            names = (element.get("id", ""), element.get("line", ""))
+            time = min((of_riders[name] for name in names if name in of_riders), default=latest)
+        elif time is None:
+            time = next((of_vehicle[name] for name in _named(element) if name in of_vehicle), latest)
+        times[element] = latest = time
+    return times
 
 
 def _copies(
@@ -67,7 +135,11 @@ def _copies(
     return copies
 
 
-def _scale_flow(flow: Element, scale: float, end: float) -> Element:
+def _scale_flow(flow: Element, scale: float, end: float) -> list[Element]:
+    """The flow with `scale` times its vehicles, cut at `end` unless a number is spread over its whole time.
+
+    Nothing if no vehicle is left, of which SUMO would warn.
+    """
     scaled = copy.deepcopy(flow)
     for name in RATE_ATTRIBUTES:
         if name in flow.attrib:
@@ -77,33 +149,9 @@ def _scale_flow(flow: Element, scale: float, end: float) -> Element:
     if period is not None and period.startswith("exp("):
         scaled.set("period", f"exp({float(period[4:-1]) * scale:.6f})")
     elif period is not None:
-        scaled.set("period", f"{float(period) / scale:.6f}")
+        scaled.set("period", f"{(seconds_of(period) or 0.0) / scale:.6f}")
     if "number" not in flow.attrib:
-        scaled.set("end", str(min(_time(flow, "end") or end, end)))
-    return scaled
-
-
-def _time(element: Element, attribute: str) -> float | None:
-    """A time in s; None if it is missing or a word, such as `triggered`."""
-    try:
-        return float(parseTime(element.attrib[attribute]))
-    except (KeyError, ValueError):
-        return None
-
-
-def read_routes(path: Path) -> Element:
-    """The root of a route file.
-
-    Raises:
-        UserError: the file is not XML, or has another content.
-    """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
-        raise UserError(f"env.route_file: {path} is not a SUMO route file ({error}); write plain XML") from None
-    if root.tag not in ("routes", "additional"):
-        raise UserError(
-            f"env.route_file: {path} is not a SUMO route file but one of <{root.tag}>; use a .rou.xml with <routes>, "
-            "as duarouter and jtrrouter write it"
-        )
-    return root
+        scaled.set("end", str(min(end_of(flow), end)))
+    elif "end" not in flow.attrib and set(flow.attrib).isdisjoint({*HOURLY_RATES, "probability", "period"}):
+        scaled.set("end", str(end))
+    return [] if scaled.get("number") == "0" else [scaled]

@@ -16,13 +16,15 @@ class Scenario:
     """A map, its traffic and its time."""
 
     net_file: Path
-    route_file: Path | None
+    route_files: tuple[Path, ...]
     begin_time: int
     """s"""
     episode_seconds: int
     """s"""
     count_file: Path | None = None
-    """`route_file` and `count_file` are not both given; neither for random traffic."""
+    """`route_files` and `count_file` are not both given; neither for random traffic."""
+    additional_files: tuple[Path, ...] = ()
+    """Definitions for the traffic and the map."""
 
     @property
     def end_time(self) -> int:
@@ -32,20 +34,22 @@ class Scenario:
     @property
     def is_given(self) -> bool:
         """Whether there is traffic to scale, by a route file or counts."""
-        return self.route_file is not None or self.count_file is not None
+        return bool(self.route_files) or self.count_file is not None
 
 
 _SHIPPED = {
-    "2way": Scenario(Path("2way-single-intersection/single-intersection.net.xml"), None, 0, 1800),
+    "2way": Scenario(Path("2way-single-intersection/single-intersection.net.xml"), (), 0, 1800),
     "single": Scenario(
         Path("single-intersection/single-intersection.net.xml"),
-        Path("single-intersection/single-intersection.rou.xml"),
+        (Path("single-intersection/single-intersection.rou.xml"),),
         0,
         1800,
     ),
-    "cologne1": Scenario(Path("RESCO/cologne1/cologne1.net.xml"), Path("RESCO/cologne1/cologne1.rou.xml"), 25200, 3600),
+    "cologne1": Scenario(
+        Path("RESCO/cologne1/cologne1.net.xml"), (Path("RESCO/cologne1/cologne1.rou.xml"),), 25200, 3600
+    ),
     "ingolstadt1": Scenario(
-        Path("RESCO/ingolstadt1/ingolstadt1.net.xml"), Path("RESCO/ingolstadt1/ingolstadt1.rou.xml"), 57600, 3600
+        Path("RESCO/ingolstadt1/ingolstadt1.net.xml"), (Path("RESCO/ingolstadt1/ingolstadt1.rou.xml"),), 57600, 3600
     ),
 }
 """Every map of sumo-rl with exactly one traffic light; paths below its folder `nets`."""
@@ -71,10 +75,11 @@ def resolve(config: SumoConfig) -> Scenario:
     else:
         chosen = Scenario(
             _existing(config.net_file, "env.net_file"),
-            None if config.route_file is None else _existing(config.route_file, "env.route_file"),
+            () if config.route_file is None else _route_files(config.route_file),
             0,
             1800,
             None if config.count_file is None else _existing(config.count_file, "env.count_file"),
+            tuple(_existing(path, "env.additional_files") for path in config.additional_files),
         )
     if chosen.count_file is not None:
         return _within_counts(chosen, config)
@@ -116,8 +121,15 @@ def _shipped(name: str) -> Scenario:
     if spec is None or spec.origin is None:
         raise UserError("env.scenario: the maps come with sumo-rl, which is not installed; run `pip install sumo-rl`")
     nets, scenario = Path(spec.origin).parent / "nets", _SHIPPED[name]
-    route_file = None if scenario.route_file is None else nets / scenario.route_file
-    return Scenario(nets / scenario.net_file, route_file, scenario.begin_time, scenario.episode_seconds)
+    route_files = tuple(nets / path for path in scenario.route_files)
+    return Scenario(nets / scenario.net_file, route_files, scenario.begin_time, scenario.episode_seconds)
+
+
+def _route_files(paths: str) -> tuple[Path, ...]:
+    """The files that `env.route_file` names: one, whose name may contain commas, or several separated by commas."""
+    if "," not in paths or Path(paths).expanduser().is_file():
+        return (_existing(paths, "env.route_file"),)
+    return tuple(_existing(path.strip(), "env.route_file") for path in paths.split(",") if path.strip())
 
 
 def _existing(path: str, key: str) -> Path:

@@ -16,7 +16,7 @@ from tests.helpers.staggered import NET, staggered_chains
 
 def counted(path):
     scenario = resolve(SumoConfig(net_file=str(NET), count_file=str(path)))
-    return Demand(DemandConfig(), scenario, read_intersection(NET, 300.0))
+    return Demand(DemandConfig(), scenario, read_intersection(NET, SumoConfig()))
 
 
 def table(folder, **counts):

@@ -54,11 +54,11 @@ BROKEN = [
     ),
     (
         '<flow id="f" begin="0" from="west_in" to="east_out" vehsPerHour="lots"/>',
-        ": flow 'f' has 'lots' as vehsPerHour; write a number of at least 0",
+        ": flow 'f' has 'lots' as vehsPerHour; write a number above 0",
     ),
     (
         '<flow id="f" begin="0" from="west_in" to="east_out" period="0"/>',
-        ": flow 'f' has '0' as period; write a number of at least 0",
+        ": flow 'f' has '0' as period; write a number above 0",
     ),
     (
         '<trip depart="1" from="west_in" to="east_out"/>',
@@ -68,7 +68,7 @@ BROKEN = [
     (
         '<trip id="a" type="lorry" depart="1" from="west_in" to="east_out"/>',
         ": trip 'a' has the type 'lorry', which the file does not define; copy its <vType id=\"lorry\"> into the file, "
-        "or leave the type out for SUMO's default car",
+        "list the file that has it in env.additional_files, or leave the type out for SUMO's default car",
     ),
     (
         '<vehicle id="a" route="r" depart="1"/>',

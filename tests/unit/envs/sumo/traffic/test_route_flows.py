@@ -25,7 +25,7 @@ ROUTES = """<routes>
 def test_flows_are_counted_by_movement():
     net_file = resolve(SumoConfig()).net_file
     movements = junction().movements
-    flows = route_flows(ElementTree.fromstring(ROUTES), movements, net_file, 0.0, 1800.0)
+    flows = route_flows(ElementTree.fromstring(ROUTES), movements, net_file, 0.0, 1800.0).flows
     counted = {(m.from_edge, m.to_edge): flow / 2 for m, flow in zip(movements, flows, strict=True) if flow > 0}
     assert counted == pytest.approx(
         {
@@ -43,8 +43,7 @@ def test_flows_are_counted_by_movement():
 def test_cologne_sends_most_of_its_trips_over_the_light():
     scenario = resolve(SumoConfig(scenario="cologne1"))
     movements = junction("cologne1").movements
-    assert scenario.route_file is not None
-    root = ElementTree.parse(scenario.route_file).getroot()
-    flows = route_flows(root, movements, scenario.net_file, 25200.0, 28800.0)
+    root = ElementTree.parse(scenario.route_files[0]).getroot()
+    flows = route_flows(root, movements, scenario.net_file, 25200.0, 28800.0).flows
     assert np.all(flows >= 0)
     assert flows.sum() > 0.9 * len(root.findall("trip"))
