@@ -186,5 +186,5 @@ def _check_gaps(where: str, edges: Sequence[str], net_file: Path) -> None:
             )
 
 
-def _for_class(kind: str) -> str:
-    return "" if kind == CAR else f" for the vehicle class {kind!r}"
+def _for_class(kind: str | None) -> str:
+    return "" if kind in (CAR, None) else f" for the vehicle class {kind!r}"

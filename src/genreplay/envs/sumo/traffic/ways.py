@@ -17,6 +17,10 @@ JUNCTIONS = ("fromJunction", "toJunction", "viaJunctions")
 ELSEWHERE = ("fromXY", "toXY", "viaXY", "fromLonLat", "toLonLat", "viaLonLat")
 """Attributes that SUMO understands and we do not."""
 CAR = "passenger"
+DEFAULT_CLASSES = {"DEFAULT_BIKETYPE": "bicycle", "DEFAULT_TAXITYPE": "taxi", "DEFAULT_RAILTYPE": "rail"}
+"""Classes of SUMO's own types, other than its car."""
+EVERYWHERE = "ignoring"
+"""SUMO's class of vehicles that may drive on any lane."""
 
 read_net_once = lru_cache(maxsize=4)(read_net)
 """`read_net`, which keeps the last maps."""
@@ -42,11 +46,12 @@ class Definitions:
             if element.tag == "route" and "id" in element.attrib
         }
         self._mixes = {e.attrib["id"]: e for e in everything if e.tag == "routeDistribution" and "id" in e.attrib}
-        self._classes = {
+        self._classes = DEFAULT_CLASSES | {
             element.attrib["id"]: element.get("vClass", CAR)
             for element in everything
             if element.tag == "vType" and "id" in element.attrib
         }
+        self._type_mixes = {e.attrib["id"]: e for e in everything if e.tag == "vTypeDistribution" and "id" in e.attrib}
         self._zones = {e.attrib["id"]: e for e in everything if e.tag == "taz" and "id" in e.attrib}
 
     def ways(self, element: Element, net_file: Path) -> list[tuple[Edges, float]] | None:
@@ -82,9 +87,13 @@ class Definitions:
             steps.append(self._zone(junction, "tazSink", net))
         return [step for step in (*steps, self._ends(element, TO, "tazSink", net)) if step is not None]
 
-    def vehicle_class(self, element: Element) -> str:
-        """SUMO's class of the element's vehicles; that of cars for a distribution of types."""
-        return self._classes.get(element.get("type", ""), CAR)
+    def vehicle_class(self, element: Element) -> str | None:
+        """SUMO's class of the element's vehicles; None for several, and for those that drive everywhere."""
+        name = element.get("type", "")
+        mix = self._type_mixes.get(name)
+        types = [name] if mix is None else [*mix.get("vTypes", "").split(), *(e.get("id", "") for e in mix)]
+        classes = {self._classes.get(kind, CAR) for kind in types}
+        return None if len(classes) != 1 or EVERYWHERE in classes else classes.pop()
 
     def _ends(self, element: Element, keys: Sequence[str], end: str, net: Any) -> list[str] | None:
         """Edges at which a trip may begin or end; None if it does not say."""
@@ -135,7 +144,7 @@ class Definitions:
 
 
 def _cheapest(
-    net_file: Path, vehicle_class: str, best: dict[str, tuple[float, Edges]], step: Sequence[str]
+    net_file: Path, vehicle_class: str | None, best: dict[str, tuple[float, Edges]], step: Sequence[str]
 ) -> Iterable[tuple[str, tuple[float, Edges]]]:
     """For each edge of the step the fastest way so far, in s, that goes on to it."""
     for goal in step:
@@ -149,8 +158,8 @@ def _cheapest(
 
 
 @lru_cache(maxsize=10_000)
-def fastest_way(net_file: Path, vehicle_class: str, start: str, goal: str) -> tuple[tuple[float, Edges], ...]:
-    """The fastest way for vehicles of a class and its seconds, or nothing."""
+def fastest_way(net_file: Path, vehicle_class: str | None, start: str, goal: str) -> tuple[tuple[float, Edges], ...]:
+    """The fastest way for vehicles of a class (None: of any) and its seconds, or nothing."""
     net = read_net_once(net_file)
     if not (net.hasEdge(start) and net.hasEdge(goal)):
         return ()

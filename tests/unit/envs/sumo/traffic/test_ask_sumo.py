@@ -163,6 +163,27 @@ def test_warnings_are_passed_on(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(("kind", "accepted"), [("car", False), ("bus", True), ("any", True), ("mix", True)])
+def test_a_road_for_buses_is_open_to_buses(tmp_path, kind, accepted):
+    net_file, path = tmp_path / "buses.net.xml", tmp_path / "my.rou.xml"
+    lane = '<lane id="w_out_{}" index'
+    text = (DATA / "cross.net.xml").read_text()
+    for i in range(2):
+        assert lane.format(i) in text
+        text = text.replace(lane.format(i), lane.format(i).replace("index", 'allow="bus" index'))
+    net_file.write_text(text)
+    types = """<vType id="car"/><vType id="bus" vClass="bus"/><vType id="any" vClass="ignoring"/>
+    <vTypeDistribution id="mix"><vType id="b1" vClass="bus"/><vType id="b2" vClass="bus"/></vTypeDistribution>"""
+    path.write_text(f'<routes>{types}<trip id="a" type="{kind}" depart="1" from="n_in" to="w_out"/></routes>')
+    assert (plain_sumo(tmp_path, net_file, path).status == 0) == accepted
+    if accepted:
+        assert simulate(check(path, net_file)).num_vehicles == 1
+    else:
+        assert refusal(lambda: check(path, net_file)) == (
+            f"env.route_file: {path}: trip 'a' goes from 'n_in' to 'w_out', but no road leads there; fix it or the map"
+        )
+
+
 @pytest.mark.parametrize(
     ("attribute", "error"),
     [

@@ -99,3 +99,23 @@ def test_ends_in_metres_are_left_to_sumo():
 def test_junctions_are_noticed():
     assert has_junctions(ElementTree.fromstring('<routes><vType/><trip toJunction="a"/></routes>'))
     assert not has_junctions(ElementTree.fromstring('<routes><trip from="a" to="b" fromTaz="c"/></routes>'))
+
+
+@pytest.mark.parametrize(
+    ("kind", "vehicle_class"),
+    [
+        ("lorry", "truck"),
+        ("DEFAULT_VEHTYPE", "passenger"),
+        ("DEFAULT_BIKETYPE", "bicycle"),
+        ("trucks", "truck"),
+        ("mixed", None),
+        ("named", "truck"),
+        ("anywhere", None),
+    ],
+)
+def test_classes_of_types_and_distributions(kind, vehicle_class):
+    inside = """<vType id="anywhere" vClass="ignoring"/><vTypeDistribution id="trucks"><vType id="a" vClass="truck"/>
+    <vType id="b" vClass="truck"/></vTypeDistribution><vTypeDistribution id="mixed"><vType id="c"/><vType id="d"
+    vClass="bicycle"/></vTypeDistribution><vTypeDistribution id="named" vTypes="lorry a"/>"""
+    root = ElementTree.fromstring(f'<routes>{DEFINED}{inside}<trip id="a" type="{kind}"/></routes>')
+    assert Definitions([root]).vehicle_class(root[-1]) == vehicle_class
