@@ -88,7 +88,7 @@ def evaluate(
     names = [demand.name for demand in policy.world.evaluation.demands(demands)]
     specs = [EpisodeSpec(POLICY, name, seed) for name in names for seed in seeds]
     with EpisodePool(policy.world, policy.policy, num_workers) as pool:
-        episodes = pool.play(specs)
+        episodes = [played.figures for played in pool.play(specs)]
     return [
         {"demand": spec.demand, "seed": spec.seed, **episode} for spec, episode in zip(specs, episodes, strict=True)
     ]

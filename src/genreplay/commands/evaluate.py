@@ -145,12 +145,14 @@ def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> 
     from rich.console import Console
 
     from genreplay.common.text import plain, with_unit
-    from genreplay.evaluation.files import write_episodes, write_summary
+    from genreplay.evaluation.files import write_episodes, write_parts, write_summary
     from genreplay.evaluation.tables import tables
     from genreplay.reporting import figures
 
     write_episodes(result, folder / "episodes.csv")
     write_summary(result, folder / "summary.csv")
+    if result.parts:
+        write_parts(result, folder / f"{result.parts_name}.csv")
     (folder / "evaluation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with (folder / "tables.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=SCREEN_WIDTH)

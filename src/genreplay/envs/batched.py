@@ -110,6 +110,12 @@ class BatchedEnv(EnvBase):
     def metrics(self, worker: int) -> dict[str, float]:
         """Figures of the episode that just ended in `worker`, in the units their names tell."""
 
+    def parts(self, worker: int) -> list[dict[str, float | str]]:
+        """A row for each part of the environment (see `World.parts_name`) in the episode that just ended in `worker`;
+        each with a `name` and the primary metric. None for most environments.
+        """
+        return []
+
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics by worker of a baseline on the whole episodes of `seeds`, by worker (see `EvaluationSet`)."""
         raise NotImplementedError(f"{type(self).__name__} has no baselines")

@@ -40,6 +40,8 @@ class BaselineRun(NamedTuple):
     limit: float = inf
     """An episode sure to end worse than this in the primary metric may be given up. Its metrics are then a value worse
     than the limit, and the `simulated_seconds` it took."""
+    brief: bool = False
+    """Metrics other than the primary one may be left out where measuring them takes time."""
 
 
 class SearchEpisode(NamedTuple):

@@ -32,6 +32,8 @@ class World(ABC):
     """True where a lower primary metric is better."""
     metric_units: Mapping[str, str] = NO_UNITS
     """Units of the metrics to show, the primary metric first; empty for the primary metric alone."""
+    parts_name: str = ""
+    """What `BatchedEnv.parts` are, such as `movements`; empty where there are none."""
     discount_period: float = 1.0
     """Time over which the discount factor gamma applies once, in the unit of `Step.duration`."""
     episode_seconds: int = 0
@@ -50,6 +52,10 @@ class World(ABC):
     def shown_units(self) -> Mapping[str, str]:
         """Units of the metrics to show, the primary metric first."""
         return self.metric_units or {self.primary_metric: self.primary_unit}
+
+    def grade(self, value: float) -> str:
+        """A grade of a mean of the primary metric, such as a level of service; empty where there is none."""
+        return ""
 
     @abstractmethod
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> BatchedEnv:

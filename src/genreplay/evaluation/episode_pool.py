@@ -19,6 +19,8 @@ from genreplay.envs.episodes import Episode, greedy, play_all
 from genreplay.envs.facets import NO_SETTINGS, BaselineRun
 from genreplay.envs.world import World
 
+Part = dict[str, float | str]
+"""One row of `BatchedEnv.parts`."""
 POLICY = "policy"
 """The controller that was learned; all others are names in `EvaluationSet.baselines`."""
 
@@ -33,6 +35,16 @@ class EpisodeSpec(NamedTuple):
     """Of a baseline that has some."""
     limit: float = inf
     """See `BaselineRun`."""
+    brief: bool = False
+    """See `BaselineRun`."""
+
+
+class PlayedEpisode(NamedTuple):
+    """What an episode gave."""
+
+    figures: Episode
+    parts: list[Part]
+    """A row for each part (see `BatchedEnv.parts`)."""
 
 
 class EpisodePool:
@@ -64,8 +76,8 @@ class EpisodePool:
         for env in self._envs:
             env.close()
 
-    def play(self, specs: Sequence[EpisodeSpec], on_episode: Callable[[], None] = lambda: None) -> list[Episode]:
-        """Figures of every spec, in their order. May be called from several threads at once.
+    def play(self, specs: Sequence[EpisodeSpec], on_episode: Callable[[], None] = lambda: None) -> list[PlayedEpisode]:
+        """Figures and parts of every spec, in their order. May be called from several threads at once.
 
         Raises:
             UserError: the simulator cannot run an episode.
@@ -80,16 +92,18 @@ class EpisodePool:
             raise
         return [future.result() for future in futures]
 
-    def _play_one(self, spec: EpisodeSpec) -> Episode:
+    def _play_one(self, spec: EpisodeSpec) -> PlayedEpisode:
         env = self._idle.get()
         try:
             env.demand = spec.demand
             if spec.controller == POLICY:
                 assert self._policy is not None
                 episode = play_all(env, greedy(self._policy), [spec.seed])[0]
-                return {name: value for name, value in episode.items() if name != "seed"}
-            run = BaselineRun(spec.controller, spec.settings, spec.limit)
-            return env.play_baseline(run, {0: spec.seed})[0]
+                figures = {name: value for name, value in episode.items() if name != "seed"}
+            else:
+                run = BaselineRun(spec.controller, spec.settings, spec.limit, spec.brief)
+                figures = env.play_baseline(run, {0: spec.seed})[0]
+            return PlayedEpisode(figures, [] if spec.brief else env.parts(0))
         finally:
             self._idle.put(env)
 

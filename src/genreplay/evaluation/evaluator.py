@@ -28,8 +28,9 @@ class Evaluation:
         return float(np.mean([episode[metric] for episode in self.episodes]))
 
     def means(self) -> dict[str, float]:
-        """Mean of every metric over the episodes."""
-        return {metric: self.mean(metric) for metric in self.episodes[0] if metric != "seed"}
+        """Mean of every metric that all episodes have."""
+        shared = set.intersection(*map(set, self.episodes))
+        return {metric: self.mean(metric) for metric in self.episodes[0] if metric in shared - {"seed"}}
 
 
 class Evaluator:

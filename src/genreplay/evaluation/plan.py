@@ -16,7 +16,7 @@ from genreplay.common.seeding import derive_seed
 from genreplay.envs.facets import NO_SETTINGS, NamedDemand, SearchEpisode, SearchResult
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
-from genreplay.evaluation.result import EvaluationResult
+from genreplay.evaluation.result import EvaluationResult, make_result
 
 NUM_SEARCH_EPISODES = 5
 """Validation episodes of each demand on which a search compares settings."""
@@ -91,8 +91,10 @@ class Search:
         seeds = [derive_seed(0, "search", i) for i in range(NUM_SEARCH_EPISODES)]
 
         def play(tries: list[SearchEpisode]) -> list[float]:
-            specs = [EpisodeSpec(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit) for t in tries]
-            episodes = self.pool.play(specs)
+            specs = [
+                EpisodeSpec(self.baseline, self.demand, seeds[t.episode], t.settings, t.limit, True) for t in tries
+            ]
+            episodes = [played.figures for played in self.pool.play(specs)]
             self.num_episodes += len(episodes)
             self.simulated_seconds += sum(e.get("simulated_seconds", world.episode_seconds) for e in episodes)
             on_episodes(len(episodes))
@@ -149,11 +151,9 @@ def _play(plan: Plan, pool: EpisodePool, bars: Bars, searched: Searched) -> Eval
         done += 1
         bars.advance(done)
 
-    episodes = pool.play(specs, on_episode)
-    world = plan.world
-    return EvaluationResult(
-        specs, episodes, plan.demands, plan.controllers, world.primary_metric, world.minimise, world.shown_units
-    )
+    played = pool.play(specs, on_episode)
+    parts = [episode.parts for episode in played]
+    return make_result(plan.world, specs, [episode.figures for episode in played], plan.demands, parts)
 
 
 def search_costs(searched: Searched) -> dict[str, dict[str, Any]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from genreplay.common.statistics import interquartile_mean
+from genreplay.common.statistics import interquartile_mean, student_interval
 from genreplay.envs.episodes import Episode
 from genreplay.envs.facets import NamedDemand
-from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
+from genreplay.envs.world import World
+from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec, Part
 
 FOLDER = "evaluation"
 """Of the results, among a run's artifacts."""
@@ -24,6 +25,14 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
 
 GROUPS = {"in range": True, "unseen": False}
 """Column headers of the demands inside and outside the range that training draws from."""
+
+
+class Difference(NamedTuple):
+    """A mean over seeds of paired differences, with its 95 % interval (NaN for one seed)."""
+
+    mean: float
+    low: float
+    high: float
 
 
 class BaselineComparison(NamedTuple):
@@ -63,6 +72,12 @@ class EvaluationResult:
     minimise: bool
     units: Mapping[str, str]
     """Of the metrics to show, the primary metric first."""
+    parts: Sequence[Sequence[Part]] = ()
+    """Of each spec, a row for each part of the environment; empty where there are none."""
+    parts_name: str = ""
+    """What the parts are, such as `movements`."""
+    grade: Callable[[float], str] = field(default=lambda value: "", compare=False)
+    """See `World.grade`."""
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
         """One for each seed."""
@@ -75,6 +90,36 @@ class EvaluationResult:
     def statistic(self, name: str, controller: str, demands: Iterable[str], metric: str) -> float:
         """A statistic over seeds; its mean over the demands where there are several."""
         return float(np.mean([STATISTICS[name](self.values(controller, demand, metric)) for demand in demands]))
+
+    def by_seed(self, controller: str, demands: Iterable[str], metric: str) -> np.ndarray:
+        """The mean of a metric over demands, one for each seed, `[S]`."""
+        return np.mean([self.values(controller, demand, metric) for demand in demands], axis=0)
+
+    def difference(self, controller: str, demands: Sequence[str], metric: str) -> Difference:
+        """The policy's metric minus that of `controller`, on the same seeds."""
+        pairs = self.by_seed(POLICY, demands, metric) - self.by_seed(controller, demands, metric)
+        return Difference(float(np.mean(pairs)), *student_interval(pairs))
+
+    def part_means(self, controller: str, demand: str) -> list[Part]:
+        """Means over seeds of each part's numbers, with the texts on which the seeds agree and the `grade` of the mean
+        primary metric.
+        """
+        rows: dict[str, list[Part]] = {}
+        for spec, parts in zip(self.specs, self.parts, strict=True):
+            if (spec.controller, spec.demand) == (controller, demand):
+                for part in parts:
+                    rows.setdefault(str(part["name"]), []).append(part)
+        found = []
+        for group in rows.values():
+            mean: Part = {}
+            for key, first in group[0].items():
+                if isinstance(first, str):
+                    if all(part[key] == first for part in group):
+                        mean[key] = first
+                else:
+                    mean[key] = float(np.mean([float(part[key]) for part in group]))
+            found.append({**mean, "grade": self.grade(float(mean[self.primary_metric]))})
+        return found
 
     def comparisons(self, incumbent: str | None) -> list[GroupComparison]:
         """The policy compared with the baseline `incumbent` and with the best other one; empty without a policy."""
@@ -114,3 +159,26 @@ class EvaluationResult:
             if names:
                 groups[header] = names
         return groups
+
+
+def make_result(
+    world: World,
+    specs: Sequence[EpisodeSpec],
+    episodes: Sequence[Episode],
+    demands: Sequence[NamedDemand],
+    parts: Sequence[Sequence[Part]] = (),
+) -> EvaluationResult:
+    """The result of episodes in `world`, with the metrics that all of them have."""
+    shared = set.intersection(*map(set, episodes))
+    return EvaluationResult(
+        specs,
+        episodes,
+        demands,
+        list(dict.fromkeys(spec.controller for spec in specs)),
+        world.primary_metric,
+        world.minimise,
+        {name: unit for name, unit in world.shown_units.items() if name in shared},
+        parts if any(parts) else (),
+        world.parts_name,
+        world.grade,
+    )

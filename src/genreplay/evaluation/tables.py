@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 
-import numpy as np
 from rich.table import Table
 
-from genreplay.common.statistics import mean_interval
+from genreplay.common.statistics import student_interval
 from genreplay.common.text import plain, with_unit
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.result import GROUPS, STATISTICS, EvaluationResult
 
 
 def tables(result: EvaluationResult) -> list[Table]:
-    """A table for each statistic, or one where there is only one controller; then one of all metrics."""
+    """A table for each statistic, or one where there is only one controller; one of the parts, if any; one of all
+    metrics.
+    """
     alone = len(result.controllers) == 1
     first = [alone_table(result)] if alone else [primary_table(result, name) for name in STATISTICS]
-    return [*first, metrics_table(result)]
+    return [*first, *([parts_table(result)] if result.parts else []), metrics_table(result)]
 
 
 def alone_table(result: EvaluationResult) -> Table:
@@ -30,9 +32,8 @@ def alone_table(result: EvaluationResult) -> Table:
         table.add_column(plain(name), justify="right")
     for header, demands in result.groups().items():
         figures = [f"{result.statistic(s, controller, demands, result.primary_metric):.1f}" for s in STATISTICS]
-        by_demand = np.array([result.values(controller, demand, result.primary_metric) for demand in demands])
-        low, high = mean_interval(by_demand.mean(axis=0))
-        table.add_row(header, *figures, f"{low:.1f} to {high:.1f}")
+        low, high = student_interval(result.by_seed(controller, demands, result.primary_metric))
+        table.add_row(header, *figures, _interval(low, high))
     return table
 
 
@@ -54,14 +55,27 @@ def primary_table(result: EvaluationResult, name: str) -> Table:
     summary = next((header for header in GROUPS if header in groups), None)
     if compares and summary:
         table.add_column(f"policy saves\n{summary}", justify="right")
+        if name == "mean":
+            table.add_column(f"policy minus this one\n{summary}, 95 %", justify="right")
     best = min if result.minimise else max
     for row, controller in enumerate(result.controllers):
         cells = [_marked(values[row], best(values)) for values in columns.values()]
         if compares and summary:
             own = columns[summary][result.controllers.index(POLICY)]
             cells.append("" if controller == POLICY else saved(own, columns[summary][row]))
+            if name == "mean":
+                cells.append("" if controller == POLICY else _paired(result, controller, groups[summary]))
         table.add_row(controller, *cells, end_section=controller == POLICY)
     return table
+
+
+def _paired(result: EvaluationResult, controller: str, demands: Sequence[str]) -> str:
+    mean, low, high = result.difference(controller, demands, result.primary_metric)
+    return f"{mean:+.1f}" + ("" if isnan(low) else f" ({low:+.1f} to {high:+.1f})")
+
+
+def _interval(low: float, high: float) -> str:
+    return "" if isnan(low) else f"{low:.1f} to {high:.1f}"
 
 
 def _caption(result: EvaluationResult, columns: Mapping[str, Sequence[float]]) -> str | None:
@@ -72,6 +86,24 @@ def _caption(result: EvaluationResult, columns: Mapping[str, Sequence[float]]) -
     own = values.pop(POLICY)
     name = (min if result.minimise else max)(values, key=lambda controller: values[controller])
     return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {saved(own, values[name])}"
+
+
+def parts_table(result: EvaluationResult) -> Table:
+    """The primary metric of each part with its grade, by controller, at a demand in the middle of training's range."""
+    in_range = [demand for demand in result.demands if demand.in_range] or list(result.demands)
+    demand = in_range[len(in_range) // 2].name
+    title = f"{_primary_label(result).capitalize()} of {result.parts_name}, demand {demand}, means over seeds"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(result.parts_name)
+    cells: dict[str, dict[str, str]] = {}
+    for controller in result.controllers:
+        table.add_column(plain(controller), justify="right")
+        for part in result.part_means(controller, demand):
+            text = f"{part[result.primary_metric]:.1f} {part['grade']}".strip()
+            cells.setdefault(str(part["name"]), {})[controller] = text
+    for name, row in cells.items():
+        table.add_row(name, *(row.get(controller, "") for controller in result.controllers))
+    return table
 
 
 def metrics_table(result: EvaluationResult) -> Table:

@@ -10,7 +10,7 @@ from genreplay.common.errors import UserError
 from genreplay.envs.facets import NamedDemand
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
-from genreplay.evaluation.files import read_episodes, write_episodes, write_summary
+from genreplay.evaluation.files import read_episodes, write_episodes, write_parts, write_summary
 from genreplay.evaluation.result import (
     BaselineComparison,
     EvaluationResult,
@@ -58,8 +58,10 @@ def test_the_table_compares_the_policy_with_each_baseline(result):
     text = printed(primary_table(result, "mean"))
     assert "Mean delay (s), over seeds" in text
     assert "2600*" in text
-    assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", ""]
-    assert cells(text, "fixed_plan") == ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %"]
+    assert cells(text, POLICY) == [POLICY, "13.0", "140.0", "13.0", "140.0", "", ""]
+    row = ["fixed_plan", "26.0", "30.0", "26.0", "30.0", "+50 %", "-13.0 (-17.1 to -8.9)"]
+    assert cells(text, "fixed_plan") == row
+    assert cells(printed(primary_table(result, "median")), "fixed_plan") == row[:-1]
 
 
 def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(result):
@@ -83,8 +85,7 @@ def test_a_policy_alone_has_a_line_for_each_demand(result):
     text = printed(first)
     assert cells(text, "1500")[:4] == ["1500", "13.0", "13.0", "13.0"]
     assert cells(text, "2600*")[:4] == ["2600*", "140.0", "20.0", "20.0"]
-    low, high = (float(word) for word in cells(text, "1500")[4].split(" to "))
-    assert 10 <= low < 13 < high <= 16
+    assert cells(text, "1500")[4] == "8.9 to 17.1"  # 13 -+ 3.182 * 2.582 / sqrt(4), by Student's t
     assert "throughput" in printed(figures)
     assert [table.title for table in tables(result)][:1] == ["Mean delay (s), over seeds"]
 
@@ -116,6 +117,57 @@ def test_csv_files_hold_every_episode_and_every_statistic(result, tmp_path):
     assert len(summary) == 2 * 2 * 2
     row = next(r for r in summary if (r["controller"], r["demand"], r["metric"]) == (POLICY, "2600", "delay"))
     assert [float(row[name]) for name in ("mean", "median", "interquartile_mean")] == [140, 20, 20]
+    assert row["policy_minus"] == ""
+    row = next(r for r in summary if (r["controller"], r["demand"], r["metric"]) == ("fixed_plan", "1500", "delay"))
+    assert [float(row[name]) for name in ("low", "high", "policy_minus")] == [26, 26, -13]
+    pair = [float(row[name]) for name in ("policy_minus_low", "policy_minus_high")]
+    assert pair == pytest.approx([-17.108, -8.892], abs=1e-3)
+
+
+def test_one_seed_has_no_interval(result, tmp_path):
+    keep = [i for i, spec in enumerate(result.specs) if spec.seed == 1]
+    alone = dataclasses.replace(
+        result, specs=[result.specs[i] for i in keep], episodes=[result.episodes[i] for i in keep]
+    )
+    assert cells(printed(primary_table(alone, "mean")), "fixed_plan")[-1] == "-14.0"
+    write_summary(alone, tmp_path / "summary.csv")
+    assert "nan" not in (tmp_path / "summary.csv").read_text()
+
+
+def with_parts(result):
+    """Two movements of every episode; the second one loses 20 s more."""
+    parts = [
+        [{"name": f"{side} left", "delay": episode["delay"] + extra, "turn": "left"}]
+        for episode in result.episodes
+        for side, extra in (("north", 0.0), ("east", 20.0))
+    ]
+    pairs = [[*parts[2 * i], *parts[2 * i + 1]] for i in range(len(result.episodes))]
+    return dataclasses.replace(result, parts=pairs, parts_name="movements", grade=lambda delay: "AF"[delay > 30])
+
+
+def test_means_of_the_parts_over_seeds(result):
+    assert with_parts(result).part_means(POLICY, "1500") == [
+        {"name": "north left", "delay": 13.0, "turn": "left", "grade": "A"},
+        {"name": "east left", "delay": 33.0, "turn": "left", "grade": "F"},
+    ]
+
+
+def test_the_table_of_parts(result):
+    table = tables(with_parts(result))[-2]
+    assert table.title == "Delay (s) of movements, demand 1500, means over seeds"
+    assert cells(printed(table), "east left") == ["east left", "33.0 F", "46.0 F"]
+
+
+def test_parts_are_read_as_they_were_written(result, tmp_path):
+    class Junction(Signals):
+        parts_name = "movements"
+
+    whole = with_parts(result)
+    write_episodes(whole, tmp_path / "episodes.csv")
+    write_parts(whole, tmp_path / "movements.csv")
+    assert read_episodes(tmp_path / "episodes.csv", Junction()) == whole
+    first = (tmp_path / "movements.csv").read_text().splitlines()[:2]
+    assert first == ["controller,demand,in_range,seed,name,delay,turn", "policy,1500,1,0,north left,10.0,left"]
 
 
 class Signals(World):

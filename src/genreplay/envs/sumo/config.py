@@ -101,6 +101,10 @@ class SumoConfig:
     """Least red between conflicting vehicles, from the end of yellow, s; null for the programme's own."""
     upstream_metres: float = 300.0
     """Edges that lead to the intersection are observed up to this far before the stop line, m."""
+    warmup_seconds: int = 0
+    """Evaluation: vehicles that want to enter in the first so many seconds are not measured, s."""
+    runout_seconds: int = 0
+    """Evaluation: the episode goes on, without new vehicles, until the map is empty, at most so long, s."""
     junction_blocker_seconds: int = 120
     """Others pass a vehicle that has stood inside the junction this long, s (SUMO's `--ignore-junction-blocker`). At -1
     they never do: vehicles that block each other there stay for ever, in any state of the light."""
@@ -110,6 +114,8 @@ class SumoConfig:
 
     def __post_init__(self) -> None:
         self._check_files()
+        for name in ("warmup_seconds", "runout_seconds"):
+            require(getattr(self, name) >= 0, name, f"must be at least 0 s, not {getattr(self, name)}")
         require(
             self.begin_time is None or self.begin_time >= 0, "begin_time", f"must be at least 0, not {self.begin_time}"
         )

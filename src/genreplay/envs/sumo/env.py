@@ -82,15 +82,19 @@ class SumoEnv(BatchedEnv):
         return {worker: self._step_of(worker, answers[worker]) for worker in actions}
 
     def metrics(self, worker: int) -> dict[str, float]:
-        """Metrics of the last episode: `delay`, `waiting_time`, `travel_time` (s, means over all vehicles),
-        `mean_queue`, `num_vehicles`, `throughput` (arrived vehicles), `teleports`, `demand_flow` (vehicles/h) or
-        `demand_scale`.
+        """Metrics of the last episode (see `simulator.metrics`), `mean_queue`, `longest_red` (s; not in training),
+        `teleports`, `demand_flow` (vehicles/h) or `demand_scale`.
         """
         return self._metrics[worker]
 
+    def parts(self, worker: int) -> list[dict[str, float | str]]:
+        """What each movement went through in the last episode (see `movement_rows`)."""
+        self.workers[worker].send({"command": "movements"})
+        return self.workers[worker].receive()["movements"]
+
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, in parallel (see `Simulator.baseline`)."""
-        command = {"command": "baseline", "name": run.name, "settings": dict(run.settings)}
+        command = {"command": "baseline", "name": run.name, "settings": dict(run.settings), "brief": run.brief}
         answers = self._request({**command, "limit": run.limit if isfinite(run.limit) else None}, seeds)
         for worker, message in answers.items():
             self._has_worked, self._num_failures[worker] = True, 0

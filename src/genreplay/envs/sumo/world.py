@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Any
 
+from genreplay.common.errors import UserError
 from genreplay.envs.batched import EpisodeSeeds
 from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.camera import IntersectionCamera
@@ -13,19 +14,33 @@ from genreplay.envs.sumo.columns import build_layout
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.env import SumoEnv
 from genreplay.envs.sumo.evaluation import TrafficEvaluation
+from genreplay.envs.sumo.level_of_service import level_of_service
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.simulator.metrics import PEDESTRIAN
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.world import World
 
+CLASSES = ("passenger", "bus", "coach", "tram", "rail_urban", "truck", "trailer", "delivery", "taxi", "emergency",
+           "motorcycle", "moped", "bicycle", PEDESTRIAN)  # fmt: skip
+"""Kinds of traffic whose delay is shown where there are several."""
 METRIC_UNITS = MappingProxyType(
     {
         "delay": "s",
-        "waiting_time": "s",
-        "travel_time": "s",
+        "wait_p95": "s",
+        "wait_max": "s",
+        f"wait_{PEDESTRIAN}": "s",
+        "longest_red": "s",
+        **{f"delay_{name}": "s" for name in CLASSES},
+        "person_delay": "s",
+        "stops": "per vehicle",
         "mean_queue": "vehicles",
         "throughput": "vehicles",
+        "fuel": "g/km",
+        "co2": "g/km",
+        "waiting_time": "s",
+        "travel_time": "s",
         "teleports": "vehicles",
     }
 )
@@ -43,6 +58,7 @@ class SumoWorld(World):
     minimise = True
     discount_period = 30.0
     metric_units = METRIC_UNITS
+    parts_name = "movements"
     can_overlap = True
 
     def __init__(self, config: SumoConfig):
@@ -50,6 +66,11 @@ class SumoWorld(World):
         scenario = resolve(config)
         self.net_file = scenario.net_file
         self.episode_seconds = scenario.episode_seconds
+        if config.warmup_seconds >= self.episode_seconds:
+            raise UserError(
+                f"env.warmup_seconds: {config.warmup_seconds} s leave nothing of an episode of "
+                f"{self.episode_seconds} s to measure; shorten it, or set a longer env.episode_seconds"
+            )
         intersection = read_intersection(scenario.net_file, config)
         check_traffic(config, scenario, intersection)
         self.view = View(intersection, timing_of(config, intersection))
@@ -63,6 +84,10 @@ class SumoWorld(World):
             self.net_file,
             intersection,
         )
+
+    def grade(self, value: float) -> str:
+        """The level of service of a delay, s."""
+        return level_of_service(value)
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
         """Simulators in separate processes; with `evaluation`, at the demand levels of evaluation."""

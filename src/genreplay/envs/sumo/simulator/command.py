@@ -45,6 +45,8 @@ class Options(NamedTuple):
     """Whether there is an additional file."""
     has_junction_zones: bool = False
     """Whether trips begin or end at junctions."""
+    has_emissions: bool = False
+    """Whether SUMO computes what every vehicle emits."""
 
 
 def episode_files(folder: Path, net_file: Path) -> EpisodeFiles:
@@ -83,6 +85,8 @@ def sumo_command(binary: str, files: EpisodeFiles, options: Options) -> list[str
     additional = [files.additional] * options.has_additional + [files.programme] * options.has_programme
     if additional:
         values["additional-files"] = ",".join(map(str, additional))
+    if options.has_emissions:
+        values["device.emissions.probability"] = 1
     flags = ["tripinfo-output.write-unfinished", "tripinfo-output.write-undeparted", *QUIET]
     flags += ["junction-taz"] * options.has_junction_zones
     pairs = (part for name, value in values.items() for part in (f"--{name}", str(value)))

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.simulator.meter import Meter
+from genreplay.envs.sumo.simulator.movements import Row
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
 
@@ -20,7 +22,7 @@ class EpisodeRequest(NamedTuple):
     seed: int
     """Seed of the traffic and of SUMO."""
     evaluation: bool
-    """Take the demand levels of evaluation, and end after exactly `episode_seconds`."""
+    """Take the demand levels of evaluation, end at exactly the episode's time, and measure everything."""
     demand: str | None = None
     """Take this demand instead (see `profiles`)."""
     film: tuple[int, int] | None = None
@@ -40,27 +42,49 @@ class Episode:
     level: dict[str, float]
     """See `Traffic.level`."""
     is_cut: bool = False
-    """Whether the last green is cut, so that the episode ends after exactly `num_seconds`."""
+    """Whether the last green is cut, so that the episode ends at exactly its time."""
+    meter: Meter | None = None
+    """Measures each second of an evaluation episode."""
+    warmup: int = 0
+    """Seconds at the beginning that are not measured."""
+    runout: int = 0
+    """Seconds for which the episode goes on after `num_seconds`, unless the map is empty before."""
+    is_empty: Callable[[], bool] = lambda: True
+    """Whether nobody is on the map or will come."""
     elapsed: int = 0
     """s"""
+    movements: list[Row] = field(default_factory=list)
+    """Once it is over, a row for each movement (see `movement_rows`)."""
     queue: float = 0.0
-    """Integral of the vehicles that stand or wait to enter, vehicle-seconds."""
+    """Integral of the vehicles that stand or wait to enter, between warm-up and run-out, vehicle-seconds."""
 
     @property
     def is_over(self) -> bool:
-        """Whether its time has passed."""
-        return self.elapsed >= self.num_seconds
+        """Whether its time has passed, with its run-out."""
+        if self.elapsed < self.num_seconds:
+            return False
+        return self.elapsed >= self.num_seconds + self.runout or self.is_empty()
+
+    @property
+    def measured_seconds(self) -> int:
+        """Seconds so far between warm-up and run-out."""
+        last = min(self.elapsed, self.num_seconds) if self.runout else self.elapsed
+        return max(0, last - self.warmup)
 
     def run(self, seconds: int) -> None:
         """Simulate so many seconds."""
-        if self.is_cut:
-            seconds = min(seconds, self.num_seconds - self.elapsed)
         for _ in range(seconds):
+            if self.is_cut and self.is_over:
+                return
             self.step()
-            self.queue += self.readings.record()
+            self.elapsed += 1
+            queue = self.readings.record()
+            if self.elapsed > self.warmup and (self.elapsed <= self.num_seconds or not self.runout):
+                self.queue += queue
+            if self.meter is not None:
+                self.meter.record()
             if self.recorder is not None:
                 self.recorder.record()
-        self.elapsed += seconds
 
 
 class Light:

@@ -13,7 +13,7 @@ from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts
 
 STANDING = 0.1
-"""Slower people wait, m/s."""
+"""Slower vehicles and people wait, m/s (SUMO's own limit)."""
 
 
 class _Crossing:
@@ -64,6 +64,7 @@ class Readings:
             for _, name, domain, limit in places
         ]
         self._present_reads = [(domain.getLastStepVehicleNumber, name) for _, name, domain, _ in places]
+        self._of_vehicles = [sections[i].crossing is None for i, _, _, _ in places]
         self._limits = COUNT_LIMIT * capacity
         # 0-1 matrices that sum lanes and edges by section and approach.
         self._of_section = np.eye(len(sections))[:, [i for i, _, _, _ in places]]
@@ -79,7 +80,7 @@ class Readings:
         self._backlog: list[list[int]] = []
 
     def record(self) -> int:
-        """Record the second just simulated; vehicles and people that stand or wait to enter, without limits."""
+        """Record the second just simulated; vehicles that stand or wait to enter, without limits."""
         halting = [read(name) for read, name in self._halting_reads]
         backlog = [len(self._pending(name)) for name in self._backlog_reads]
         self._halting.append(halting)
@@ -87,7 +88,7 @@ class Readings:
             [count(name) * max(0.0, 1.0 - speed(name) * slowness) for count, speed, name, slowness in self._loss_reads]
         )
         self._backlog.append(backlog)
-        return sum(halting) + sum(backlog)
+        return sum(number for number, counts in zip(halting, self._of_vehicles, strict=True) if counts) + sum(backlog)
 
     def present(self) -> np.ndarray:
         """Vehicles now, by section, `[S]`."""

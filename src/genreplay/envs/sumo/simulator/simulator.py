@@ -29,13 +29,15 @@ from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
 from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.network.naming import read_names
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.reward import decision_reward
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
+from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
-from genreplay.envs.sumo.simulator.tripinfo import read_trips, summary
+from genreplay.envs.sumo.simulator.results import read_results
 from genreplay.envs.sumo.traffic.demand import Demand, Traffic
 from genreplay.envs.sumo.traffic.notices import differences, read_log
 from genreplay.envs.sumo.traffic.routes import count_vehicles
@@ -67,6 +69,7 @@ class Simulator(SumoEnvironment):
         scenario = resolve(config)
         self.config = config
         self.intersection = read_intersection(scenario.net_file, config)
+        self.names = read_names(scenario.net_file, self.intersection)
         self.timing = timing_of(config, self.intersection)
         self.view = View(self.intersection, self.timing)
         self._demand = Demand(config.demand, scenario, self.intersection)
@@ -101,9 +104,15 @@ class Simulator(SumoEnvironment):
         return Outcome(observation.tolist(), float(reward[0]), duration, episode.is_over, metrics)
 
     def baseline(
-        self, request: EpisodeRequest, name: str, settings: dict[str, Any], limit: float = math.inf
+        self,
+        request: EpisodeRequest,
+        name: str,
+        settings: dict[str, Any],
+        limit: float = math.inf,
+        brief: bool = False,
     ) -> dict[str, float]:
-        """Metrics of the same episode under the baseline `name` (see `baselines.table`).
+        """Metrics of the same episode under the baseline `name` (see `baselines.table`); `brief` leaves out those that
+        take time to measure.
 
         An episode of a programme is stopped once its delay is certain to end above `limit` seconds; its metrics are
         then only `delay`, a lower bound, and `simulated_seconds`.
@@ -112,9 +121,9 @@ class Simulator(SumoEnvironment):
         flows = partial(self._demand.mean_flows, traffic)
         controller = BASELINES[name](EpisodeContext(self.intersection, self.timing, flows, request.seed, settings))
         if controller is None or isinstance(controller, Programme):
-            self._begin(request, traffic, controller)
+            self._begin(request, traffic, controller, is_cut=True, brief=brief)
             return self._run_programme(count_vehicles(traffic.root), limit)
-        self._begin(request, traffic, is_cut=True)
+        self._begin(request, traffic, is_cut=True, brief=brief)
         self._light_up()
         self._follow(controller)
         return self._finish()
@@ -124,9 +133,10 @@ class Simulator(SumoEnvironment):
         episode = self.episode
         while not episode.is_over:
             episode.readings.clear()
-            episode.run(min(CHECK_SECONDS, episode.num_seconds - episode.elapsed))
-            # Each vehicle that stands or waits to enter loses a second each second: a lower bound of the delay.
-            if episode.queue > limit * num_vehicles:
+            episode.run(CHECK_SECONDS)
+            # Each vehicle that stands or waits to enter loses a second each second: a lower bound of the delay of all
+            # vehicles, of which a warm-up leaves some out.
+            if episode.queue > limit * num_vehicles and not episode.warmup:
                 self.close()
                 return {"delay": episode.queue / num_vehicles, "simulated_seconds": float(episode.elapsed)}
         return self._finish()
@@ -163,7 +173,12 @@ class Simulator(SumoEnvironment):
         return self.view.observe(readings.present(), readings.waiting(), readings.losing(), self.signal)
 
     def _begin(
-        self, request: EpisodeRequest, traffic: Traffic, programme: Programme | None = None, is_cut: bool = False
+        self,
+        request: EpisodeRequest,
+        traffic: Traffic,
+        programme: Programme | None = None,
+        is_cut: bool = False,
+        brief: bool = False,
     ) -> None:
         self.close()
         self._root, self.notices = traffic.root, []
@@ -172,7 +187,7 @@ class Simulator(SumoEnvironment):
             light = programme.to_xml(self.intersection.light)
             ElementTree.ElementTree(light).write(self._files.programme, encoding="unicode")
         self.sumo_seed = derive_seed(request.seed, "sumo")
-        self._start_simulation(has_programme=programme is not None)
+        self._start_simulation(has_programme=programme is not None, has_emissions=is_cut and not brief)
         recorder = None if request.film is None else Recorder(self.sumo, self.intersection, *request.film)
         self.episode = Episode(
             self._sumo_step,
@@ -182,8 +197,18 @@ class Simulator(SumoEnvironment):
             traffic.level,
             is_cut,
         )
+        if is_cut:
+            self._measure(self.episode, brief)
 
-    def _start_simulation(self, has_programme: bool = False) -> None:
+    def _measure(self, episode: Episode, brief: bool) -> None:
+        """Give an episode the warm-up and the run-out of the options, and unless `brief` measure each second of it."""
+        simulation = self.sumo.simulation
+        episode.warmup, episode.runout = self.config.warmup_seconds, self.config.runout_seconds
+        episode.is_empty = lambda: simulation.getMinExpectedNumber() == 0
+        if not brief:
+            episode.meter = Meter(self.sumo, self.intersection, episode.warmup, episode.num_seconds)
+
+    def _start_simulation(self, has_programme: bool = False, has_emissions: bool = False) -> None:
         options = Options(
             self.begin_time,
             self.sumo_seed,
@@ -191,6 +216,7 @@ class Simulator(SumoEnvironment):
             has_programme,
             has_additional=self._demand.additional is not None,
             has_junction_zones=has_junctions(self._root),
+            has_emissions=has_emissions,
         )
         command = sumo_command(self._sumo_binary, self._files, options)
         traci = sumo_rl_env.traci
@@ -205,20 +231,21 @@ class Simulator(SumoEnvironment):
 
     def _finish(self) -> dict[str, float]:
         """Close the simulation, upon which SUMO writes the trips; the episode's metrics."""
-        simulation = self.sumo.simulation
+        episode, simulation, types = self.episode, self.sumo.simulation, self.sumo.vehicletype
         teleports, vehicles, persons = (
             int(simulation.getParameter("", f"stats.{name}"))
             for name in ("teleports.total", "vehicles.loaded", "persons.loaded")
         )
         now = float(simulation.getTime())
+        classes = {name: types.getVehicleClass(name) for name in types.getIDList()}
+        if episode.meter is not None:
+            episode.meter.finish()
         self.close()
         self.notices = [
             *read_log(self._files.log),
             *differences(self._root, self.begin_time, now, vehicles, persons),
         ]
-        return {
-            **summary(read_trips(self._files.tripinfo)),
-            "mean_queue": self.episode.queue / self.episode.elapsed,
-            "teleports": float(teleports),
-            **self.episode.level,
-        }
+        metrics, episode.movements = read_results(
+            episode, self._files.tripinfo, self.begin_time, classes, self.intersection, self.names
+        )
+        return {**metrics, "teleports": float(teleports), **episode.level}

@@ -29,7 +29,7 @@ from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator.simulator import Simulator
 
-WITHIN_EPISODE = ("decide", "frames")
+WITHIN_EPISODE = ("decide", "frames", "movements")
 """Commands for the running or the last episode; any other command begins the next one."""
 
 
@@ -46,11 +46,14 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
     if request["command"] == "frames":
         recorder = simulator.episode.recorder
         return {"frames": [] if recorder is None else recorder.frames}
+    if request["command"] == "movements":
+        return {"movements": simulator.episode.movements}
     if request["command"] == "start":
         return {"observation": simulator.start(_episode(request))}
     if request["command"] == "baseline":
         limit = math.inf if request["limit"] is None else request["limit"]
-        metrics = simulator.baseline(_episode(request), request["name"], request["settings"], limit)
+        name, settings, brief = request["name"], request["settings"], request["brief"]
+        metrics = simulator.baseline(_episode(request), name, settings, limit, brief)
         return {"metrics": metrics, "notices": simulator.notices}
     raise ValueError(f"unknown command {request['command']!r}")
 
