@@ -16,7 +16,7 @@ from genreplay.runs.policy import load_policy
 from genreplay.runs.tracker import Tracker
 from genreplay.transitions.keys import ACTION, OBSERVATION
 
-FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "summary.csv", "tables.txt"]
+FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "movements.csv", "summary.csv", "tables.txt"]
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,15 @@ def test_every_controller_on_the_same_episodes(
     assert all(len(counts) == 1 for counts in vehicles.values())  # the very same demand
     assert len({counts.copy().pop() for counts in vehicles.values()}) > 1
     assert {(e["demand"], e["in_range"]) for e in episodes} == {("1500", "1"), ("surge", "0")}
+
+    movements = rows(outputs[0] / "movements.csv")
+    assert (outputs[1] / "movements.csv").read_text() == (outputs[0] / "movements.csv").read_text()
+    for episode in episodes:
+        key = ("controller", "demand", "seed")
+        own = [row for row in movements if all(row[name] == episode[name] for name in key)]
+        assert sum(float(row["vehicles"]) for row in own) == float(episode["num_vehicles"])
+        assert {row["level_of_service"] for row in own} <= set("ABCDEF")
+    assert "Delay (s) of movements" in out
 
     artifacts = next(trained.rglob("evaluation"))
     for folder in (outputs[0], artifacts):
