@@ -107,16 +107,16 @@ def parts_table(result: EvaluationResult) -> Table:
 
 
 def metrics_table(result: EvaluationResult) -> Table:
-    """Every metric by controller: means over all episodes."""
+    """Every metric, by controller: means over all episodes."""
     names = [demand.name for demand in result.demands]
     title = "All figures, means over demands and seeds"
     table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column("controller", no_wrap=True)
-    for metric, unit in result.units.items():
-        table.add_column(with_unit(plain(metric), unit, "\n"), justify="right")
+    table.add_column("metric", no_wrap=True)
     for controller in result.controllers:
-        means = [result.statistic("mean", controller, names, metric) for metric in result.units]
-        table.add_row(controller, *(f"{mean:.1f}" for mean in means), end_section=controller == POLICY)
+        table.add_column(plain(controller), justify="right")
+    for metric, unit in result.units.items():
+        means = [result.statistic("mean", controller, names, metric) for controller in result.controllers]
+        table.add_row(with_unit(plain(metric), unit), *(f"{mean:.1f}" for mean in means))
     return table
 
 
