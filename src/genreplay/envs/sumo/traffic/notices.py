@@ -15,6 +15,8 @@ LONGEST = 300
 """Longest notice, characters."""
 ROAD_EVENTS = ("teleport", "emergency", "collision", "jammed on edge", "Removing vehicle")
 """Words of warnings about what happens on the road, which are no faults of the traffic's definition."""
+REPEATED = " ({} times like this)"
+_REPEATED = re.compile(r" \(\d+ times like this\)$")
 DEVIATIONS = 6.0
 """A random flow counts as short only below its expected number by so many standard deviations."""
 
@@ -59,8 +61,8 @@ def messages(path: Path, level: str) -> list[str]:
 
 
 def kind(text: str) -> str:
-    """The text without names and numbers."""
-    return re.sub(r"'[^']*'|\d+(\.\d+)?", "%", text)
+    """The text without names and numbers, and without how often it is repeated."""
+    return re.sub(r"'[^']*'|\d+(\.\d+)?", "%", _REPEATED.sub("", text))
 
 
 def shorten(text: str) -> str:
@@ -109,7 +111,7 @@ def expect(root: Element, tags: Sequence[str], begin: float, end: float) -> Expe
 
 def _repeated(notice: str, totals: Sequence[tuple[str, str]]) -> str:
     number = next((number for number, template in totals if re.search(_pattern(template), notice)), None)
-    return "" if number is None else f" ({number} times like this)"
+    return "" if number is None else REPEATED.format(number)
 
 
 def _pattern(template: str) -> str:

@@ -53,6 +53,7 @@ def test_without_a_log_there_are_no_notices(tmp_path):
 
 def test_kinds_leave_out_names_and_numbers():
     assert kind("Flow 'b' begins at 3.50 s") == kind("Flow 'x y' begins at 12 s")
+    assert kind("Flow 'b' ends") == kind("Flow 'c' ends (12 times like this)") != kind("Flow 'b' begins")
 
 
 ROUTES = """<routes><trip depart="1"/><vehicle depart="triggered"/><person depart="3"/>
