@@ -52,6 +52,23 @@ def genreplay(folder, *arguments):
     return done.stdout
 
 
+def test_counts_with_several_intervals_have_a_plan_by_time_of_day():
+    """The light shows one of Webster's plans for each quarter of an hour; random traffic has no such baseline."""
+    net, counts = str(FOLDER / "my_junction.net.xml"), str(FOLDER / "counts.csv")
+    world = SumoWorld(SumoConfig(net_file=net, count_file=counts))
+    assert "time_of_day" in world.evaluation.baselines
+    assert "time_of_day" not in SumoWorld(SumoConfig()).evaluation.baselines
+    assert (
+        "time_of_day"
+        not in SumoWorld(SumoConfig(net_file=net, count_file=counts, episode_seconds=900)).evaluation.baselines
+    )
+    with closing(world.make_env(1, lambda worker, index: index, evaluation=True)) as env:
+        env.demand = "1"
+        figures = {name: env.play_baseline(BaselineRun(name), {0: 101})[0] for name in ("fixed_plan", "time_of_day")}
+    assert figures["time_of_day"]["num_vehicles"] == figures["fixed_plan"]["num_vehicles"]
+    assert figures["time_of_day"]["delay"] < figures["fixed_plan"]["delay"]
+
+
 def test_an_episode_of_counts_has_the_counted_vehicles():
     config = SumoConfig(net_file=str(FOLDER / "my_junction.net.xml"), count_file=str(FOLDER / "counts.csv"))
     world = SumoWorld(config)

@@ -16,14 +16,11 @@ if TYPE_CHECKING:
 
     from genreplay.envs.sumo.network.intersection import Intersection
     from genreplay.envs.sumo.signals.plan import SignalPlan
-    from genreplay.envs.sumo.traffic.demand import Segment
 
 SCREEN_WIDTH = 160
 """Columns where the output is no terminal."""
 SHORT_ROAD = 50.0
 """Below it a queue soon reaches the end of the road, m."""
-FULL = 0.9
-"""Sum of the critical flow ratios from which on no plan keeps up: the rest of a cycle is lost in changes of phase."""
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -36,6 +33,13 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     traffic = command.add_mutually_exclusive_group()
     traffic.add_argument("--routes", metavar="FILE", help="check this route file (.rou.xml) too")
     traffic.add_argument("--counts", metavar="FILE", help="check this count table (.csv) too")
+    command.add_argument(
+        "--pedestrians",
+        metavar="N",
+        type=float,
+        default=0.0,
+        help="on each crossing, an hour, for capacity; default: 0",
+    )
     traffic.add_argument("--counts-template", metavar="FILE", help="write an empty count table to fill in")
 
 
@@ -44,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     from rich.console import Console
 
+    from genreplay.commands.junction_capacity import show_load, show_movements
     from genreplay.envs.sumo.network.intersection import read_intersection
     from genreplay.envs.sumo.traffic.checks import check_traffic, simulate
     from genreplay.envs.sumo.traffic.counts import write_template
@@ -56,10 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=SCREEN_WIDTH)
     _show_light(intersection, scenario.net_file, console)
-    segments = demand.expected() if scenario.is_given else None
-    _show_movements(intersection, segments, console)
-    if segments is not None:
-        _show_load(intersection, segments, console)
+    if scenario.is_given:
+        show_load(intersection, demand.expected(), arguments.pedestrians, console)
+    else:
+        show_movements(intersection, console)
     if scenario.route_files:
         answer = simulate(demand)
         if answer.error:
@@ -140,52 +145,3 @@ def _show_stages(plan: SignalPlan, console: Console) -> None:
         bounds = (stage.green_seconds, stage.min_green, stage.max_green)
         table.add_row(str(number), f"{stage.state}{walk}", *map(str, bounds), gaps)
     console.print(table)
-
-
-def _show_movements(intersection: Intersection, segments: list[Segment] | None, console: Console) -> None:
-    from rich.table import Table
-
-    from genreplay.envs.sumo.baselines.webster import capacities
-    from genreplay.envs.sumo.traffic.counts import heading
-    from genreplay.envs.sumo.traffic.demand import mean_flows
-
-    table = Table(box=None)
-    table.add_column("movement", no_wrap=True)
-    table.add_column("turn")
-    table.add_column("green in phases")
-    headers = ["capacity,\nvehicles/h"]
-    if segments is not None:
-        mean, busiest = mean_flows(segments), max(segments, key=lambda segment: segment.flows.sum()).flows
-        vehicles = mean * (segments[-1].end - segments[0].begin) / 3600.0
-        headers += ["vehicles", "busiest,\nvehicles/h", "of capacity"]
-    for header in headers:
-        table.add_column(header, justify="right")
-    for i, (movement, capacity) in enumerate(zip(intersection.movements, capacities(intersection), strict=True)):
-        indices = [link.index for link in intersection.links if link.movement == i]
-        states = [
-            "".join(green[index] for index in indices) for green in (stage.state for stage in intersection.plan.stages)
-        ]
-        phases = [f"{p}" if "G" in s else f"({p})" for p, s in enumerate(states) if set(s) & set("Gg")]
-        cells = [heading(movement), movement.turn, " ".join(phases), f"{capacity:.0f}"]
-        if segments is not None:
-            share = f"{100 * busiest[i] / capacity:.0f} %" if capacity > 0 else "-"
-            cells += [f"{vehicles[i]:.0f}", f"{busiest[i]:.0f}", share]
-        table.add_row(*cells)
-    console.print(table)
-    console.print(
-        "Capacity is that of the map's plan, at 1800 vehicles/h a lane; a shared lane counts for each of its "
-        "movements. (Phases) in which it gives way stand in brackets."
-    )
-
-
-def _show_load(intersection: Intersection, segments: list[Segment], console: Console) -> None:
-    from genreplay.envs.sumo.baselines.webster import flow_ratios
-    from genreplay.envs.sumo.traffic.counts import clock
-
-    worst = max(segments, key=lambda segment: sum(flow_ratios(intersection, segment.flows)))
-    total = sum(flow_ratios(intersection, worst.flows))
-    verdict = "a plan can carry that" if total < FULL else "more than any plan carries: queues will grow"
-    console.print(
-        f"The hardest time is {clock(worst.begin)} to {clock(worst.end)}: {worst.vehicles:.0f} vehicles/h over the "
-        f"light, critical flow ratios {total:.2f} in all ({verdict})."
-    )

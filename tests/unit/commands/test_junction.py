@@ -21,26 +21,20 @@ def test_the_light_and_its_movements(capsys):
     out = capsys.readouterr().out
     assert "the light 'C' has 2 stages in its fixed programme '0' of 90 s; yellow 3 s, all-red 0 s" in out
     shown = rows(out)
-    assert shown["west_in -> east_out"][3:] == ["straight", "0", "1680"]
-    assert shown["east_in -> south_out"][3:] == ["left", "(0)", "840"]
+    # Two lanes with 41 of 90 s; left turns find gaps of 2.7 s, as nobody else drives.
+    assert shown["west_in -> east_out"][3:] == ["straight", "0", "protected", "1640"]
+    assert shown["east_in -> south_out"][3:] == ["left", "(0)", "permissive", "607"]
 
 
 def test_counts_are_checked_and_summed(capsys, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     assert cli.main(["junction", "--net", NET, "--counts", COUNTS]) == 0
     out = capsys.readouterr().out
-    # 110 + 148 + 163 + 125 vehicles; 163 in the busiest quarter of an hour, of 1680 vehicles/h.
-    assert rows(out)["west_in -> east_out"][-4:] == ["546", "652", "39", "%"]
+    # 110 + 148 + 163 + 125 vehicles; 163 in the busiest quarter of an hour.
+    assert rows(out)["west_in -> east_out"][-6:-4] == ["546", "652"]
     assert "The hardest time is 07:30 to 07:45: 1752 vehicles/h over the light" in out
     assert cli.main(["junction", "--config", "examples/my_junction/junction.yaml"]) == 0
     assert capsys.readouterr().out == out
-
-
-def test_more_than_a_plan_can_carry(capsys, tmp_path):
-    table = tmp_path / "counts.csv"
-    table.write_text("begin,end,west_in -> east_out,south_in -> west_out\n07:00,08:00,2700,900\n")
-    assert cli.main(["junction", "--net", NET, "--counts", str(table)]) == 0
-    assert "critical flow ratios 1.25 in all (more than any plan carries" in capsys.readouterr().out
 
 
 def test_routes_are_checked_and_summed(capsys, tmp_path):
@@ -48,7 +42,7 @@ def test_routes_are_checked_and_summed(capsys, tmp_path):
     flow = '<flow id="f" begin="0" end="1800" from="west_in" to="east_out" vehsPerHour="600"/>'
     routes.write_text(f"<routes>{flow}</routes>")
     assert cli.main(["junction", "--net", NET, "--routes", str(routes)]) == 0
-    assert rows(capsys.readouterr().out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
+    assert rows(capsys.readouterr().out)["west_in -> east_out"][-6:] == ["300", "600", "1640", "0.37", "17", "B"]
 
 
 def test_sumos_answer_to_routes_is_shown(capsys, tmp_path):
@@ -76,7 +70,7 @@ def test_the_remedy_that_is_named_is_accepted(capsys, tmp_path):
     (remedy,) = re.findall(r"set (env\.begin_time=\d+)", capsys.readouterr().err)
     assert cli.main([*argv, remedy]) == 0
     out = capsys.readouterr().out
-    assert rows(out)["west_in -> east_out"][-4:] == ["300", "600", "36", "%"]
+    assert rows(out)["west_in -> east_out"][-6:] == ["300", "600", "1640", "0.37", "17", "B"]
     assert "The hardest time is 07:00" in out
     assert cli.main([*argv, remedy, "env.yellow_time=5"]) == 0
     assert "yellow 5" in capsys.readouterr().out

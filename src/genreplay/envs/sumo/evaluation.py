@@ -8,7 +8,7 @@ from typing import Any
 from genreplay.envs.facets import EvaluationSet, NamedDemand, SearchEpisode, SearchResult
 from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.search import search_plan
-from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN
+from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, TIME_OF_DAY
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, parse_profile
@@ -22,12 +22,14 @@ class TrafficEvaluation(EvaluationSet):
         is_given: whether the traffic comes from a route file or counts; else it is random.
         intersection: its fixed plan is the start of a search.
         timing: intergreen and shortest green.
+        num_intervals: of the counts in an episode; 0 without counts. Only with several is there `time_of_day`.
     """
 
-    baselines = tuple(BASELINES)
-
-    def __init__(self, config: DemandConfig, is_given: bool, intersection: Intersection, timing: Timing):
+    def __init__(
+        self, config: DemandConfig, is_given: bool, intersection: Intersection, timing: Timing, num_intervals: int = 0
+    ):
         self.config, self.is_given, self.intersection, self.timing = config, is_given, intersection, timing
+        self.baselines = tuple(name for name in BASELINES if name != TIME_OF_DAY or num_intervals > 1)
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); by default some inside and some outside the range of training."""

@@ -72,11 +72,13 @@ class SumoWorld(World):
                 f"{self.episode_seconds} s to measure; shorten it, or set a longer env.episode_seconds"
             )
         intersection = read_intersection(scenario.net_file, config)
-        check_traffic(config, scenario, intersection)
+        demand = check_traffic(config, scenario, intersection)
         self.view = View(intersection, timing_of(config, intersection))
         self.intersection = intersection
         self.layout = build_layout(intersection, self.view)
-        self.evaluation = TrafficEvaluation(config.demand, scenario.is_given, intersection, self.view.timing)
+        self.evaluation = TrafficEvaluation(
+            config.demand, scenario.is_given, intersection, self.view.timing, len(demand.counted or ())
+        )
         self.camera = IntersectionCamera(
             lambda num_workers, seed: self.make_env(num_workers, lambda worker, index: seed, evaluation=True),
             self.evaluation,

@@ -16,6 +16,8 @@ from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.signals.plan import SignalPlan
 
 PROGRAMME_ID = "baseline"
+RUN_OUT = 7200
+"""s"""
 
 ACTUATED_SETTINGS = {
     "max-gap": "2.0",  # s without a vehicle on a detector, after which a green ends
@@ -46,11 +48,15 @@ class Programme:
     phases: tuple[Phase, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the type, under SUMO's own names."""
+    offset: int = 0
+    """When a cycle begins, s."""
 
     def to_xml(self, light: str) -> Element:
         """The additional file that gives the light this programme."""
         root = Element("additional")
-        logic = ElementTree.SubElement(root, "tlLogic", id=light, type=self.kind, programID=PROGRAMME_ID, offset="0")
+        logic = ElementTree.SubElement(
+            root, "tlLogic", id=light, type=self.kind, programID=PROGRAMME_ID, offset=str(self.offset)
+        )
         for key, value in self.settings.items():
             ElementTree.SubElement(logic, "param", key=key, value=value)
         for phase in self.phases:
@@ -62,8 +68,29 @@ class Programme:
 
 
 def constant(intersection: Intersection, greens: Sequence[int]) -> Programme:
-    """Every stage in the plan's order for its seconds in `greens` `[P]`."""
+    """Every stage in the plan's order for its seconds in `greens` `[P]`; a stage with 0 is left out."""
     return Programme("static", _with_transitions(intersection.plan, [(green, green) for green in greens]))
+
+
+def by_time(intersection: Intersection, begin: int, plans: Sequence[tuple[float, Sequence[int]]]) -> Programme:
+    """Plans of constant greens one after another; each begins with the first cycle after the end of the one before.
+
+    SUMO runs it as one programme that is longer than the episode.
+
+    Args:
+        intersection: of the light.
+        begin: of the first plan, s.
+        plans: the end of each, s, and its greens, `[P]`. The last one goes on for `RUN_OUT` more.
+    """
+    phases: list[Phase] = []
+    now = begin
+    for i, (end, greens) in enumerate(plans):
+        cycle = constant(intersection, greens).phases
+        until = end + (RUN_OUT if i == len(plans) - 1 else 0)
+        while now < until:
+            phases += cycle
+            now += sum(phase.seconds for phase in cycle)
+    return Programme("static", tuple(phases), offset=begin)
 
 
 def actuated(timing: Timing) -> Programme:
@@ -84,7 +111,8 @@ def _prolonged(timing: Timing) -> tuple[Phase, ...]:
 def _with_transitions(plan: SignalPlan, bounds: Sequence[tuple[int, int]]) -> tuple[Phase, ...]:
     """The greens in order, with the plan's transitions between them."""
     phases: list[Phase] = []
-    for i, (stage, (shortest, longest)) in enumerate(zip(plan.stages, bounds, strict=True)):
-        phases.append(Phase(stage.state, shortest, longest))
-        phases += [Phase(*step, step.seconds) for step in plan.transitions[i][(i + 1) % len(plan.stages)]]
+    shown = [p for p, (_, longest) in enumerate(bounds) if longest > 0]
+    for place, p in enumerate(shown):
+        phases.append(Phase(plan.stages[p].state, *bounds[p]))
+        phases += [Phase(*step, step.seconds) for step in plan.transitions[p][shown[(place + 1) % len(shown)]]]
     return tuple(phases)

@@ -1,92 +1,199 @@
 """Webster's fixed-time plan from expected flows (Webster, 1958, "Traffic Signal Settings", Road Research Paper 39).
 
-Shapes: P phases, M movements.
+The cycle is Webster's. The greens make the fullest lane as empty as they can, then the next one, and so on: where each
+critical lane belongs to one stage, that is Webster's division in proportion to the critical flow ratios. The capacity
+of lanes that give way depends on the greens themselves, so both are computed in turn.
+
+Shapes: P stages, M movements, K lanes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import Timing
-from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.capacity.cycle import Load, load
+from genreplay.envs.sumo.capacity.formulas import HOUR, SUMO, cycle_length
+from genreplay.envs.sumo.capacity.ways import Ways, states_of
+from genreplay.envs.sumo.signals.plan import SERVED, SignalPlan, round_of
 
-SATURATION_FLOW = 1800.0
-"""Vehicles/h over the stop line of one lane while it is green and has a queue."""
-LONGEST_CYCLE = 120.0
-"""Above it waiting grows faster than capacity, s; from Y = 1 on Webster's formula has no solution."""
+LONGEST_CYCLE = 120
+"""Above it waiting grows faster than capacity, s."""
+FULL = 0.95
+"""Where Webster's cycle leaves the fullest lane with a larger volume-to-capacity ratio than this, a longer one that
+does not is taken, else the one that leaves it emptiest. From about here on queues of random traffic do not end (HCM:
+"at capacity")."""
+STEP = 10
+"""Such cycles differ by this, s."""
+ROUNDS = 8
+"""Greens are computed this often, each time with the capacities that they gave before."""
 
 
-def cycle_length(flow_ratios: Sequence[float], lost_time: float, longest: float = LONGEST_CYCLE) -> float:
-    """The cycle with the least delay, s: C0 = (1.5 L + 5) / (1 - Y) (Webster, 1958, eq. 4).
+class Traffic(NamedTuple):
+    """What a plan is made for."""
+
+    flows: np.ndarray
+    """Vehicles/h by movement, `[M]`."""
+    seconds: float = 900.0
+    """How long these flows last."""
+    pedestrians: float = 0.0
+    """On each crossing, an hour."""
+
+
+class FixedPlan(NamedTuple):
+    """A plan of constant greens, and what it carries."""
+
+    greens: tuple[int, ...]
+    """s, `[P]`."""
+    cycle: int
+    """C, s."""
+    lost_time: int
+    """L: of a cycle, s, in which nobody drives: the intergreens, and what starting costs more than yellow gives."""
+    load: Load
+    saturation: float
+    """Volume-to-capacity ratio of the fullest lane."""
+
+    @property
+    def limit(self) -> float:
+        """The largest sum of critical flow ratios that the cycle can carry: (C - L) / C."""
+        return (self.cycle - self.lost_time) / self.cycle
+
+    @property
+    def flow_ratio(self) -> float:
+        """Y: the sum of the critical flow ratios. If several stages serve a lane, what their sum would be with the same
+        saturation.
+        """
+        return self.saturation * self.limit
+
+
+def stages_of_cycle(plan: SignalPlan) -> list[int]:
+    """The stages that a fixed plan shows: all of them; of a NEMA programme, whose stages are alternatives, a round that
+    serves every link.
+    """
+    if plan.kind != "NEMA":
+        return list(range(len(plan.stages)))
+    links = [link for link in range(plan.served.shape[1]) if link not in plan.always_green]
+    groups = [frozenset(np.flatnonzero(plan.is_protected[:, link]).tolist()) or plan.serving(link) for link in links]
+    return sorted(round_of([group for group in groups if group], len(plan.stages)))
+
+
+def change_seconds(plan: SignalPlan) -> int:
+    """Seconds of a cycle between the greens."""
+    shown = stages_of_cycle(plan)
+    return sum(int(plan.intergreen[shown[place - 1], shown[place]]) for place in range(len(shown)))
+
+
+def lost_time(plan: SignalPlan) -> int:
+    """L of a cycle, s."""
+    return change_seconds(plan) + len(stages_of_cycle(plan)) * SUMO.lost
+
+
+def webster(ways: Ways, plan: SignalPlan, traffic: Traffic, longest_red: float = float("inf")) -> FixedPlan:
+    """The fixed plan for these flows, within each stage's shortest and longest green.
 
     Args:
-        flow_ratios: of the critical lane of each phase, flow over saturation flow, `[P]`; Y is their sum.
-        lost_time: L, seconds of a cycle in which nobody drives.
-        longest: upper limit of the result, s.
+        ways: of cars over the junction.
+        plan: its stages and transitions.
+        traffic: expected flows.
+        longest_red: no link is red for longer than this, s, unless the shortest greens need it.
     """
-    total = sum(flow_ratios)
-    return longest if total >= 1.0 else min(longest, (1.5 * lost_time + 5.0) / (1.0 - total))
-
-
-def effective_greens(flow_ratios: Sequence[float], lost_time: float, cycle: float) -> list[float]:
-    """Seconds of green `[P]`, in proportion to the flow ratios: g = (C - L) y / Y. Equal where there is no flow."""
-    total = sum(flow_ratios)
-    parts = [y / total for y in flow_ratios] if total > 0 else [1.0 / len(flow_ratios)] * len(flow_ratios)
-    return [(cycle - lost_time) * part for part in parts]
-
-
-def flow_ratios(intersection: Intersection, flows: np.ndarray) -> list[float]:
-    """Flow over saturation flow of the busiest lane of each phase, `[P]`, from vehicles/h by movement `[M]`.
-
-    A movement uses its lanes equally. If several phases serve a link, they share its flow; a phase in which it has to
-    give way (`g`) counts only if no phase gives it right of way (`G`).
-    """
-    lanes_of = defaultdict(list)
-    for link in intersection.links:
-        lanes_of[link.movement].append(link)
-    of_phase: list[dict[str, float]] = [defaultdict(float) for _ in intersection.plan.stages]
-    for movement, links in lanes_of.items():
-        for link in links:
-            states = [stage.state[link.index] for stage in intersection.plan.stages]
-            best = [p for p, state in enumerate(states) if state == "G"]
-            serving = best or [p for p, state in enumerate(states) if state == "g"]
-            for phase in serving:
-                of_phase[phase][link.from_lane] += flows[movement] / len(links) / len(serving)
-    return [max(lanes.values(), default=0.0) / SATURATION_FLOW for lanes in of_phase]
-
-
-def webster_greens(intersection: Intersection, flows: np.ndarray, timing: Timing) -> list[int]:
-    """Whole seconds of green `[P]` for these flows.
-
-    The time lost in a phase is taken to be its intergreen: vehicles that still pass on yellow make up for about the
-    time lost in starting.
-
-    Args:
-        intersection: phases and lanes.
-        flows: vehicles/h by movement, `[M]`.
-        timing: intergreen and shortest green.
-    """
-    ratios = flow_ratios(intersection, flows)
-    lost_time = timing.change_seconds
-    cycle = cycle_length(ratios, lost_time)
-    greens = effective_greens(ratios, lost_time, cycle)
-    return [max(stage.min_green, round(green)) for stage, green in zip(timing.plan.stages, greens, strict=True)]
-
-
-def capacities(intersection: Intersection) -> np.ndarray:
-    """Capacity of each movement under the map's own plan, vehicles/h, `[M]`: saturation flow times share of green.
-
-    An upper bound: a lane that several movements share counts for each of them, and giving way (`g`) counts as green.
-    """
-    found = np.zeros(len(intersection.movements))
-    for movement in range(len(found)):
-        seconds: dict[str, float] = {}
-        for link in intersection.links:
-            if link.movement == movement:
-                stages = [stage for stage in intersection.plan.stages if stage.state[link.index] in "Gg"]
-                seconds[link.from_lane] = sum(stage.green_seconds for stage in stages)
-        found[movement] = SATURATION_FLOW * sum(seconds.values()) / intersection.plan.cycle_seconds
+    shown = [plan.stages[p] for p in stages_of_cycle(plan)]
+    shortest = change_seconds(plan) + sum(stage.min_green for stage in shown)
+    longest = max(shortest, min(LONGEST_CYCLE, change_seconds(plan) + sum(stage.max_green for stage in shown)))
+    free = split(ways, plan, traffic, longest, is_bounded=False)
+    wanted = min(longest, max(shortest, round(cycle_length(free.flow_ratio, lost_time(plan), longest))))
+    found = split(ways, plan, traffic, wanted)
+    for cycle in [*range(wanted + STEP, longest, STEP), longest, *range(wanted - STEP, shortest - 1, -STEP)]:
+        if found.saturation <= FULL:
+            break
+        found = min(found, split(ways, plan, traffic, cycle), key=lambda other: other.saturation)
+    while _longest_red(plan, found.greens) > longest_red and found.cycle > shortest:
+        found = split(ways, plan, traffic, max(shortest, found.cycle - STEP))
     return found
+
+
+def split(ways: Ways, plan: SignalPlan, traffic: Traffic, cycle: int, is_bounded: bool = True) -> FixedPlan:
+    """The division of a cycle (s) among the stages that keeps its lanes emptiest, the fullest first.
+
+    With `is_bounded`, greens stay within the bounds of their stages.
+    """
+    shown = stages_of_cycle(plan)
+    bounds = [(stage.min_green, stage.max_green) if is_bounded else (1, cycle) for stage in plan.stages]
+    least, most = ([b[i] if p in shown else 0 for p, b in enumerate(bounds)] for i in (0, 1))
+    total = cycle - change_seconds(plan)
+    greens = _fill(sum, least, most, total)
+    best = found = evaluate(ways, plan, greens, traffic)
+    tried = {tuple(greens)}
+    for _ in range(ROUNDS):
+        greens = _fill(_saturations(ways, plan, found), least, most, total)
+        if tuple(greens) in tried:
+            greens = [round((a + b) / 2) for a, b in zip(greens, best.greens, strict=True)]
+        if tuple(greens) in tried:
+            break
+        tried.add(tuple(greens))
+        found = evaluate(ways, plan, greens, traffic, found.load.flows)
+        best = found if found.saturation < best.saturation else best
+    return best
+
+
+def evaluate(
+    ways: Ways, plan: SignalPlan, greens: Sequence[int], traffic: Traffic, start: np.ndarray | None = None
+) -> FixedPlan:
+    """What constant greens `[P]` carry.
+
+    Args:
+        ways: of cars over the junction.
+        plan: its stages and transitions.
+        greens: s; a stage with 0 is left out.
+        traffic: expected flows.
+        start: vehicles/h by way to begin with (see `load`).
+    """
+    states = states_of(plan, greens)
+    flows, seconds, pedestrians = traffic
+    found = load(ways, states, flows, seconds=seconds, pedestrians=pedestrians, start=start)
+    is_used = ways.is_in @ (flows[ways.movements] > 0.0).astype(float) > 0.0
+    saturation = float(found.lane_saturation[is_used].max(initial=0.0))
+    return FixedPlan(tuple(greens), len(states), lost_time(plan), found, saturation)
+
+
+def _saturations(ways: Ways, plan: SignalPlan, found: FixedPlan) -> Callable[[Sequence[int]], list[float]]:
+    """The volume-to-capacity ratios of the lanes, the largest first, as a function of greens `[P]` near `found`."""
+    gains = _gains(plan, found)
+    passing = found.load.capacity * found.cycle / HOUR - gains @ np.array(found.greens)
+    arriving = ways.is_in @ found.load.flows * found.cycle / HOUR
+    return lambda greens: np.sort(arriving / np.maximum(passing + gains @ np.array(greens), 1e-3))[::-1].tolist()
+
+
+def _gains(plan: SignalPlan, found: FixedPlan) -> np.ndarray:
+    """Vehicles by lane that another second of each stage lets pass, `[K, P]`."""
+    gains, second = np.zeros((len(found.load.capacity), len(found.greens))), 0
+    shown = [p for p, green in enumerate(found.greens) if green > 0]
+    for place, p in enumerate(shown):
+        second += found.greens[p]
+        gains[:, p] = found.load.marginal[second - 1] / HOUR
+        second += int(plan.intergreen[p, shown[(place + 1) % len(shown)]])
+    return gains
+
+
+def _fill(key: Callable[[Sequence[int]], Any], least: Sequence[int], most: Sequence[int], total: int) -> list[int]:
+    """Seconds of green, `[P]`: each in turn goes where the key of the result is smallest, to the shortest if alike."""
+    greens = list(least)
+    while sum(greens) < total:
+        choices = [p for p in range(len(greens)) if greens[p] < most[p]]
+        if not choices:
+            break
+        greens[min(choices, key=lambda p: (key([g + (i == p) for i, g in enumerate(greens)]), greens[p]))] += 1
+    return greens
+
+
+def _longest_red(plan: SignalPlan, greens: Sequence[int]) -> int:
+    """Longest red of a link that some stage serves, s."""
+    states = states_of(plan, greens) * 2
+    longest = 0
+    for link in range(len(states[0])):
+        column = "".join("g" if state[link] in SERVED else "r" for state in states)
+        if "g" in column:
+            longest = max(longest, max(len(part) for part in column.split("g")))
+    return longest

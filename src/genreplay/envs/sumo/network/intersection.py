@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import sumolib
 
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.net_file import chosen_light, read_net
 from genreplay.envs.sumo.signals.build import read_plan
 from genreplay.envs.sumo.signals.plan import SignalPlan
-from genreplay.envs.sumo.signals.programme import SignalLink, read_signal
+from genreplay.envs.sumo.signals.programme import SignalFile, SignalLink, read_signal
 
 VEHICLE_SPACE = 7.5
 """Length of a standing car with its gap, m."""
@@ -78,6 +79,10 @@ class Link:
     to_lane: str
     movement: int
     """Index in `Intersection.movements`."""
+    has_cars: bool = True
+    """Whether cars may go this way."""
+    gives_way: frozenset[int] = frozenset()
+    """Links, of pedestrians too, that it gives way to where its light gives it no right of way."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,8 @@ def read_intersection(net_file: Path, config: SumoConfig) -> Intersection:
     movements = [_movement(connection, edges, connections) for connection in connections]
     distinct = tuple(dict.fromkeys(movements))
     upstream = _upstream(edges, {connection.getTo() for connection in connections}, config.upstream_metres)
-    crossings = [link for link in read_signal(net_file, light.getID()).links if link.is_crossing]
+    signal = read_signal(net_file, light.getID())
+    crossings = [link for link in signal.links if link.is_crossing]
     sections = (*_sections(lanes, edges, upstream), *_crossings(crossings))
     return Intersection(
         light.getID(),
@@ -135,7 +141,7 @@ def read_intersection(net_file: Path, config: SumoConfig) -> Intersection:
         distinct,
         tuple(_entry(edge, upstream[edge]) for edge in edges),
         tuple(
-            Link(index, connection.getFromLane().getID(), connection.getToLane().getID(), distinct.index(movement))
+            _link(index, connection, distinct.index(movement), signal)
             for (index, connection), movement in zip(numbered, movements, strict=True)
         ),
         tuple(_links_of(section, numbered, crossings) for section in sections),
@@ -212,6 +218,12 @@ def _movement(connection: Any, edges: list[Any], connections: list[Any]) -> Move
     return Movement(
         edges.index(start), start.getID(), end.getID(), TURNS.get(connection.getDirection(), "straight"), has_cars
     )
+
+
+def _link(index: int, connection: Any, movement: int, signal: SignalFile) -> Link:
+    lanes = connection.getFromLane().getID(), connection.getToLane().getID()
+    gives_way = frozenset(np.flatnonzero(signal.gives_way[index]).tolist())
+    return Link(index, *lanes, movement, _has_cars(connection), gives_way)
 
 
 def _has_cars(connection: Any) -> bool:

@@ -78,6 +78,9 @@ class SignalFile:
     links: tuple[SignalLink, ...]
     conflicts: np.ndarray
     """Whether the paths of two links cross or merge, `[L, L]` (bool), from the junctions' right-of-way tables."""
+    gives_way: np.ndarray
+    """Whether a link (row) gives way to another one where it has no right of way by its light, `[L, L]` (bool), from
+    the same tables."""
 
 
 @lru_cache(maxsize=8)
@@ -106,7 +109,9 @@ def read_signal(net_file: Path, light: str) -> SignalFile:
         sorted(link for each in connections if each.get("tl") == light for link in _links(each, crossings, areas))
     )
     ways = [each for each in connections if _is_in_table(each, crossings)]
-    return SignalFile(tuple(programmes), links, _conflicts(links, ways, junctions))
+    conflicts = _right_of_way(links, ways, junctions, "foes")
+    gives_way = _right_of_way(links, ways, junctions, "response")
+    return SignalFile(tuple(programmes), links, conflicts | conflicts.T, gives_way)
 
 
 def choose_programme(signal: SignalFile, light: str, name: str | None, net_file: Path) -> MapProgramme:
@@ -184,8 +189,10 @@ def _is_in_table(connection: Element, crossings: Mapping[str, float]) -> bool:
     return connection.attrib["to"] in crossings or "via" in connection.attrib
 
 
-def _conflicts(links: Sequence[SignalLink], connections: Sequence[Element], junctions: Sequence[Element]) -> np.ndarray:
-    """The junctions' `foes`, sorted by link of the light. Links of different junctions do not conflict."""
+def _right_of_way(
+    links: Sequence[SignalLink], connections: Sequence[Element], junctions: Sequence[Element], table: str
+) -> np.ndarray:
+    """The junctions' `foes` or `response`, by links of the light. Links of different junctions do not conflict."""
     order: dict[str, list[tuple[str, str]]] = {}
     for each in connections:
         start = f"{each.attrib['from']}_{each.get('fromLane', 0)}"
@@ -198,10 +205,10 @@ def _conflicts(links: Sequence[SignalLink], connections: Sequence[Element], junc
     for junction in junctions:
         ways = [way for lane in junction.get("incLanes", "").split() for way in order.get(lane, [])]
         for request in junction.findall("request"):
-            number, foes = int(request.attrib["index"]), request.attrib["foes"][::-1]
+            number, foes = int(request.attrib["index"]), request.attrib[table][::-1]
             if number < len(ways):
                 for other, is_foe in enumerate(foes):
                     if is_foe == "1" and other < len(ways):
                         for a in indices.get(ways[number], []):
                             found[a, indices.get(ways[other], [])] = True
-    return found | found.T
+    return found

@@ -118,8 +118,15 @@ class Simulator(SumoEnvironment):
         then only `delay`, a lower bound, and `simulated_seconds`.
         """
         traffic = self._demand.sample(request.seed, request.evaluation, request.demand)
-        flows = partial(self._demand.mean_flows, traffic)
-        controller = BASELINES[name](EpisodeContext(self.intersection, self.timing, flows, request.seed, settings))
+        context = EpisodeContext(
+            self.intersection,
+            self.timing,
+            partial(self._demand.mean_flows, traffic),
+            self._demand.intervals(traffic),
+            request.seed,
+            settings,
+        )
+        controller = BASELINES[name](context)
         if controller is None or isinstance(controller, Programme):
             self._begin(request, traffic, controller, is_cut=True, brief=brief)
             return self._run_programme(count_vehicles(traffic.root), limit)

@@ -120,6 +120,11 @@ class Demand:
         """Expected vehicles/h by movement over the whole episode, `[M]`."""
         return self.routed(traffic.root).flows if traffic.flows is None else traffic.flows
 
+    def intervals(self, traffic: Traffic) -> list[Segment]:
+        """Expected flows by interval of the counts; empty without counts."""
+        factor = traffic.level.get("demand_scale", 1.0)
+        return [s._replace(flows=factor * s.flows, vehicles=factor * s.vehicles) for s in self.counted or ()]
+
     def _segment(self, rates: Rates) -> Segment:
         return Segment(rates.begin, rates.end, self.chains.flows(rates.flows), float(rates.flows.sum()))
 
