@@ -67,9 +67,9 @@ def check_routes(demand: Demand) -> None:
     assert template is not None
     where = f"env.route_file: {', '.join(map(str, scenario.route_files))}"
     entries = [_entry(where, element, scenario.begin_time) for element in template if element.tag in TRAFFIC]
-    _check_ids(where, entries)
     root = demand.unscaled()
     if ask_sumo(demand, root, is_simulated=False).error:
+        _check_ids(where, root)
         check_names(where, root, demand)
         answer = simulate(demand)  # there are errors after which it goes on
         if answer.error:
@@ -131,9 +131,11 @@ def _check_rate(where: str, flow: Element) -> None:
             raise UserError(f"{where} has {text!r} as {name}; write a number above 0 and at most 1, for each second")
 
 
-def _check_ids(where: str, entries: Sequence[_Entry]) -> None:
-    seen: set[tuple[bool, str | None]] = set()
-    for element, *_ in entries:
+def _check_ids(where: str, root: Element) -> None:
+    seen: set[tuple[bool, str]] = set()
+    for element in root:
+        if element.tag not in TRAFFIC:
+            continue
         name = element.get("id")
         if name is None:
             raise UserError(f"{where}: a {element.tag} has no id; give each one a unique id")

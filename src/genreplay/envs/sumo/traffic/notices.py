@@ -13,8 +13,8 @@ from genreplay.envs.sumo.traffic.elements import FLOWS, PERSONS, VEHICLES, depar
 
 LONGEST = 300
 """Longest notice, characters."""
-ROAD_EVENTS = ("teleport", "emergency", "collision", "jammed on edge", "Removing vehicle")
-"""Words of warnings about what happens on the road, which are no faults of the traffic's definition."""
+UNREPORTED = ("teleport", "emergency", "collision", "jammed on edge", "Removing vehicle", "Replacing junction-taz")
+"""Words of warnings about what happens on the road, and about zones that we asked for; neither is the user's fault."""
 REPEATED = " ({} times like this)"
 _REPEATED = re.compile(r" \(\d+ times like this\)$")
 DEVIATIONS = 6.0
@@ -41,7 +41,7 @@ def read_log(path: Path) -> list[str]:
             total = re.match(r"(\d+) total messages of type: (.*)", text)
             if total is not None:
                 totals.append((total[1], total[2]))
-            elif not any(word in text for word in ROAD_EVENTS):
+            elif not any(word in text for word in UNREPORTED):
                 notices.setdefault(kind(text), f"SUMO {verb}: {shorten(text)}")
     return [f"{notice}{_repeated(notice, totals)}" for notice in notices.values()]
 

@@ -27,8 +27,8 @@ read_net_once = lru_cache(maxsize=4)(read_net)
 
 
 def has_junctions(root: Element) -> bool:
-    """Whether trips of a route file begin, end or pass at junctions named by their ids."""
-    return any(key in element.attrib for element in root for key in JUNCTIONS)
+    """Whether trips or walks of a route file begin, end or pass at junctions named by their ids."""
+    return any(key in element.attrib for element in root.iter() for key in JUNCTIONS)
 
 
 class Definitions:

@@ -63,6 +63,9 @@ def write(folder, inside):
         f'<trip depart="2" {ENDS}/>',
         f'<trip id="good" depart="2" {ENDS}/>',
         f'<person id="good" depart="2"><walk {ENDS}/></person>',
+        '<route id="r" edges="n_in s_out"/><vehicle id="a" depart="2" route="r"/>'
+        '<flow id="a" begin="3" end="90" number="2" route="r"/>',
+        f'<person id="a" depart="2"><walk {ENDS}/></person><container id="a" depart="3"><tranship {ENDS}/></container>',
         '<route id="unused" edges="n_in e_in"/>',
         '<route id="unused" edges="n_in nowhere"/>',
         '<vehicle id="a" depart="2"><route edges="n_in e_in"/></vehicle>',
@@ -153,6 +156,22 @@ def test_a_zone_file_and_compressed_routes_in_a_folder_with_a_comma(tmp_path):
     demand = check(path, net_file, additional_files=[str(zones)])
     assert simulate(demand) == Answer("", [], 20, 0)
     assert demand.expected()[0].vehicles == pytest.approx(120)
+
+
+def test_trips_and_walks_between_junctions(tmp_path):
+    ends = 'fromJunction="north" toJunction="south"'
+    path = write(
+        tmp_path,
+        f'<person id="p" depart="2"><walk {ends}/></person><trip id="t" depart="3" {ends}/>'
+        f'<flow id="f" begin="4" end="600" number="7" {ends} viaJunctions="mid"/>',
+    )
+    zones = tmp_path / "zones.add.xml"
+    zones.write_text('<additional><taz id="north" edges="n_in"/></additional>')
+    run = plain_sumo(tmp_path, NET, path, "--junction-taz")
+    demand = check(path)
+    assert simulate(demand) == Answer("", [], run.num_vehicles, run.num_persons) == Answer("", [], 9, 1)
+    assert demand.expected()[0].vehicles == pytest.approx(9 * 6)
+    assert simulate(check(path, additional_files=[str(zones)])).notices == []
 
 
 def test_warnings_are_passed_on(tmp_path):

@@ -98,6 +98,7 @@ def test_ends_in_metres_are_left_to_sumo():
 
 def test_junctions_are_noticed():
     assert has_junctions(ElementTree.fromstring('<routes><vType/><trip toJunction="a"/></routes>'))
+    assert has_junctions(ElementTree.fromstring('<routes><person><walk fromJunction="a"/></person></routes>'))
     assert not has_junctions(ElementTree.fromstring('<routes><trip from="a" to="b" fromTaz="c"/></routes>'))
 
 
