@@ -125,7 +125,7 @@ def _inputs(intersection: Intersection, view: View) -> list[dict[str, Any]]:
         ("phase", "1 where it is shown", 1.0),
         ("since_green", "s", float(SINCE_GREEN_LIMIT)),
         ("last_green", "s", timing.longest_green),
-        ("waited_for", "s", float(SINCE_GREEN_LIMIT)),
+        ("waited_for", "s", float(timing.max_red)),
     ):
         for phase in range(timing.num_stages):
             add(quantity, str(phase), unit, limit, limit)

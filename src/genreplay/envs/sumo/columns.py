@@ -102,5 +102,5 @@ def _observation_columns(key: Key, prefix: str, intersection: Intersection, view
         Column(key, slices.phase.start, "categorical", f"{prefix}phase", width=timing.num_stages, derived=derived),
         *parts(slices.since_green, [(f"since green {p}", 1.0 / SINCE_GREEN_LIMIT) for p in phases], 1.0, derived),
         *parts(slices.last_green, [(f"last green {p}", 1.0 / timing.longest_green) for p in phases], 1.0, derived),
-        *parts(slices.waited, [(f"waited for {p}", 1.0 / SINCE_GREEN_LIMIT) for p in phases], 1.0, derived),
+        *parts(slices.waited, [(f"waited for {p}", 1.0 / timing.max_red) for p in phases], 1.0, derived),
     ]

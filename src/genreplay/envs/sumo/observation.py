@@ -115,7 +115,7 @@ class View:
             signal.phase,
             signal.since_green / SINCE_GREEN_LIMIT,
             signal.last_green / self.timing.longest_green,
-            signal.waited / SINCE_GREEN_LIMIT,
+            signal.waited.clip(0.0, self.timing.max_red) / self.timing.max_red,
         )
 
     def signal(self, observation: Array) -> Signal:
@@ -125,7 +125,7 @@ class View:
             observation[:, s.phase],
             (observation[:, s.since_green] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
             (observation[:, s.last_green] * self.timing.longest_green + 0.5) // 1.0,
-            (observation[:, s.waited] * SINCE_GREEN_LIMIT + 0.5) // 1.0,
+            (observation[:, s.waited] * self.timing.max_red + 0.5) // 1.0,
         )
 
 
