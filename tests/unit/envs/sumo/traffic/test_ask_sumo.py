@@ -14,6 +14,8 @@ from tests.helpers.paths import DATA
 from tests.helpers.plain_sumo import plain_sumo
 from tests.helpers.refusal import refusal
 
+pytestmark = pytest.mark.slow
+
 NET = DATA / "peds.net.xml"
 ENDS = 'from="n_in" to="s_out"'
 GOOD = f'<trip id="good" depart="1" {ENDS}/>'
@@ -31,7 +33,6 @@ def write(folder, inside):
     return path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "inside",
     [
