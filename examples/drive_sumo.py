@@ -1,21 +1,25 @@
 """Control a traffic light in a running SUMO with an exported policy; needs only NumPy, ONNX Runtime and TraCI.
 
+The file `sumo_sensors.py` next to this one reads what the policy sees.
+
     genreplay export --run last --output export
     python examples/drive_sumo.py export --seconds 1800 -- -n my.net.xml -r my.rou.xml --seed 7
 
 Options after `--` are passed to SUMO; `--sumo sumo-gui` shows it. `--log FILE` writes one line for each decision.
+`--failed LANE` names a lane whose detectors have failed.
 """
 
 import argparse
 import csv
 import json
 import os
-from collections import defaultdict
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import traci
+from sumo_sensors import KINDS, with_detectors
 
 
 class Light:
@@ -102,12 +106,12 @@ class Light:
         self.waited = [min(t + passed, self.longest_wait) for t in self.waited]
         self.stage = stage
 
-    def call(self, present, is_cycle):
-        """After a decision: nobody waits for a stage that is shown, or that nobody stands in front of.
+    def call(self, is_seen, is_cycle):
+        """After a decision: nobody waits for a stage that is shown, or that nobody is seen in front of.
 
-        `present(section)` counts vehicles or people; after a whole cycle a wait began with the end of green.
+        `is_seen(section)` of vehicles or people; after a whole cycle a wait began with the end of green.
         """
-        called = {each["stage"]: any(present(section) for section in each["calls"][self.stage]) for each in self.round}
+        called = {each["stage"]: any(is_seen(section) for section in each["calls"][self.stage]) for each in self.round}
         waits = self.since_green if is_cycle else self.waited
         self.waited = [seconds if called.get(p) else 0.0 for p, seconds in enumerate(waits)]
 
@@ -118,80 +122,9 @@ class Light:
             run(int(seconds))
 
 
-class Person:
-    """People who wait for a crossing, read as vehicles are."""
-
-    def __init__(self, crossing):
-        self.crossing = crossing
-
-    def getLastStepVehicleNumber(self, area):
-        """People who stand on the walking area and cross next."""
-        names = traci.edge.getLastStepPersonIDs(area)
-        return sum(traci.person.getSpeed(n) < 0.1 and traci.person.getNextEdge(n) == self.crossing for n in names)
-
-    getLastStepHaltingNumber = getLastStepVehicleNumber
-
-    def getLastStepMeanSpeed(self, area):
-        """They stand, m/s."""
-        return 0.0
-
-
-class Counter:
-    """Vehicles by section and approach, now and as means over the seconds since `forget`."""
-
-    def __init__(self, card):
-        self.places = [
-            (section["name"], domain, name, limit)
-            for section in card["sections"]
-            for domain, names in (
-                (traci.lane, section["lanes"]),
-                (Person(section["crossing"]) if section["crossing"] else traci.edge, section["edges"]),
-            )
-            if names
-            for name, limit in zip(names, section["speed_limits"], strict=True)
-        ]
-        self.entries = [(approach["name"], edge) for approach in card["approaches"] for edge in approach["edges"]]
-        self.forget()
-
-    def forget(self):
-        """Begin new means."""
-        self.halting, self.losses, self.waiting = [], [], []
-
-    def run(self, seconds):
-        """Simulate, counting every second."""
-        for _ in range(seconds):
-            traci.simulationStep()
-            self.halting.append([domain.getLastStepHaltingNumber(name) for _, domain, name, _ in self.places])
-            self.losses.append([self.loss(*place[1:]) for place in self.places])
-            self.waiting.append([len(traci.edge.getPendingVehicles(edge)) for _, edge in self.entries])
-
-    @staticmethod
-    def loss(domain, name, limit):
-        """Seconds that the vehicles on a lane or an edge lose in the last second."""
-        return domain.getLastStepVehicleNumber(name) * max(0.0, 1.0 - domain.getLastStepMeanSpeed(name) / limit)
-
-    def present(self, section):
-        """Vehicles or people on a section now."""
-        return sum(domain.getLastStepVehicleNumber(name) for of, domain, name, _ in self.places if of == section)
-
-    def values(self):
-        """`{(quantity, of): value}`."""
-        found: dict[tuple[str, str], float] = defaultdict(float)
-        for i, (section, domain, name, _) in enumerate(self.places):
-            losses = [second[i] for second in self.losses] or [0.0]
-            found["density", section] += domain.getLastStepVehicleNumber(name)
-            found["queue", section] += self.halting[-1][i] if self.halting else 0
-            found["time_loss", section] += sum(losses) / len(losses)
-        for i, (approach, _) in enumerate(self.entries):
-            column = [second[i] for second in self.waiting] or [0]
-            found["backlog", approach] += column[-1]
-            found["mean_backlog", approach] += sum(column) / len(column)
-        return found
-
-
-def observe(card, counter, light):
+def observe(card, sensors, light):
     """The policy's input `[1, O]`, entry by entry as described by the card."""
-    values = counter.values()
+    values = sensors.values()
     for stage in range(len(light.stages)):
         values["phase", str(stage)] = float(stage == light.stage)
         values["since_green", str(stage)] = light.since_green[stage]
@@ -204,25 +137,26 @@ def observe(card, counter, light):
     return np.array([entries], dtype=np.float32)
 
 
-def drive(folder, seconds, sumo, options, log):
+def drive(folder, seconds, sumo, options, log, failed=()):
     """Control the light for `seconds` of simulated time; returns the number of decisions."""
     card = json.loads((folder / "policy.json").read_text())
     policy = onnxruntime.InferenceSession(str(folder / card["model"]["file"]), providers=["CPUExecutionProvider"])
     writer = None if log is None else csv.writer(log)
-    traci.start([sumo, *options])
-    light, counter, decisions = Light(card["signal"]), Counter(card), 0
+    with tempfile.TemporaryDirectory() as scratch:
+        traci.start([sumo, *with_detectors(options, card["detectors"], scratch)])
+    light, sensors, decisions = Light(card["signal"]), KINDS[card["sensors"]](card, failed), 0
     traci.trafficlight.setRedYellowGreenState(light.name, light.stages[light.stage]["state"])
     mode = card["signal"]["action_mode"]
     begin = traci.simulation.getTime()
     while traci.simulation.getTime() - begin < seconds:
-        (action,) = policy.run(None, {"observation": observe(card, counter, light)})
+        (action,) = policy.run(None, {"observation": observe(card, sensors, light)})
         shown = light.plan(mode, action[0].astype(float))
         if writer is not None:
             writer.writerow([traci.simulation.getTime() - begin, *(int(part) for pair in shown for part in pair)])
-        counter.forget()
+        sensors.forget()
         for stage, green in shown:
-            light.show(stage, green, counter.run)
-        light.call(counter.present, mode == "cycle")
+            light.show(stage, green, sensors.run)
+        light.call(sensors.is_seen, mode == "cycle")
         decisions += 1
     traci.close()
     return decisions
@@ -235,10 +169,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=3600.0, help="simulated time to control, s")
     parser.add_argument("--sumo", default="sumo", help="the program, such as sumo-gui")
     parser.add_argument("--log", type=Path, help="CSV: time, then stage and green (s) of each decision")
+    parser.add_argument("--failed", action="append", default=[], metavar="LANE", help="its detectors have failed")
     parser.add_argument("options", nargs="+", help="options for SUMO, after --")
     arguments = parser.parse_args()
     with open(arguments.log or os.devnull, "w", newline="") as log:
-        decisions = drive(arguments.folder, arguments.seconds, arguments.sumo, arguments.options, log)
+        decisions = drive(arguments.folder, arguments.seconds, arguments.sumo, arguments.options, log, arguments.failed)
     print(f"{decisions} decisions in {arguments.seconds:g} s")
 
 

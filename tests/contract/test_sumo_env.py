@@ -56,10 +56,10 @@ def test_any_generated_row_decodes_to_a_valid_transition(mode, derive):
     for key in (OBSERVATION, NEXT_OBSERVATION):
         assert (decoded[key] >= 0).all()
         assert (decoded[key] <= high).all()
-        phase = decoded[key][:, slices.phase]
+        phase = decoded[key][:, slices["phase"]]
         assert ((phase == 0) | (phase == 1)).all()
         assert (phase.sum(1) == 1).all()
-        counts = decoded[key][:, slices.queue] * torch.from_numpy(here.view.capacity).float()
+        counts = decoded[key][:, slices["queue"]] * torch.from_numpy(here.view.capacity).float()
         torch.testing.assert_close(counts, counts.round(), rtol=0, atol=1e-4)
     durations = decoded["next", "duration"]
     assert (durations == durations.round()).all()

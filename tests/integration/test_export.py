@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -19,6 +20,8 @@ from genreplay import cli
 from genreplay.common.errors import UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import decode_action
+from genreplay.envs.sumo.config import SENSORS
+from genreplay.envs.sumo.sensors.table import failed_lanes
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.reporting.export import CARD, MODEL, export, observations
@@ -31,14 +34,25 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]
 
 SEED, SECONDS = 3, 900
 CONFIG = """
-env: {{name: sumo, scenario: 2way, episode_seconds: 900, action_mode: {mode}, all_red_time: {all_red}}}
+env:
+  name: sumo
+  scenario: 2way
+  episode_seconds: 900
+  action_mode: {mode}
+  all_red_time: {all_red}
+  sensors: {sensors}
+  sensor_failures: {failures}
 agent: {{hidden_width: 32}}
 """
 
 
-def exported(folder: Path, mode: str = "phase_duration", all_red: int = 0) -> tuple[Path, Path]:
+def config(mode: str = "phase_duration", all_red: int = 0, sensors: str = "full", failures: float = 0.0) -> str:
+    return CONFIG.format(mode=mode, all_red=all_red, sensors=sensors, failures=failures)
+
+
+def exported(folder: Path, **options: Any) -> tuple[Path, Path]:
     """Folders of a checkpoint and of what was exported from it."""
-    saved = save_untrained(folder / "saved", CONFIG.format(mode=mode, all_red=all_red))
+    saved = save_untrained(folder / "saved", config(**options))
     export(saved, folder / "exported")
     return saved, folder / "exported"
 
@@ -58,8 +72,9 @@ def test_the_same_actions_on_a_thousand_observations(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [CARD, MODEL], "one portable file and its card"
 
 
-def test_the_card_describes_every_entry(tmp_path: Path) -> None:
-    saved, folder = exported(tmp_path)
+@pytest.mark.parametrize("sensors", SENSORS)
+def test_the_card_describes_every_entry(tmp_path: Path, sensors: str) -> None:
+    saved, folder = exported(tmp_path, sensors=sensors)
     card = json.loads((folder / CARD).read_text())
     world: Any = load_policy(saved).world
     names = [c.name for c in world.layout.columns if c.key == "observation" and c.kind == "continuous"]
@@ -73,6 +88,10 @@ def test_the_card_describes_every_entry(tmp_path: Path) -> None:
     assert card["checkpoint"]["run_id"] == "abc123"
     assert card["metrics"]["last_evaluation"]["mean"] == 20.5
     assert card["training"]["demand"]["flow_range"] == [1000.0, 2000.0]
+    assert card["sensors"] == sensors
+    for what in {entry["quantity"] for entry in card["inputs"]} - {"density", "queue", "backlog", "mean_backlog"}:
+        told = what.removeprefix("stop_line_").removeprefix("upstream_")
+        assert told in card["how_to_read"] or what in ("phase", "since_green", "last_green", "waited_for")
 
 
 def test_any_world_has_a_card(tmp_path: Path) -> None:
@@ -105,7 +124,7 @@ def original_decisions(saved: Path) -> list[list[int]]:
     return decisions
 
 
-def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
+def drive(saved: Path, folder: Path, scratch: Path, failed: Sequence[str] = ()) -> list[list[int]]:
     """The same, of the example in a live SUMO on the same traffic, where torch and genreplay cannot be imported."""
     loaded: Any = load_policy(saved)
     scenario, env = resolve(loaded.config.env), loaded.config.env
@@ -114,13 +133,23 @@ def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
     ElementTree.ElementTree(traffic.root).write(routes, encoding="unicode")
     program = (
         "import runpy, sys\nfor name in ('torch', 'genreplay', 'sumo_rl', 'libsumo'): sys.modules[name] = None\n"
-        "sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+        "sys.argv = sys.argv[1:]\nsys.path.insert(0, sys.argv[0].rpartition('/')[0])\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     options = ["-n", scenario.net_file, "-r", routes, "--seed", derive_seed(SEED, "sumo"), "--time-to-teleport", -1]
     done = subprocess.run(
         [
             *(sys.executable, "-c", program, str(REPOSITORY / "examples/drive_sumo.py"), str(folder)),
-            *("--seconds", str(SECONDS), "--log", str(log), "--sumo", str(Path(sumo.SUMO_HOME, "bin", "sumo")), "--"),
+            *(
+                "--seconds",
+                str(SECONDS),
+                "--log",
+                str(log),
+                *(f"--failed={lane}" for lane in failed),
+                "--sumo",
+                str(Path(sumo.SUMO_HOME, "bin", "sumo")),
+                "--",
+            ),
             *(str(option) for option in options),
             *("--no-warnings", "--no-step-log"),
         ],
@@ -136,18 +165,28 @@ def drive(saved: Path, folder: Path, scratch: Path) -> list[list[int]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("mode", "all_red"), [("phase_duration", 0), ("phase_duration", 2), ("duration", 0), ("cycle", 1)]
-)
-def test_the_example_drives_a_live_sumo_as_the_original(tmp_path: Path, mode: str, all_red: int) -> None:
-    saved, folder = exported(tmp_path, mode, all_red)
+    "options",
+    [
+        {"all_red": 0}, {"all_red": 2}, {"mode": "duration"}, {"mode": "cycle", "all_red": 1},
+        {"sensors": "zones"}, {"sensors": "loops"}, {"sensors": "loops", "mode": "cycle", "failures": 0.4},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_example_drives_a_live_sumo_as_the_original(tmp_path: Path, options: dict[str, Any]) -> None:
+    saved, folder = exported(tmp_path, **options)
+    intersection = load_policy(saved).world.intersection  # type: ignore[attr-defined]
+    lanes = [section.name for section in intersection.sections if section.lanes]
+    share = options.get("failures", 0.0)
+    failed = [lane for lane, is_failed in zip(lanes, failed_lanes(intersection, share, SEED), strict=True) if is_failed]
+    assert (len(failed) > 0) == (share > 0)
     expected = original_decisions(saved)
     assert len({tuple(row[1:]) for row in expected}) > 4, "a policy that always says the same would prove nothing"
-    assert drive(saved, folder, tmp_path) == expected
+    assert drive(saved, folder, tmp_path, failed) == expected
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    saved = save_untrained(tmp_path / "saved", CONFIG.format(mode="duration", all_red=0))
+    saved = save_untrained(tmp_path / "saved", config(mode="duration"))
     (tmp_path / "file").write_text("")
     for argv, message in (
         (["--checkpoint", "nowhere"], "nowhere: holds no checkpoint"),

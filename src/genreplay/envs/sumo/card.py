@@ -12,26 +12,23 @@ from typing import Any
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
-from genreplay.envs.sumo.observation import BACKLOG_LIMIT, BACKLOG_SCALE, COUNT_LIMIT, View
+from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.traffic.arrivals import APPROACH_WEIGHT_RANGE, TRAINING_TURNS
 
 HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "
-    "moment of a decision; time_loss and mean_backlog are means over the seconds of the decision before (0 at the "
-    "start). Queue are vehicles slower than 0.1 m/s; time_loss adds up vehicles * max(0, 1 - mean speed / speed limit) "
-    "over a section's lanes or edges. Of a crossing, people are counted who stand on its walking areas and cross next; "
-    "each loses 1 s in each s. Backlog are vehicles that wait to enter the map on the approach's edges."
+    "moment of a decision; "
 )
 HOW_TO_ACT = {
     "phase_duration": (
         "The stage with the largest preference of those that may be shown is next, for green seconds; of equals the "
-        "lowest number. Somebody waits for a stage of the round if one of the sections in calls (by the stage shown, "
-        "then by the stage of the round) is not empty; waited counts the seconds. While somebody waits, the current "
-        "stage may not go on where its green so far + min_green > max_green. A stage may be shown if, after the "
-        "transition to it and its min_green, every stage of the round that it does not satisfy can still be green "
-        "within max_red - waited, and every other one within max_red, when all are served in the order of these "
-        "deadlines, each after its reach for its min_green. If none may, the most urgent is shown. The green ends "
-        "when the first of these deadlines would be missed, and at max_green while somebody waits."
+        "lowest number. Somebody waits for a stage of the round if an input in called_by is above 0 for one of the "
+        "sections in calls (of a stage of the round, by the stage shown); waited_for counts the seconds. While "
+        "somebody waits, the current stage may not go on where its green so far + min_green > max_green. A stage may "
+        "be shown if, after the transition to it and its min_green, every stage of the round that it does not satisfy "
+        "can still be green within max_red - waited_for, and every other one within max_red, when all are served in "
+        "the order of these deadlines, each after its reach for its min_green. If none may, the most urgent is shown. "
+        "The green ends when the first of these deadlines would be missed, and at max_green while somebody waits."
     ),
     "duration": "The next stage in order is shown for green seconds.",
     "cycle": (
@@ -48,11 +45,13 @@ def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict
     """Inputs in the order of the observation, outputs in the order of the action, and their signal."""
     timing = view.timing
     return {
-        "how_to_read": HOW_TO_READ,
-        "inputs": _inputs(intersection, view),
+        "how_to_read": HOW_TO_READ + view.sensors.how_to_read,
+        "inputs": _inputs(view),
         "how_to_act": HOW_TO_ACT[timing.action_mode] + HOW_TO_CHANGE,
         "outputs": _outputs(view),
         "signal": _signal(intersection, view),
+        "sensors": config.sensors,
+        "detectors": [detector._asdict() for detector in view.sensors.detectors],
         "sections": [asdict(section) for section in intersection.sections],
         "approaches": [asdict(approach) for approach in intersection.approaches],
         "training": {
@@ -73,7 +72,6 @@ def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict
 def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
     """The stages with their bounds, the transitions, and the round that `max_red` rests on."""
     timing, plan = view.timing, intersection.plan
-    names = [section.name for section in intersection.sections]
     return {
         "light": plan.light,
         "action_mode": timing.action_mode,
@@ -84,13 +82,14 @@ def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
         "transitions": [[[list(step) for step in steps] for steps in row] for row in plan.transitions],
         "first_stage": 0,
         "max_red": timing.max_red,
+        "called_by": list(view.sensors.called_by),
         "round": [
             {
                 "stage": stage,
                 "reach": int(timing.intergreen[:, stage].max()),
                 "satisfied_by": [p for p in range(timing.num_stages) if timing.is_satisfied[p, r]],
                 "calls": [
-                    [name for i, name in enumerate(names) if view.calls[i, shown, stage]]
+                    [name for i, name in enumerate(view.callers) if view.calls[i, shown, stage]]
                     for shown in range(timing.num_stages)
                 ],
             }
@@ -101,35 +100,22 @@ def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
     }
 
 
-def _inputs(intersection: Intersection, view: View) -> list[dict[str, Any]]:
-    sections = [(section.name, float(section.capacity)) for section in intersection.sections]
-    approaches = [approach.name for approach in intersection.approaches]
-    timing = view.timing
-    found: list[dict[str, Any]] = []
-
-    def add(quantity: str, of: str, unit: str, limit: float, scale: float, transform: str = "linear") -> None:
-        high = (limit / scale) ** (0.5 if transform == "sqrt" else 1.0)
-        name = f"{quantity.replace('_', ' ')} {of}"
-        found.append(
-            {"name": name, "quantity": quantity, "of": of, "unit": unit, "limit": limit, "scale": scale,
-             "transform": transform, "low": 0.0, "high": high}
-        )  # fmt: skip
-
-    for quantity, unit in (("density", "vehicles"), ("queue", "vehicles"), ("time_loss", "s lost in each s")):
-        for name, capacity in sections:
-            add(quantity, name, unit, COUNT_LIMIT * capacity, capacity)
-    for quantity in ("backlog", "mean_backlog"):
-        for name in approaches:
-            add(quantity, name, "vehicles", BACKLOG_LIMIT, BACKLOG_SCALE, "sqrt")
-    for quantity, unit, limit in (
-        ("phase", "1 where it is shown", 1.0),
-        ("since_green", "s", float(SINCE_GREEN_LIMIT)),
-        ("last_green", "s", timing.longest_green),
-        ("waited_for", "s", float(timing.max_red)),
-    ):
-        for phase in range(timing.num_stages):
-            add(quantity, str(phase), unit, limit, limit)
-    return found
+def _inputs(view: View) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": f"{part.quantity.replace('_', ' ')} {place}",
+            "quantity": part.quantity,
+            "of": place,
+            "unit": part.unit,
+            "limit": float(limit),
+            "scale": float(scale),
+            "transform": "sqrt" if part.is_root else "linear",
+            "low": 0.0,
+            "high": part.high,
+        }
+        for part in view.parts
+        for place, limit, scale in zip(part.places, part.limits, part.scales, strict=True)
+    ]
 
 
 def _outputs(view: View) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """The columns of a SUMO transition, and the derived ones.
 
-Shapes: N rows, S sections, B approaches, P stages, O observation, A action.
+Shapes: N rows, S sections, P stages, O observation, A action.
+
+The reward is derived where the observation shows what vehicles lose, and generated where detectors show less.
 """
 
 from __future__ import annotations
@@ -9,15 +11,14 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, decode_action
-from genreplay.envs.sumo.network.intersection import Intersection
-from genreplay.envs.sumo.observation import COUNT_LIMIT, View
-from genreplay.envs.sumo.reward import decision_reward
+from genreplay.envs.sumo.actions import decode_action
+from genreplay.envs.sumo.observation import SIGNAL_PARTS, View
+from genreplay.envs.sumo.reward import decision_reward, shows_reward
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
 
 
-def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
+def build_layout(view: View) -> TransitionLayout:
     """The layout of one intersection's transitions."""
     timing = view.timing
     actions = {
@@ -27,10 +28,10 @@ def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
     }[timing.action_mode]
     return TransitionLayout(
         columns=(
-            *_observation_columns(OBSERVATION, "", intersection, view),
+            *_observation_columns(OBSERVATION, "", view),
             *continuous_columns(ACTION, actions, -1.0, 1.0),
-            *_observation_columns(NEXT_OBSERVATION, "next ", intersection, view),
-            Column(REWARD, 0, "continuous", "reward", high=0.0, derived=True),
+            *_observation_columns(NEXT_OBSERVATION, "next ", view),
+            Column(REWARD, 0, "continuous", "reward", high=0.0, derived=shows_reward(view)),
             Column(TERMINATED, 0, "binary", "terminated", derived=True),
             Column(
                 DURATION,
@@ -48,7 +49,8 @@ def build_layout(intersection: Intersection, view: View) -> TransitionLayout:
 
 
 class Derive:
-    """Computes the derived columns: the next signal state, duration, reward, and `terminated`, which is always false.
+    """Computes the derived columns: the next signal state, duration, `terminated`, which is always false, and the
+    reward where the observation shows it.
 
     Args:
         view: the intersection's observations.
@@ -59,15 +61,16 @@ class Derive:
 
     def __call__(self, transitions: TensorDictBase) -> None:
         """Overwrite the derived columns of transitions `[N]`, in place."""
-        view, slices = self.view, self.view.slices
+        view = self.view
         observation = transitions.get(OBSERVATION).double()
         decision = decode_action(view.timing, view.signal(observation), transitions.get(ACTION).double())
         following = transitions.get(NEXT_OBSERVATION)
-        signal = view.with_calls(decision.signal, following[:, slices.density].double())
-        for part, values in zip(slices[5:], view.signal_entries(signal), strict=True):
-            following[:, part] = values.to(following.dtype)
-        capacity = torch.from_numpy(view.capacity).to(following.device)
-        _fill(transitions, REWARD, decision_reward(view, following.double(), decision.duration, capacity))
+        signal = view.with_calls(decision.signal, following[:, view.calling].double())
+        for name, values in zip(SIGNAL_PARTS, view.signal_entries(signal), strict=True):
+            following[:, view.slices[name]] = values.to(following.dtype)
+        if shows_reward(view):
+            capacity = torch.from_numpy(view.capacity).to(following.device)
+            _fill(transitions, REWARD, decision_reward(view, following.double(), decision.duration, capacity))
         _fill(transitions, DURATION, decision.duration)
         transitions.get(TERMINATED).zero_()
 
@@ -77,30 +80,26 @@ def _fill(transitions: TensorDictBase, key: Key, values: Tensor) -> None:
     target[:, 0] = values.to(target.dtype)
 
 
-def _observation_columns(key: Key, prefix: str, intersection: Intersection, view: View) -> list[Column]:
+def _observation_columns(key: Key, prefix: str, view: View) -> list[Column]:
     """Columns of an observation, with the grids of counts; the signal part of a next observation is derived."""
-    slices, timing, derived = view.slices, view.timing, key == NEXT_OBSERVATION
-    sections = [(section.name, 1.0 / section.capacity) for section in intersection.sections]
-    phases = range(timing.num_stages)
-    backlog_limit = float(view.high[slices.backlog.start])
-
-    def parts(where: slice, entries: list[tuple[str, float]], high: float, derived: bool = False) -> list[Column]:
-        return [
+    columns: list[Column] = []
+    for part in view.parts:
+        start, name = view.slices[part.quantity].start, part.quantity.replace("_", " ")
+        derived = key == NEXT_OBSERVATION and part.quantity in SIGNAL_PARTS
+        if part.quantity == "phase":
+            columns.append(Column(key, start, "categorical", prefix + name, width=len(part.places), derived=derived))
+            continue
+        columns += [
             Column(
-                key, where.start + i, "continuous", prefix + name, high=high, low=0.0, resolution=grid, derived=derived
+                key,
+                start + i,
+                "continuous",
+                f"{prefix}{name} {place}",
+                low=0.0,
+                high=float(view.high[start]),
+                resolution=float(part.grid / part.scales[i]),
+                derived=derived,
             )
-            for i, (name, grid) in enumerate(entries)
+            for i, place in enumerate(part.places)
         ]
-
-    approaches = [approach.name for approach in intersection.approaches]
-    return [
-        *parts(slices.density, [(f"density {name}", grid) for name, grid in sections], COUNT_LIMIT),
-        *parts(slices.queue, [(f"queue {name}", grid) for name, grid in sections], COUNT_LIMIT),
-        *parts(slices.time_loss, [(f"time loss {name}", 0.0) for name, _ in sections], COUNT_LIMIT),
-        *parts(slices.backlog, [(f"backlog {name}", 0.0) for name in approaches], backlog_limit),
-        *parts(slices.mean_backlog, [(f"mean backlog {name}", 0.0) for name in approaches], backlog_limit),
-        Column(key, slices.phase.start, "categorical", f"{prefix}phase", width=timing.num_stages, derived=derived),
-        *parts(slices.since_green, [(f"since green {p}", 1.0 / SINCE_GREEN_LIMIT) for p in phases], 1.0, derived),
-        *parts(slices.last_green, [(f"last green {p}", 1.0 / timing.longest_green) for p in phases], 1.0, derived),
-        *parts(slices.waited, [(f"waited for {p}", 1.0 / timing.max_red) for p in phases], 1.0, derived),
-    ]
+    return columns

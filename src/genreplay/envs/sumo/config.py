@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from genreplay.common.errors import require
 
 ACTION_MODES = ("phase_duration", "duration", "cycle")
+SENSORS = ("full", "zones", "loops")
 BACKENDS = ("libsumo", "traci")
 
 
@@ -93,8 +94,8 @@ class SumoConfig:
     max_greens: list[int] | None = None
     """Longest green of each stage, s, in place of `max_green`."""
     max_red: int | None = None
-    """A stage for which somebody waits gets green again within this time, s; null for one and a half of the
-    programme's cycles, but at least 60 s and at most 120 s."""
+    """A stage for which somebody waits gets green again within this time, s; null for the programme's cycle, but at
+    least 60 s and at most 120 s."""
     yellow_time: int | None = None
     """Least yellow of vehicles at every change, s; null for the programme's own, which it may not undercut."""
     all_red_time: int | None = None
@@ -105,6 +106,12 @@ class SumoConfig:
     """Evaluation: vehicles that want to enter in the first so many seconds are not measured, s."""
     runout_seconds: int = 0
     """Evaluation: the episode goes on, without new vehicles, until the map is empty, at most so long, s."""
+    sensors: str = "full"
+    """What a policy sees of the traffic. `full`: every vehicle on the observed edges; `zones`: video zones, the
+    vehicles in the last 50 m of each lane; `loops`: at each lane an induction loop at the stop line and one 40 m before
+    it. With `zones` and `loops`, crossings have push buttons."""
+    sensor_failures: float = 0.0
+    """Chance that the zone or the loops of a lane have failed in an episode; they then call all the time."""
     junction_blocker_seconds: int = 120
     """Others pass a vehicle that has stood inside the junction this long, s (SUMO's `--ignore-junction-blocker`). At -1
     they never do: vehicles that block each other there stay for ever, in any state of the light."""
@@ -121,7 +128,7 @@ class SumoConfig:
         )
         seconds = self.episode_seconds
         require(seconds is None or seconds >= 1, "episode_seconds", f"must be at least 1, not {seconds}")
-        for name, choices in (("action_mode", ACTION_MODES), ("backend", BACKENDS)):
+        for name, choices in (("action_mode", ACTION_MODES), ("sensors", SENSORS), ("backend", BACKENDS)):
             value = getattr(self, name)
             require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
         self._check_greens()
@@ -132,11 +139,21 @@ class SumoConfig:
                 name,
                 f"must be at least {least} s, or null for the map's own, not {value}",
             )
+        self._check_sensors()
         require(self.upstream_metres >= 0, "upstream_metres", f"must be at least 0 m, not {self.upstream_metres}")
         require(
             self.junction_blocker_seconds == -1 or self.junction_blocker_seconds >= 1,
             "junction_blocker_seconds",
             f"must be at least 1 s, or -1 for never, not {self.junction_blocker_seconds}",
+        )
+
+    def _check_sensors(self) -> None:
+        share = self.sensor_failures
+        require(0 <= share <= 1, "sensor_failures", f"must lie between 0 and 1, not {share}")
+        require(
+            share == 0 or self.sensors != "full",
+            "sensor_failures",
+            "has no effect with sensors: full, which has no detectors; set sensors to zones or loops, or this to 0",
         )
 
     def _check_greens(self) -> None:
@@ -160,7 +177,7 @@ class SumoConfig:
         require(
             self.max_red is None or 1 <= self.max_red <= 300,
             "max_red",
-            f"must lie between 1 and 300 s, or be null for the default, not {self.max_red}",
+            f"must lie between 1 and 300 s, or be null for the programme's cycle, not {self.max_red}",
         )
 
     def _check_files(self) -> None:

@@ -1,4 +1,5 @@
-"""The reward of traffic-signal control, computed from the observation: the same for the simulator and generated rows.
+"""The reward of traffic-signal control, computed from what `full` sensors see: the same for the
+simulator and generated rows.
 
 Shapes: N rows, S sections, O observation.
 
@@ -9,17 +10,23 @@ Queues alone would leave out the cost of braking and starting, which at low flow
 from __future__ import annotations
 
 from genreplay.envs.sumo.actions import Array
-from genreplay.envs.sumo.observation import BACKLOG_SCALE, View
+from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.sensors.full import BACKLOG_SCALE
 
 REWARD_SCALE = 0.01
 """The reward for one second that one vehicle loses is minus this, 1/vehicle-seconds."""
 
 
+def shows_reward(view: View) -> bool:
+    """Whether observations show what vehicles lose; where detectors show less, only the simulator can measure it."""
+    return "time_loss" in view.slices
+
+
 def decision_reward(view: View, next_observation: Array, duration: Array, capacity: Array) -> Array:
     """Minus the vehicle-seconds lost over a decision, scaled: `[N]` from `[N, O]` and seconds `[N]`.
 
-    `capacity` is `View.capacity` as the same kind of array, `[S]`.
+    `view` shows the reward, and `capacity` is `View.capacity` as the same kind of array, `[S]`.
     """
-    lost = (next_observation[:, view.slices.time_loss] * capacity).sum(-1)
-    backlog = (next_observation[:, view.slices.mean_backlog] ** 2).sum(-1) * BACKLOG_SCALE
+    lost = (next_observation[:, view.slices["time_loss"]] * capacity).sum(-1)
+    backlog = (next_observation[:, view.slices["mean_backlog"]] ** 2).sum(-1) * BACKLOG_SCALE
     return -REWARD_SCALE * (lost + backlog) * duration

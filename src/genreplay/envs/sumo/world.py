@@ -17,6 +17,7 @@ from genreplay.envs.sumo.evaluation import TrafficEvaluation
 from genreplay.envs.sumo.level_of_service import level_of_service
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.sensors.table import KINDS
 from genreplay.envs.sumo.simulator.metrics import PEDESTRIAN
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.scenarios import resolve
@@ -73,11 +74,12 @@ class SumoWorld(World):
             )
         intersection = read_intersection(scenario.net_file, config)
         demand = check_traffic(config, scenario, intersection)
-        self.view = View(intersection, timing_of(config, intersection))
+        timing = timing_of(config, intersection)
+        self.view = View(intersection, timing, KINDS[config.sensors](intersection, timing))
         self.intersection = intersection
-        self.layout = build_layout(intersection, self.view)
+        self.layout = build_layout(self.view)
         self.evaluation = TrafficEvaluation(
-            config.demand, scenario.is_given, intersection, self.view.timing, len(demand.counted or ())
+            config.demand, scenario.is_given, intersection, timing, len(demand.counted or ())
         )
         self.camera = IntersectionCamera(
             lambda num_workers, seed: self.make_env(num_workers, lambda worker, index: seed, evaluation=True),

@@ -44,6 +44,8 @@ class Section:
     """Standing cars that fit on it, at least 1; of a crossing `CROSSING_CAPACITY`."""
     crossing: str | None = None
     """The crossing's edge; None on a road."""
+    length: float = 0.0
+    """Of the controlled lane, m; 0 for other sections."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,12 @@ def _upstream(edges: list[Any], exits: set[Any], metres: float) -> dict[Any, lis
 
 
 def _sections(lanes: list[Any], edges: list[Any], upstream: dict[Any, list[Any]]) -> tuple[Section, ...]:
-    sections = [Section(lane.getID(), (lane.getID(),), (), (lane.getSpeed(),), _capacity([lane])) for lane in lanes]
+    sections = [
+        Section(
+            lane.getID(), (lane.getID(),), (), (lane.getSpeed(),), _capacity([lane]), length=float(lane.getLength())
+        )
+        for lane in lanes
+    ]
     for edge in edges:
         if upstream[edge]:
             roads = [lane for e in upstream[edge] for lane in e.getLanes() if lane.allows("passenger")]

@@ -28,7 +28,7 @@ class EpisodeFiles(NamedTuple):
     log: Path
     """SUMO's warnings and errors."""
     additional: Path
-    """The definitions of the user's additional files."""
+    """The definitions of the user's additional files, and the detectors of the sensors."""
 
 
 class Options(NamedTuple):
@@ -42,7 +42,7 @@ class Options(NamedTuple):
     has_programme: bool = False
     """Whether the light runs `EpisodeFiles.programme`."""
     has_additional: bool = False
-    """Whether there is an additional file."""
+    """Whether there is anything in `EpisodeFiles.additional`."""
     has_junction_zones: bool = False
     """Whether trips begin or end at junctions."""
     has_emissions: bool = False

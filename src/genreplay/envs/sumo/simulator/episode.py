@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from genreplay.envs.sumo.sensors.part import Reader
 from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.movements import Row
@@ -36,6 +37,8 @@ class Episode:
     step: Callable[[], None]
     """Simulates one second."""
     readings: Readings
+    detectors: Reader | None
+    """What the controller sees, where it does not see everything."""
     recorder: Recorder | None
     num_seconds: int
     """Length, s."""
@@ -57,6 +60,16 @@ class Episode:
     """Once it is over, a row for each movement (see `movement_rows`)."""
     queue: float = 0.0
     """Integral of the vehicles that stand or wait to enter, between warm-up and run-out, vehicle-seconds."""
+
+    @property
+    def sensors(self) -> Reader:
+        """What the controller sees."""
+        return self.detectors or self.readings
+
+    def clear(self) -> None:
+        """Begin a decision: forget what was read."""
+        self.readings.clear()
+        self.sensors.clear()
 
     @property
     def is_over(self) -> bool:
@@ -81,6 +94,8 @@ class Episode:
             queue = self.readings.record()
             if self.elapsed > self.warmup and (self.elapsed <= self.num_seconds or not self.runout):
                 self.queue += queue
+            if self.detectors is not None:
+                self.detectors.record()
             if self.meter is not None:
                 self.meter.record()
             if self.recorder is not None:

@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.sensors.part import STANDING
 from genreplay.envs.sumo.signals.plan import GREEN, SERVED
-from genreplay.envs.sumo.simulator.readings import STANDING
 
 AFTER_SECONDS = 10
 """How long after the stop line a vehicle's lost time still belongs to its movement, s: it accelerates."""

@@ -5,40 +5,29 @@ Shapes: S sections, B approaches.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genreplay.envs.sumo.network.intersection import Intersection
-from genreplay.envs.sumo.observation import BACKLOG_LIMIT, COUNT_LIMIT, Counts
+from genreplay.envs.sumo.sensors.full import BACKLOG_LIMIT
+from genreplay.envs.sumo.sensors.part import COUNT_LIMIT
+from genreplay.envs.sumo.sensors.people import PeopleAtCrossing
 
-STANDING = 0.1
-"""Slower vehicles and people wait, m/s (SUMO's own limit)."""
 
+class Counts(NamedTuple):
+    """Vehicles, at a moment or as a mean over time."""
 
-class _Crossing:
-    """People at the ends of a crossing who wait for it, read as the vehicles of a lane are."""
-
-    def __init__(self, sumo: Any, crossing: str):
-        self._sumo, self._crossing = sumo, crossing
-
-    def getLastStepHaltingNumber(self, area: str) -> int:
-        """People who stand on a walking area and cross next."""
-        person = self._sumo.person
-        return sum(
-            person.getSpeed(name) < STANDING and person.getNextEdge(name) == self._crossing
-            for name in self._sumo.edge.getLastStepPersonIDs(area)
-        )
-
-    getLastStepVehicleNumber = getLastStepHaltingNumber
-
-    def getLastStepMeanSpeed(self, area: str) -> float:
-        """They stand, m/s."""
-        return 0.0
+    sections: np.ndarray
+    """`[S]`"""
+    approaches: np.ndarray
+    """Waiting to enter the map, `[B]`."""
 
 
 class Readings:
     """Standing vehicles, lost time and vehicles that wait to enter, recorded each second until `clear`.
+
+    The reader of `sensors.full.Full`; the reward and the queue rest on it whatever the policy sees.
 
     Args:
         sumo: the connection.
@@ -52,7 +41,11 @@ class Readings:
             (
                 i,
                 name,
-                _Crossing(sumo, section.crossing) if section.crossing else sumo.lane if section.lanes else sumo.edge,
+                PeopleAtCrossing(sumo, section.crossing)
+                if section.crossing
+                else sumo.lane
+                if section.lanes
+                else sumo.edge,
                 limit,
             )
             for i, section in enumerate(sections)
@@ -93,6 +86,13 @@ class Readings:
     def present(self) -> np.ndarray:
         """Vehicles now, by section, `[S]`."""
         return self._of_section @ np.array([read(name) for read, name in self._present_reads], dtype=np.float64)
+
+    calling = present
+
+    def values(self) -> list[np.ndarray]:
+        """Of the parts of `Full`: present, waiting and lost on sections, waiting and lost by waiting to enter."""
+        waiting, losing = self.waiting(), self.losing()
+        return [self.present(), waiting.sections, losing.sections, waiting.approaches, losing.approaches]
 
     def waiting(self) -> Counts:
         """Vehicles that stand or wait to enter in the last recorded second; zeros before the first."""

@@ -32,6 +32,8 @@ from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.network.naming import read_names
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.reward import decision_reward
+from genreplay.envs.sumo.sensors.full import Full
+from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.meter import Meter
@@ -71,17 +73,24 @@ class Simulator(SumoEnvironment):
         self.intersection = read_intersection(scenario.net_file, config)
         self.names = read_names(scenario.net_file, self.intersection)
         self.timing = timing_of(config, self.intersection)
-        self.view = View(self.intersection, self.timing)
+        self.full = View(self.intersection, self.timing, Full(self.intersection, self.timing))
+        self.view = View(self.intersection, self.timing, KINDS[config.sensors](self.intersection, self.timing))
         self._demand = Demand(config.demand, scenario, self.intersection)
         self._files = episode_files(folder, scenario.net_file)
-        if self._demand.additional is not None:
-            ElementTree.ElementTree(self._demand.additional).write(self._files.additional, encoding="unicode")
+        self._write_additional()
         super().__init__(
             str(self._files.network),
             str(self._files.routes),
             begin_time=scenario.begin_time,
             num_seconds=scenario.episode_seconds,
         )
+
+    def _write_additional(self) -> None:
+        """The user's definitions and the detectors of the sensors, if there are any."""
+        root = detectors_to_xml(self.view.sensors.detectors)
+        root.extend([] if self._demand.additional is None else list(self._demand.additional))
+        self._has_additional = len(root) > 0
+        ElementTree.ElementTree(root).write(self._files.additional, encoding="unicode")
 
     def start(self, request: EpisodeRequest) -> list[float]:
         """Begin an episode with the first stage green on empty roads; the first observation `[O]`."""
@@ -94,12 +103,12 @@ class Simulator(SumoEnvironment):
         """Carry out one decision `[A]`."""
         decision = decode_action(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
         episode, before = self.episode, self.episode.elapsed
-        episode.readings.clear()
+        episode.clear()
         self._carry_out(decision)
         observation = self._observe()
         duration = float(episode.elapsed - before)
-        view, following = self.view, observation[None].astype(np.float64)
-        reward = decision_reward(view, following, np.array([duration]), view.capacity)
+        everything = self.full.observe(episode.readings.values(), self.signal)[None].astype(np.float64)
+        reward = decision_reward(self.full, everything, np.array([duration]), self.full.capacity)
         metrics = self._finish() if episode.is_over else {}
         return Outcome(observation.tolist(), float(reward[0]), duration, episode.is_over, metrics)
 
@@ -139,7 +148,7 @@ class Simulator(SumoEnvironment):
         """Let SUMO run its programme to the end of the episode, or until `limit` is exceeded for certain."""
         episode = self.episode
         while not episode.is_over:
-            episode.readings.clear()
+            episode.clear()
             episode.run(CHECK_SECONDS)
             # Each vehicle that stands or waits to enter loses a second each second: a lower bound of the delay of all
             # vehicles, of which a warm-up leaves some out.
@@ -173,11 +182,10 @@ class Simulator(SumoEnvironment):
         for number, green in zip(decision.order[0], decision.greens[0], strict=True):
             self.light.switch(int(number), self.episode.run)
             self.episode.run(int(green))
-        self.signal = self.view.with_calls(decision.signal, self.episode.readings.present()[None])
+        self.signal = self.view.with_calls(decision.signal, self.episode.sensors.calling()[None])
 
     def _observe(self) -> np.ndarray:
-        readings = self.episode.readings
-        return self.view.observe(readings.present(), readings.waiting(), readings.losing(), self.signal)
+        return self.view.observe(self.episode.sensors.values(), self.signal)
 
     def _begin(
         self,
@@ -195,10 +203,12 @@ class Simulator(SumoEnvironment):
             ElementTree.ElementTree(light).write(self._files.programme, encoding="unicode")
         self.sumo_seed = derive_seed(request.seed, "sumo")
         self._start_simulation(has_programme=programme is not None, has_emissions=is_cut and not brief)
+        failed = failed_lanes(self.intersection, self.config.sensor_failures, request.seed)
         recorder = None if request.film is None else Recorder(self.sumo, self.intersection, *request.film)
         self.episode = Episode(
             self._sumo_step,
-            Readings(self.sumo, self.intersection, self.view.capacity),
+            Readings(self.sumo, self.intersection, self.full.capacity),
+            self.view.sensors.read(self.sumo, failed),
             recorder,
             self.sim_max_time - self.begin_time,
             traffic.level,
@@ -221,7 +231,7 @@ class Simulator(SumoEnvironment):
             self.sumo_seed,
             self.config.junction_blocker_seconds,
             has_programme,
-            has_additional=self._demand.additional is not None,
+            has_additional=self._has_additional,
             has_junction_zones=has_junctions(self._root),
             has_emissions=has_emissions,
         )

@@ -1,0 +1,1 @@
+"""What a controller sees of the traffic: everything, video zones or induction loops."""
