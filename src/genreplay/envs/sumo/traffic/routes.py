@@ -16,6 +16,7 @@ from genreplay.envs.sumo.traffic.elements import (
     departure,
     end_of,
     seconds_of,
+    spacing,
 )
 
 COPY_JITTER = 30.0
@@ -50,7 +51,7 @@ def scale_routes(template: Element, scale: float, begin: float, end: float, rng:
         factor = 1.0 if element in linked else scale
         if element.tag in FLOWS:
             if time < end and (time >= begin or end_of(element) > begin):
-                timed += [(time, flow) for flow in _scale_flow(element, factor, end)]
+                timed += [(time, flow) for flow in _scale_flow(element, factor, begin, end)]
         elif begin <= time < end:
             num_copies = 1 if element in linked else math.floor(scale) + int(rng.random() < scale - math.floor(scale))
             timed += _copies(element, time, num_copies, begin, end, rng)
@@ -135,11 +136,8 @@ def _copies(
     return copies
 
 
-def _scale_flow(flow: Element, scale: float, end: float) -> list[Element]:
-    """The flow with `scale` times its vehicles, cut at `end` unless a number is spread over its whole time.
-
-    Nothing if no vehicle is left, of which SUMO would warn.
-    """
+def _scale_flow(flow: Element, scale: float, begin: float, end: float) -> list[Element]:
+    """The flow with `scale` times its vehicles, cut at `end`; nothing if no vehicle is left, of which SUMO warns."""
     scaled = copy.deepcopy(flow)
     for name in RATE_ATTRIBUTES:
         if name in flow.attrib:
@@ -150,8 +148,28 @@ def _scale_flow(flow: Element, scale: float, end: float) -> list[Element]:
         scaled.set("period", f"exp({float(period[4:-1]) * scale:.6f})")
     elif period is not None:
         scaled.set("period", f"{(seconds_of(period) or 0.0) / scale:.6f}")
+    if scaled.get("number") == "0":
+        return []
+    _cut_flow(scaled, begin, end)
+    return [scaled]
+
+
+def _cut_flow(flow: Element, begin: float, end: float) -> None:
+    """Let a flow end at `end` (s) at the latest, with the same times of departure before."""
+    starts, has_rate = departure(flow, begin), not set(flow.attrib).isdisjoint({*HOURLY_RATES, "probability", "period"})
     if "number" not in flow.attrib:
-        scaled.set("end", str(min(end_of(flow), end)))
-    elif "end" not in flow.attrib and set(flow.attrib).isdisjoint({*HOURLY_RATES, "probability", "period"}):
-        scaled.set("end", str(end))
-    return [] if scaled.get("number") == "0" else [scaled]
+        flow.set("end", str(min(end_of(flow), end)))
+    elif "end" not in flow.attrib and not has_rate:
+        flow.set("end", str(end))
+    elif starts is not None:
+        gap = spacing(flow, starts, end_of(flow))
+        if gap is None or starts + gap.seconds * float(flow.attrib["number"]) <= end:
+            return
+        if gap.is_random:
+            del flow.attrib["number"]
+            flow.set("end", str(end))
+            return
+        flow.set("number", str(math.ceil((end - starts) / gap.seconds - 1e-9)))
+        if not has_rate:
+            del flow.attrib["end"]
+            flow.set("period", f"{gap.seconds:.6f}")

@@ -106,6 +106,8 @@ def test_the_check_accepts_what_sumo_accepts(tmp_path, inside):
         f'</containerFlow><flow id="truck" line="truck" begin="6" end="600" containersPerHour="60" {ENDS}/>',
         f'<flow id="a" begin="7" number="50" {ENDS}/><flow id="b" begin="7" end="9000" number="900" {ENDS}/>',
         f'<flow id="a" begin="300" end="900" vehsPerHour="600" {ENDS}/>',
+        f'<flow id="a" begin="300" end="950" number="77" {ENDS}/>',
+        f'<flow id="a" begin="301" number="90" period="7" {ENDS}/>',
     ],
 )
 def test_an_episode_lets_in_what_plain_sumo_lets_in(tmp_path, inside):
@@ -139,7 +141,8 @@ def test_an_hour_of_a_day(tmp_path):
         f'<flow id="h{hour}" begin="{3600 * hour}" end="{3600 * hour + 5400}" vehsPerHour="{100 + hour}" {ENDS}/>'
         for hour in range(1, 24)
     )
-    path = write(tmp_path, flows)
+    number = f'<flow id="n" begin="20000" end="40000" number="900" {ENDS}/>'
+    path = write(tmp_path, number + flows)
     run = plain_sumo(tmp_path, NET, path, begin=25200, end=28800)
     answer = simulate(check(path, begin_time=25200, episode_seconds=3600))
     assert answer == Answer("", [], run.num_vehicles, 0)

@@ -80,11 +80,24 @@ def test_flows_of_other_hours_are_left_out():
     assert [(flow.get("id"), float(flow.attrib["end"])) for flow in scaled] == [("into", 101), ("in", 200)]
 
 
-def test_a_number_without_an_end_is_spread_to_the_end_of_the_episode():
-    text = """<flow id="a" begin="100" number="5"/><flow id="b" begin="100" end="900" number="5"/>
-    <flow id="c" begin="100" number="5" period="60"/>"""
-    scaled = scale_routes(ElementTree.fromstring(f"<routes>{text}</routes>"), 1.0, 0, 600, np.random.default_rng(0))
-    assert [flow.get("end") for flow in scaled] == ["600", "900", None]
+@pytest.mark.parametrize(
+    ("attributes", "cut"),
+    [
+        ('begin="100" number="5"', {"begin": "100", "number": "5", "end": "600"}),
+        ('begin="100" end="600" number="5"', {"begin": "100", "number": "5", "end": "600"}),
+        ('begin="100" end="900" number="5"', {"begin": "100", "number": "4", "period": "160.000000"}),
+        ('begin="100" number="5" period="60"', {"begin": "100", "number": "5", "period": "60.000000"}),
+        ('begin="100" number="50" period="60"', {"begin": "100", "number": "9", "period": "60.000000"}),
+        ('begin="100" number="9" vehsPerHour="36"', {"begin": "100", "number": "5", "vehsPerHour": "36.000000"}),
+        ('begin="100" number="9" period="exp(0.1)"', {"begin": "100", "number": "9", "period": "exp(0.100000)"}),
+        ('begin="100" number="90" period="exp(0.1)"', {"begin": "100", "end": "600", "period": "exp(0.100000)"}),
+        ('begin="triggered" number="9"', {"begin": "triggered", "number": "9", "end": "600"}),
+    ],
+)
+def test_a_number_of_vehicles_is_cut_at_the_end_of_the_episode(attributes, cut):
+    root = ElementTree.fromstring(f"<routes><flow {attributes}/></routes>")
+    (flow,) = scale_routes(root, 1.0, 0, 600, np.random.default_rng(0))
+    assert flow.attrib == cut
 
 
 def test_a_flow_whose_last_vehicle_is_scaled_away_is_left_out():
