@@ -42,7 +42,11 @@ def _primary_label(result: EvaluationResult) -> str:
 
 
 def primary_table(result: EvaluationResult, name: str) -> Table:
-    """The primary metric by controller and demand, the best in bold, the policy compared with every baseline."""
+    """The primary metric by controller and demand, the best in bold, the policy compared with every baseline.
+
+    The table of means also has 95 % intervals over seeds: of the mean over a group of demands, and of the paired
+    differences between the policy and each baseline.
+    """
     title = f"{plain(name).capitalize()} {_primary_label(result)}, over seeds"
     groups = result.groups()
     columns = {header: _column(result, name, demands) for header, demands in groups.items()}
@@ -53,17 +57,23 @@ def primary_table(result: EvaluationResult, name: str) -> Table:
         table.add_column(header, justify="right")
     compares = POLICY in result.controllers and len(result.controllers) > 1
     summary = next((header for header in GROUPS if header in groups), None)
+    has_interval = name == "mean" and summary is not None
+    if has_interval:
+        table.add_column(f"95 %\n{summary}", justify="right")
     if compares and summary:
         table.add_column(f"policy saves\n{summary}", justify="right")
-        if name == "mean":
+        if has_interval:
             table.add_column(f"policy minus this one\n{summary}, 95 %", justify="right")
     best = min if result.minimise else max
     for row, controller in enumerate(result.controllers):
         cells = [_marked(values[row], best(values)) for values in columns.values()]
+        if has_interval and summary:
+            by_seed = result.by_seed(controller, groups[summary], result.primary_metric)
+            cells.append(_interval(*student_interval(by_seed)))
         if compares and summary:
             own = columns[summary][result.controllers.index(POLICY)]
             cells.append("" if controller == POLICY else saved(own, columns[summary][row]))
-            if name == "mean":
+            if has_interval:
                 cells.append("" if controller == POLICY else _paired(result, controller, groups[summary]))
         table.add_row(controller, *cells, end_section=controller == POLICY)
     return table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genreplay.common.statistics import interquartile_mean, mean_interval
+from genreplay.common.statistics import interquartile_mean, mean_interval, student_interval
 
 
 @pytest.mark.parametrize("num", [1, 2, 3, 4, 5, 7, 8, 30])
@@ -24,6 +24,17 @@ def test_the_interval_is_that_of_a_mean():
     assert low == pytest.approx(values.mean() - half, abs=0.03)
     assert high == pytest.approx(values.mean() + half, abs=0.03)
     assert mean_interval([4.0]) == (4.0, 4.0)
+
+
+@pytest.mark.parametrize("num", [2, 5, 30])
+def test_students_interval_is_scipys(num):
+    values = np.random.default_rng(num).normal(5.0, 2.0, size=num)
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert student_interval(values) == pytest.approx((expected.low, expected.high))
+
+
+def test_one_value_has_no_interval_by_students_t():
+    assert np.isnan(student_interval([4.0])).all()
 
 
 def test_an_interquartile_mean_may_be_taken_along_any_axis():

@@ -94,8 +94,8 @@ class SumoConfig:
     max_greens: list[int] | None = None
     """Longest green of each stage, s, in place of `max_green`."""
     max_red: int | None = None
-    """A stage for which somebody waits gets green again within this time, s; null for the programme's cycle, but at
-    least 60 s and at most 120 s."""
+    """A stage for which somebody waits gets green again within this time, s; null for one and a half of the
+    programme's cycles, but at least 60 s and at most 120 s."""
     yellow_time: int | None = None
     """Least yellow of vehicles at every change, s; null for the programme's own, which it may not undercut."""
     all_red_time: int | None = None
@@ -177,7 +177,7 @@ class SumoConfig:
         require(
             self.max_red is None or 1 <= self.max_red <= 300,
             "max_red",
-            f"must lie between 1 and 300 s, or be null for the programme's cycle, not {self.max_red}",
+            f"must lie between 1 and 300 s, or be null for the default, not {self.max_red}",
         )
 
     def _check_files(self) -> None:

@@ -81,7 +81,7 @@ class View:
             signal.phase,
             signal.since_green / SINCE_GREEN_LIMIT,
             signal.last_green / self.timing.longest_green,
-            signal.waited / SINCE_GREEN_LIMIT,
+            signal.waited.clip(0.0, self.timing.max_red) / self.timing.max_red,
         )
 
     def signal(self, observation: Array) -> Signal:
@@ -91,13 +91,13 @@ class View:
             phase,
             (since_green * SINCE_GREEN_LIMIT + 0.5) // 1.0,
             (last_green * self.timing.longest_green + 0.5) // 1.0,
-            (waited * SINCE_GREEN_LIMIT + 0.5) // 1.0,
+            (waited * self.timing.max_red + 0.5) // 1.0,
         )
 
 
 def _signal_parts(timing: Timing) -> list[Part]:
     stages = tuple(str(p) for p in range(timing.num_stages))
-    scales = (1.0, float(SINCE_GREEN_LIMIT), timing.longest_green, float(SINCE_GREEN_LIMIT))
+    scales = (1.0, float(SINCE_GREEN_LIMIT), timing.longest_green, float(timing.max_red))
     units = ("1 where it is shown", "s", "s", "s")
     return [
         Part(name, unit, stages, np.full(len(stages), scale), grid=1.0)

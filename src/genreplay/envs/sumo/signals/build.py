@@ -32,8 +32,8 @@ MIN_GREEN, MAX_GREEN = 5, 45
 """Bounds of a green where neither the options nor the programme say, s."""
 MIN_WALK = 7
 """Shortest walk, s (MUTCD 2009, 4E.06), where the programme shows no shorter one."""
-MAX_RED_RANGE = (60, 120)
-"""Limits of the default of `env.max_red`, s."""
+MAX_RED_CYCLES, MAX_RED_RANGE = 1.5, (60, 120)
+"""Default of `env.max_red` in cycles of the programme, and its limits, s."""
 
 
 class _Draft(NamedTuple):
@@ -158,7 +158,8 @@ def _with_max_red(plan: SignalPlan, signal: SignalFile, config: SumoConfig) -> S
         longest = sum(plan.stages[p].green_seconds + int(plan.intergreen[:, p].max()) for p in home)
         plan = replace(plan, cycle_seconds=longest)
     low, high = MAX_RED_RANGE
-    chosen = min(high, max(low, plan.cycle_seconds)) if config.max_red is None else config.max_red
+    default = min(high, max(low, round(MAX_RED_CYCLES * plan.cycle_seconds)))
+    chosen = default if config.max_red is None else config.max_red
     if chosen < least:
         raise UserError(
             f"env.max_red: the light {plan.light!r} needs {least} s to serve everybody once with the shortest greens, "
