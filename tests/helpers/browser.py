@@ -43,6 +43,9 @@ def opened(page: Path, profile: Path, width: int = 1280) -> Iterator[Any]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     browser = webdriver.Chrome(options, Service(driver))
     try:
+        # A window has a least width; what a phone shows is emulated.
+        screen = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         browser.get(page.resolve().as_uri())
         yield browser
     finally:

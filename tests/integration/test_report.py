@@ -57,6 +57,8 @@ PENDULUM = [
     "loop.refit_every_env_steps=40",
     "loop.evaluate_every_env_steps=50",
 ]
+PHONE = 375
+"""Width of a phone's screen, pixels."""
 NASTY = '<script>alert(1)</script> & "quotes" <b>\''
 
 SHOWN = """
@@ -68,6 +70,12 @@ SHOWN = """
 LINKS = (
     "return [...document.querySelectorAll('[src],[href]')].map(e => e.getAttribute('src') || e.getAttribute('href'))"
 )
+CLIPPED = """
+    for (const details of document.querySelectorAll('details')) details.open = true;
+    const page = document.documentElement.clientWidth;
+    return [...document.querySelectorAll('table, img, pre')].filter(
+        element => element.getBoundingClientRect().right > page + 1).map(element => element.innerText || element.alt);
+"""
 OVERFLOW = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -90,7 +98,7 @@ def artifacts() -> Path:
 
 def check(page_file: Path, folder: Path) -> list[dict]:
     """Opens the page as a user does; its pictures."""
-    for width in (1280, 480):
+    for width in (1280, PHONE):
         with opened(page_file, folder / f"profile_{width}", width) as browser:
             pictures = browser.execute_script(SHOWN)
             asked = requests(browser)
@@ -101,12 +109,25 @@ def check(page_file: Path, folder: Path) -> list[dict]:
             assert [link for link in browser.execute_script(LINKS) if not link.startswith(("data:", "#"))] == []
             assert browser.get_log("browser") == [], "no error and no warning on the console"
             assert browser.execute_script("return document.scripts.length") == 0
+            assert browser.execute_script("return window.innerWidth") == width
             assert browser.execute_script(OVERFLOW) <= 0, "no wider than the screen"
         assert pictures
         for picture in pictures:
             assert picture["shown"], picture["alt"]
             assert picture["alt"]
     return pictures
+
+
+def check_paper(page_file: Path, folder: Path) -> None:
+    """On A4 nothing is cut, whatever could be scrolled on a screen."""
+    with opened(page_file, folder / "profile_paper") as browser:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        inside = round((210 - 2 * 12) / 25.4 * 96)
+        screen = {"width": inside, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        assert browser.execute_script(CLIPPED) == []
+        pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+        assert re.search(rb"/MediaBox \[0 0 59[45][.\d]* 84[12][.\d]*\]", pdf), "A4, in points"
 
 
 @pytest.mark.slow
@@ -122,12 +143,21 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
         rf"{re.escape(str(output))}: run \S+ \(\w{{32}}\) on one page, \d\.\d MB\n", capsys.readouterr().out
     )
 
+    check_paper(output, folder)
     pictures = check(output, folder)
     kinds = [picture["source"].partition(";")[0] for picture in pictures]
     assert kinds.count("data:image/gif") == 1
     assert kinds.count("data:image/png") == 2, "a figure for each fit of the generator"
     titles = " ".join(picture["alt"] for picture in pictures)
-    for text in ("Learning curve", "Critic loss", "Generator loss", "Novelty", "Q of the critics", "throughput"):
+    for text in (
+        "Share of the time for which each stage is green",
+        "Learning curve",
+        "Critic loss",
+        "Generator loss",
+        "Novelty",
+        "Q of the critics",
+        "throughput",
+    ):
         assert text in titles
     gif = next(picture["source"] for picture in pictures if picture["source"].startswith("data:image/gif"))
     with Image.open(io.BytesIO(base64.b64decode(gif.partition(",")[2]))) as film:
@@ -135,6 +165,30 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
         first = np.asarray(film.convert("RGB"))
         film.seek(3)
         assert (np.asarray(film.convert("RGB")) != first).any(axis=-1).sum() > 200, "it moves"
+
+    # The tables of the trade come first, then the film, then learning; losses and distances are the appendix.
+    text = plain(output)
+    order = [
+        "Mean delay over seeds (s)",
+        "Delay of the policy minus each baseline's, 95 % interval",
+        "Waits and reds over all demands and seeds",
+        "Movements at demand 1500",
+        "level of service",
+        "Green time of each stage at demand 1500",
+        "The policy at work",
+        "Learning The deterministic policy",
+        "Appendix: training",
+        "Appendix: synthetic data",
+        "What was run Configuration",
+    ]
+    below = text.partition("Every controller had the very same episodes")[2]
+    places = [below.index(words) for words in order]
+    assert places == sorted(places)
+    with (artifacts() / "evaluation" / "episodes.csv").open() as file:
+        for row in csv.DictReader(file):
+            shares = [float(value) for name, value in row.items() if name.startswith("green_share_")]
+            assert len(shares) == 4, "the stages of the map"
+            assert 0.5 < sum(shares) < 1
 
     # Every mean of the evaluation stands on the page, as does what it says of the policy.
     text = plain(output)
@@ -153,8 +207,9 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
         own, plan = means["policy", demand], means["fixed_plan", demand]
         best, rule = min((means[name, demand], name) for name in ("webster", "max_pressure"))
         for value, words in ((plan, "the fixed plan"), (best, f"the best other baseline, {rule.replace('_', ' ')}")):
-            share = f"{100 * abs(1 - own / value):.0f} % {'less' if own < value else 'more'}"
-            expected = f"{share} than {words} ({value:.1f} s); better on {int(own < value)} of 1 demands"
+            share = f"{100 * abs(1 - own / value):.0f} %"
+            compared = "as much as" if share == "0 %" else f"{share} {'less' if own < value else 'more'} than"
+            expected = f"{compared} {words} ({value:.1f} s); better on {int(own < value)} of 1 demands"
             assert expected in text.partition(f"Delay {where} {own:.1f} s")[2]
 
     # The page is an artifact of the run, and its film serves again.
@@ -175,7 +230,7 @@ def test_the_page_of_a_run_that_was_not_evaluated(folder: Path) -> None:
     text = plain(folder / "report.html")
     run_id = artifacts().parent.name
     assert f"This run was not evaluated yet. Evaluate it with genreplay evaluate --run {run_id}" in text
-    assert "Synthetic data" in text
+    assert "Appendix: synthetic data" in text
     assert "Pendulum-v1" in text
     assert "fixed plan" not in text
     assert cli.main(["evaluate", "--run", "last", "--seeds", "1-3", "--baselines", "none"]) == 0
@@ -199,7 +254,7 @@ def test_a_run_without_generator_whose_name_is_html(folder: Path) -> None:
     assert "<script" not in source
     assert f"<h1>{html.escape(NASTY, quote=False)}" in source.replace("&#34;", '"').replace("&#39;", "'")
     assert source.count("&lt;script&gt;alert(1)") == 3, "in the title, above the page, and in the config"
-    assert "Synthetic data" not in source
+    assert "Appendix: synthetic data" not in source
 
 
 def test_mistakes_are_one_line(folder: Path, capsys: pytest.CaptureFixture) -> None:

@@ -16,6 +16,9 @@ from genreplay.diagnostics.diagnose import Diagnosis
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times the smallest."""
 
+STAGE_COLORS = ("#7fb8ea", "#f2b271", "#86d3a2", "#d9a5d5", "#e99b95", "#f0dd7a", "#7fd6d8", "#c3c38a")
+"""Light enough for dark letters."""
+
 NUM_MARGINALS = 6
 """Columns drawn: those whose marginals differ most."""
 
@@ -111,13 +114,55 @@ def by_demand(
             means = [sum(group) / len(group) for group in of_demand]
             points = [(x, value) for x, group in zip(centres, of_demand, strict=True) for value in group]
             axes.plot(*zip(*points, strict=True), ".", color=f"C{i}", alpha=0.6, markersize=4)
-            axes.plot(centres, means, "D", color=f"C{i}", markersize=6, label=controller)
+            axes.plot(centres, means, "D", color=f"C{i}", markersize=6, label=plain(controller))
         axes.set_xticks(range(len(demands)), demands)
         axes.set_ylabel(labels[metric])
         _log_if_wide(axes, [v for of_demand in of_controller.values() for group in of_demand for v in group])
         axes.grid(axis="y", alpha=0.3)
     handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 5), frameon=False)
+    columns = legend_columns(names, width * num_columns)
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
+    return figure
+
+
+def legend_columns(names: Sequence[str], width: float) -> int:
+    """How many columns of a legend fit into a figure, so that none is clipped.
+
+    Args:
+        names: of the entries.
+        width: of the figure, inches.
+    """
+    # An entry of Matplotlib's default font takes so much for its mark, gaps and each letter.
+    return max(1, min(len(names), int((width - 0.3) / (0.75 + 0.085 * max(map(len, names))))))
+
+
+def green_bars(shares: Mapping[str, Sequence[float]]) -> Figure:
+    """A bar for each controller, parted into the time for which each stage is green, and the rest.
+
+    Args:
+        shares: by controller, of each stage, between 0 and 1.
+    """
+    num_stages = len(next(iter(shares.values())))
+    figure = Figure(figsize=(8.4, 1.3 + 0.36 * len(shares)), layout="constrained")
+    axes = figure.add_subplot()
+    starts = np.zeros(len(shares))
+    rows = range(len(shares))
+    for stage in range(num_stages + 1):
+        is_rest = stage == num_stages
+        widths = np.array([100 * (1 - sum(s) if is_rest else s[stage]) for s in shares.values()])
+        label = "yellow, all-red, clearance" if is_rest else f"stage {stage}"
+        color = "#b4b8bd" if is_rest else STAGE_COLORS[stage % len(STAGE_COLORS)]
+        bars = axes.barh(rows, widths, left=starts, height=0.72, label=label, color=color)
+        texts = [f"{width:.0f}" if width >= 4 else "" for width in widths]
+        axes.bar_label(bars, texts, label_type="center", color="#14181c", fontsize="small")
+        starts += widths
+    axes.set_yticks(rows, [plain(controller) for controller in shares])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of the time (%)")
+    axes.grid(visible=False)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=legend_columns(names, 8.4), frameon=False)
     return figure
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -25,13 +23,12 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.facets import FilmRequest
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY
-from genreplay.evaluation.files import read_episodes
 from genreplay.evaluation.result import FOLDER as EVALUATION
-from genreplay.evaluation.result import STATISTICS, EvaluationResult
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
 from genreplay.reporting.film import camera_of, film
-from genreplay.reporting.page_tables import against, diagnostics, metrics_table, refits, statistic_table
+from genreplay.reporting.page_evaluation import Evaluated, evaluation_variables, read_evaluation
+from genreplay.reporting.page_tables import diagnostics, refits
 from genreplay.runs import checkpoint, record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
@@ -49,16 +46,6 @@ FACTS = {
     "training seed": "seed",
 }
 """Options at the top of the config's section, after the environment's own `FACTS`."""
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """The evaluation among the run's artifacts."""
-
-    result: EvaluationResult
-    about: Mapping[str, Any]
-    changes: Mapping[str, tuple[str, str]]
-    """Options of the environment that differed from the run's own: the run's value and the evaluation's."""
 
 
 class Film(NamedTuple):
@@ -95,7 +82,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
         run = record.read(uri, loaded.run_id, (EVALUATION, DIAGNOSTICS, FOLDER), Path(scratch) / "artifacts")
         kept = Path(scratch) / "kept"
         kept.mkdir()
-        evaluated = _evaluated(run, loaded)
+        evaluated = read_evaluation(run, loaded)
         filmed = _film(run, loaded, evaluated, kept) if with_film and loaded.world.camera is not None else None
         curve = checkpoint.load(folder).counters["report"]["curve"]
         page = render_page(run, loaded, evaluated, filmed, curve)
@@ -106,20 +93,6 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
-
-
-def _evaluated(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
-    folder = run.artifacts / EVALUATION
-    if not (folder / "episodes.csv").is_file():
-        return None
-    about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    own, theirs = (tracker.flatten(yaml.safe_load(text)) for text in (to_yaml(loaded.config), about["config"]))
-    changes = {
-        key: (own.get(key, "null"), theirs.get(key, "null"))
-        for key in own | theirs
-        if key.startswith("env.") and own.get(key) != theirs.get(key)
-    }
-    return Evaluated(read_episodes(folder / "episodes.csv", loaded.world), about, changes)
 
 
 def _film(run: Record, loaded: LoadedPolicy, evaluated: Evaluated | None, kept: Path) -> Film:
@@ -179,7 +152,7 @@ def render_page(
         in_seconds=world.episode_seconds > 0,
         **_config(loaded.config),
         **_training(run, loaded, curve),
-        **_evaluation(evaluated, world),
+        **evaluation_variables(evaluated, world, _incumbent(world)),
     )
 
 
@@ -222,20 +195,6 @@ def _training(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> di
     }
 
 
-def _evaluation(evaluated: Evaluated | None, world: World) -> dict[str, Any]:
-    """The template's variables about the evaluation."""
-    result = None if evaluated is None else evaluated.result
-    return {
-        "evaluated": evaluated,
-        "groups": [] if result is None else result.comparisons(_incumbent(world)),
-        "against": lambda own, comparison: against(own, comparison, world.minimise, world.primary_unit),
-        "tables": [] if result is None else [statistic_table(result, name) for name in STATISTICS],
-        "figures_table": None if result is None else metrics_table(result),
-        "demand_charts": [] if result is None else _demand_charts(result),
-        "seeds": [] if result is None else list(dict.fromkeys(spec.seed for spec in result.specs)),
-    }
-
-
 def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> Picture | None:
     if not curve:
         return None
@@ -249,22 +208,6 @@ def _curve_chart(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) ->
         f"at {steps[-1]}{beside}"
     )
     return charts.as_svg(lambda: figures.learning_curve(steps, means, low, high, label, incumbent, name), alt)
-
-
-def _demand_charts(result: EvaluationResult) -> list[Picture]:
-    """The primary metric, then the others, by demand."""
-    names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
-    pictures = []
-    for metric, unit in result.units.items():
-        label = with_unit(plain(metric), unit)
-        values = {c: [result.values(c, demand.name, metric) for demand in result.demands] for c in result.controllers}
-        alt = f"{label} of each episode and means, by controller and demand; the table has the numbers"
-
-        def draw(metric: str = metric, label: str = label, values: dict = values) -> Any:
-            return figures.by_demand(names, {metric: values}, {metric: label})
-
-        pictures.append(charts.as_svg(draw, alt))
-    return pictures
 
 
 def _last(run: Record, metric: str) -> float | None:

@@ -16,12 +16,14 @@ from genreplay.runs.record import Record
 
 
 class Table(NamedTuple):
-    """A table whose rows begin with a controller."""
+    """A table whose rows begin with a name."""
 
     title: str
     header: list[str]
     rows: list[tuple[str, list[tuple[str, bool]]]]
-    """Controller, and its cells with whether each is the best of its column."""
+    """Name, and its cells with whether each is the best of its column."""
+    names: str = "controller"
+    """What the names are."""
 
 
 def statistic_table(result: EvaluationResult, statistic: str) -> Table:
@@ -46,26 +48,29 @@ def statistic_table(result: EvaluationResult, statistic: str) -> Table:
 
 
 def metrics_table(result: EvaluationResult) -> Table:
-    """Means of all metrics by controller."""
+    """Means of all metrics, a column for each controller."""
     names = [demand.name for demand in result.demands]
-    header = [with_unit(plain(metric), unit) for metric, unit in result.units.items()]
     rows = [
-        (c, [(f"{result.statistic('mean', c, names, metric):.1f}", False) for metric in result.units])
-        for c in result.controllers
+        (
+            with_unit(plain(metric), unit),
+            [(f"{result.statistic('mean', c, names, metric):.1f}", False) for c in result.controllers],
+        )
+        for metric, unit in result.units.items()
     ]
-    return Table("All figures, means over demands and seeds", header, rows)
+    header = [plain(controller) for controller in result.controllers]
+    return Table("All figures, means over demands and seeds", header, rows, "metric")
 
 
-def against(own: float, comparison: BaselineComparison, minimise: bool, unit: str) -> tuple[str, bool]:
-    """The policy's figure compared with a baseline's, in words, and whether it is better."""
-    is_better = own < comparison.value if minimise else own > comparison.value
-    if own == comparison.value:
-        return "as much", False
-    if minimise and comparison.value > 0:
-        share = 100 * abs(1 - own / comparison.value)
-        return f"{share:.0f} % {'less' if own < comparison.value else 'more'}", is_better
+def against(own: float, comparison: BaselineComparison, minimise: bool, unit: str) -> tuple[str, str]:
+    """The policy's figure compared with a baseline's, in words up to its name, and `good`, `bad` or neither."""
+    share = 100 * abs(1 - own / comparison.value) if comparison.value > 0 else 0.0
     amount = f"{abs(own - comparison.value):.1f}{f' {unit}' if unit else ''}"
-    return f"{amount} {'less' if own < comparison.value else 'more'}", is_better
+    if minimise and comparison.value > 0:
+        amount = f"{share:.0f} %"
+    if float(amount.split()[0]) == 0.0:
+        return "as much as", ""
+    is_better = own < comparison.value if minimise else own > comparison.value
+    return f"{amount} {'less' if own < comparison.value else 'more'} than", "good" if is_better else "bad"
 
 
 class Refit(NamedTuple):

@@ -5,7 +5,7 @@ Shapes: M movements.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -87,6 +87,8 @@ class Meter:
         """Of vehicles that have left their approach; after `finish` of all."""
         self.longest_reds: dict[int, int] = defaultdict(int)
         """By signal, the longest time for which it was closed while somebody stood before it, s."""
+        self.states: Counter[str] = Counter()
+        """For how long each state of the light was shown, s."""
         self.stood: dict[str, int] = defaultdict(int)
         """By person, how long it stood before the light's crossings, s."""
         self._present: dict[str, Passage] = {}
@@ -116,6 +118,7 @@ class Meter:
             for link, seconds in self._reds.items():
                 self.longest_reds[link] = max(self.longest_reds[link], seconds)
         if self._begin < self.second <= self._end:
+            self.states[state] += 1
             self._measure_queues(state)
 
     def finish(self) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.network.naming import Names
 from genreplay.envs.sumo.simulator.episode import Episode
+from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.metrics import PEDESTRIAN, delays_by_class, vehicle_metrics
 from genreplay.envs.sumo.simulator.movements import Row, movement_rows
 from genreplay.envs.sumo.simulator.tripinfo import People, read_people, read_trips
@@ -50,6 +51,7 @@ def read_results(
         stood = np.array([meter.stood.get(name, 0) for name in people.name], dtype=np.float64)
         people = people._replace(delay=np.where(np.isnan(people.delay), stood, people.delay))
         metrics["longest_red"] = meter.longest_red
+        metrics |= green_shares(meter, intersection)
         if len(stood):
             metrics[f"wait_{PEDESTRIAN}"] = float(stood.mean())
         measured = set(counted.name.tolist())
@@ -57,3 +59,12 @@ def read_results(
     metrics |= delays_by_class(counted, classes, people)
     metrics["mean_queue"] = episode.queue / max(1, episode.measured_seconds)
     return metrics, rows
+
+
+def green_shares(meter: Meter, intersection: Intersection) -> dict[str, float]:
+    """Share of the time for which each stage of the plan was green, between 0 and 1; the rest is yellow, all-red and
+    pedestrian clearance.
+    """
+    seconds = max(1, meter.states.total())
+    stages = enumerate(intersection.plan.stages)
+    return {f"green_share_{number}": meter.states[stage.state] / seconds for number, stage in stages}

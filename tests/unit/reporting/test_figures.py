@@ -1,0 +1,36 @@
+import pytest
+
+from genreplay.reporting.charts import theme
+from genreplay.reporting.figures import by_demand, green_bars, legend_columns
+
+CONTROLLERS = ["policy", "fixed_plan", "constant_plan", "delay_based", "fully_actuated_by_turn", "longest_queue"]
+
+
+def test_green_bars_add_up_to_the_whole_time() -> None:
+    (axes,) = green_bars({"policy": [0.5, 0.3], "fixed_plan": [0.25, 0.25]}).axes
+    widths = [[bar.get_width() for bar in bars] for bars in axes.containers]
+    assert widths == [pytest.approx([50, 25]), pytest.approx([30, 25]), pytest.approx([20, 50])]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["policy", "fixed plan"]
+
+
+@pytest.mark.parametrize("kind", ["demands", "stages"])
+def test_legends_lie_within_their_figures(kind: str) -> None:
+    """With more and longer names than any map has."""
+    with theme():
+        if kind == "demands":
+            values = {"delay": {name: [[1.0, 2.0]] for name in CONTROLLERS}}
+            figure = by_demand(["1000"], values, {"delay": "delay (s)"})
+        else:
+            figure = green_bars({name: [0.05] * 12 for name in CONTROLLERS})
+        figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box, page = legend.get_window_extent(), figure.bbox
+    assert box.x0 >= page.x0
+    assert box.x1 <= page.x1
+    assert box.y1 <= page.y1
+    assert all(box.y0 >= axes.get_window_extent().y1 for axes in figure.axes), "not over the bars"
+
+
+def test_columns_of_a_legend() -> None:
+    assert legend_columns(["a", "b"], 8.0) == 2, "no more than entries"
+    assert legend_columns(["x" * 200], 4.0) == 1
