@@ -57,8 +57,9 @@ def read_additional(paths: Sequence[Path]) -> Element:
             raise UserError(
                 f"{where} is not a SUMO additional file but one of <{root.tag}>; list files with <additional>"
             )
-        merged.extend(_with_included(root, path, "env.additional_files", "additional"))
-        for element in merged.iter():
+        found = _with_included(root, path, "env.additional_files", "additional")
+        merged.extend(found)
+        for element in (part for top in found for part in top.iter()):
             if element.tag in TRAFFIC:
                 raise UserError(
                     f"{where} has the {element.tag} {element.get('id', '')!r}; traffic that is to be scaled belongs "
