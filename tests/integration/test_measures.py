@@ -51,9 +51,10 @@ class Watched:
         return ElementTree.parse(self.folder / name).getroot()
 
     def queues(self) -> Iterator[Element]:
-        """Of each second and lane with a queue."""
+        """Of each second before the run-out and lane with a queue."""
         for second in self.read("queues.xml"):
-            yield from second.iter("lane")
+            if float(second.attrib["timestep"]) < self.simulator.episode.num_seconds:
+                yield from second.iter("lane")
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +175,19 @@ def test_delay_by_class_is_that_of_the_trips(tram: Watched) -> None:
     assert len(lost) == 4
     for kind, values in lost.items():
         assert tram.metrics[f"delay_{CLASSES[kind]}"] == pytest.approx(sum(values) / len(values))
+
+
+def test_the_capacity_of_a_jammed_movement_is_what_passed(tmp_path: Path) -> None:
+    jam = Watched(tmp_path, SumoConfig(demand=DemandConfig(evaluation_flows=[2200.0])), "fixed_plan")
+    ways = [(movement.from_edge, movement.to_edge) for movement in jam.simulator.intersection.movements]
+    full = [row for row in jam.movements if row["volume_to_capacity"] > 1.2]
+    assert len(full) >= 2
+    for row in full:
+        queue = jam.simulator.episode.meter.movements[ways.index((row["from_edge"], row["to_edge"]))].queue
+        capacity = row["vehicles"] / row["volume_to_capacity"]
+        assert 0.999 < capacity / (row["vehicles"] - queue) < 1.2
+        assert row["level_of_service"] == "F"
+    assert any(row["volume_to_capacity"] < 0.8 and row["delay"] < 35 for row in jam.movements)
 
 
 def test_pedestrians_count(walkers: Watched) -> None:

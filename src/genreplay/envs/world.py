@@ -53,8 +53,8 @@ class World(ABC):
         """Units of the metrics to show, the primary metric first."""
         return self.metric_units or {self.primary_metric: self.primary_unit}
 
-    def grade(self, value: float) -> str:
-        """A grade of a mean of the primary metric, such as a level of service; empty where there is none."""
+    def grade(self, part: Mapping[str, float | str]) -> str:
+        """A grade of a row of `BatchedEnv.parts`, such as a level of service; empty where there is none."""
         return ""
 
     @abstractmethod

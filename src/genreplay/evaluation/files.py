@@ -41,7 +41,7 @@ def _read_parts(folder: Path, world: World, specs: list[EpisodeSpec]) -> list[li
     for row in read_csv(path):
         key = (row.pop("controller"), row.pop("demand"), int(row.pop("seed")))
         del row["in_range"]
-        parts[key].append({name: _number_or_text(text) for name, text in row.items()})
+        parts[key].append({name: _number_or_text(text) for name, text in row.items() if text})
     return [parts[spec[:3]] for spec in specs]
 
 

@@ -76,7 +76,7 @@ class EvaluationResult:
     """Of each spec, a row for each part of the environment; empty where there are none."""
     parts_name: str = ""
     """What the parts are, such as `movements`."""
-    grade: Callable[[float], str] = field(default=lambda value: "", compare=False)
+    grade: Callable[[Mapping[str, float | str]], str] = field(default=lambda part: "", compare=False)
     """See `World.grade`."""
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
@@ -101,9 +101,7 @@ class EvaluationResult:
         return Difference(float(np.mean(pairs)), *student_interval(pairs))
 
     def part_means(self, controller: str, demand: str) -> list[Part]:
-        """Means over seeds of each part's numbers, with the texts on which the seeds agree and the `grade` of the mean
-        primary metric.
-        """
+        """Means over seeds of each part's numbers, the texts on which the seeds agree, and the `grade` of the means."""
         rows: dict[str, list[Part]] = {}
         for spec, parts in zip(self.specs, self.parts, strict=True):
             if (spec.controller, spec.demand) == (controller, demand):
@@ -118,7 +116,7 @@ class EvaluationResult:
                         mean[key] = first
                 else:
                     mean[key] = float(np.mean([float(part[key]) for part in group]))
-            found.append({**mean, "grade": self.grade(float(mean[self.primary_metric]))})
+            found.append({**mean, "grade": self.grade(mean)})
         return found
 
     def comparisons(self, incumbent: str | None) -> list[GroupComparison]:

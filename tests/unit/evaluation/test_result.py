@@ -142,7 +142,7 @@ def with_parts(result):
         for side, extra in (("north", 0.0), ("east", 20.0))
     ]
     pairs = [[*parts[2 * i], *parts[2 * i + 1]] for i in range(len(result.episodes))]
-    return dataclasses.replace(result, parts=pairs, parts_name="movements", grade=lambda delay: "AF"[delay > 30])
+    return dataclasses.replace(result, parts=pairs, parts_name="movements", grade=lambda part: "AF"[part["delay"] > 30])
 
 
 def test_means_of_the_parts_over_seeds(result):

@@ -52,7 +52,7 @@ def result() -> EvaluationResult:
                 specs.append(EpisodeSpec(controller, demand.name, seed))
                 episodes.append(episode(delay))
                 parts.append([movement("north left (n -> s)", delay), movement("south left (s -> n)", 90.0)])
-    grade = lambda delay: "A" if delay <= 15 else "F"  # noqa: E731
+    grade = lambda part: "A" if part["delay"] <= 15 else "F"  # noqa: E731
     return EvaluationResult(
         specs, episodes, demands, list(delays), "delay", True, UNITS | MODES, parts, "movements", grade
     )

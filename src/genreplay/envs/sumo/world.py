@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -89,9 +90,10 @@ class SumoWorld(World):
             intersection,
         )
 
-    def grade(self, value: float) -> str:
-        """The level of service of a delay, s."""
-        return level_of_service(value)
+    def grade(self, part: Mapping[str, float | str]) -> str:
+        """The level of service of a movement."""
+        saturation = part.get("volume_to_capacity")
+        return level_of_service(float(part["delay"]), None if saturation is None else float(saturation))
 
     def make_env(self, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool = False) -> SumoEnv:
         """Simulators in separate processes; with `evaluation`, at the demand levels of evaluation."""

@@ -5,7 +5,7 @@ Shapes: M movements.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -55,6 +55,8 @@ class Turn:
 class MovementRecord:
     """What one movement went through."""
 
+    queue: int = 0
+    """In the last second that was measured."""
     turns: list[Turn] = field(default_factory=lambda: [Turn()])
     green_seconds: int = 0
     is_green: bool = False
@@ -87,14 +89,21 @@ class Meter:
         """Of vehicles that have left their approach; after `finish` of all."""
         self.longest_reds: dict[int, int] = defaultdict(int)
         """By signal, the longest time for which it was closed while somebody stood before it, s."""
-        self.states: Counter[str] = Counter()
-        """For how long each state of the light was shown, s."""
+        self.states: list[str] = []
+        """Of the light, in every second of which queues are measured."""
+        self.crossed: set[tuple[int, str]] = set()
+        """Each person on each crossing, by its signal."""
         self.stood: dict[str, int] = defaultdict(int)
         """By person, how long it stood before the light's crossings, s."""
         self._present: dict[str, Passage] = {}
         self._leaving: deque[tuple[int, Passage]] = deque()
         self._pending: dict[str, Passage] = {}
         self._reds: dict[int, int] = {}
+
+    @property
+    def walkers(self) -> float:
+        """People an hour on each crossing."""
+        return len(self.crossed) * 3600.0 / max(1, self.second) / max(1, len(self._crossings))
 
     @property
     def longest_red(self) -> float:
@@ -118,7 +127,6 @@ class Meter:
             for link, seconds in self._reds.items():
                 self.longest_reds[link] = max(self.longest_reds[link], seconds)
         if self._begin < self.second <= self._end:
-            self.states[state] += 1
             self._measure_queues(state)
 
     def finish(self) -> None:
@@ -195,6 +203,7 @@ class Meter:
         """Signals of crossings before which somebody stands."""
         person, called = self._sumo.person, set()
         for link, crossing, areas in self._crossings:
+            self.crossed.update((link, name) for name in self._sumo.edge.getLastStepPersonIDs(crossing))
             for area in areas:
                 for name in self._sumo.edge.getLastStepPersonIDs(area):
                     if person.getSpeed(name) < STANDING and person.getNextEdge(name) == crossing:
@@ -204,6 +213,7 @@ class Meter:
 
     def _measure_queues(self, state: str) -> None:
         waiting = self._waiting()
+        self.states.append(state)
         for record, links in zip(self.movements, self._links, strict=True):
             is_green = any(state[link] in GREEN for link in links)
             if record.is_green and not is_green:
@@ -217,7 +227,7 @@ class Meter:
                 vehicles[passage.movement] += 1
                 metres[passage.movement] = max(metres[passage.movement], passage.reach)
         for record, number, length in zip(self.movements, vehicles, metres, strict=True):
-            turn = record.turns[-1]
+            record.queue, turn = number, record.turns[-1]
             turn.vehicles, turn.metres = max(turn.vehicles, number), max(turn.metres, length)
 
 

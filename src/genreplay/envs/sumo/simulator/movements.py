@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from genreplay.envs.sumo.capacity.cycle import load
+from genreplay.envs.sumo.capacity.ways import read_ways
 from genreplay.envs.sumo.level_of_service import level_of_service
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.network.naming import Names
@@ -21,11 +23,11 @@ def movement_rows(
     """One row for each movement that vehicles took or wanted to take.
 
     A row has the movement's `name`, `approach`, `turn`, `from_edge` and `to_edge`; `vehicles` that came to the light or
-    waited to enter the map before it; their mean control `delay` (s) and `level_of_service`; `stops` on the approach
-    per vehicle; `queue_p95`, `queue_max` (vehicles that stand or wait to enter) and `queue_p95_metres`,
-    `queue_max_metres` (from the stop line to the rear of the last one on the road), over the longest queues from the
-    end of one green to the end of the next; `longest_red` (s) while somebody stood before it; `green_share` of the
-    time.
+    waited to enter the map before it; their mean control `delay` (s), `volume_to_capacity` (see `saturations`; not
+    where cars may not go) and `level_of_service`; `stops` on the approach per vehicle; `queue_p95`, `queue_max`
+    (vehicles that stand or wait to enter) and `queue_p95_metres`, `queue_max_metres` (from the stop line to the rear of
+    the last one on the road), over the longest queues from the end of one green to the end of the next; `longest_red`
+    (s) while somebody stood before it; `green_share` of the time.
 
     Args:
         intersection: its movements.
@@ -43,12 +45,14 @@ def movement_rows(
         name: (loss, wait)
         for name, loss, wait in zip(trips.name.tolist(), trips.time_loss, trips.depart_delay, strict=True)
     }
+    ratios = saturations(intersection, meter, [len(found) for found in passages], seconds)
     rows: list[Row] = []
     for i, movement in enumerate(intersection.movements):
         if not passages[i]:
             continue
         delay = _mean([control_delay(passage, of_vehicle) for passage in passages[i]])
         turns = meter.movements[i].turns
+        ratio = ratios[i]
         rows.append(
             {
                 "name": names.movements[i],
@@ -58,7 +62,8 @@ def movement_rows(
                 "to_edge": movement.to_edge,
                 "vehicles": float(len(passages[i])),
                 "delay": delay,
-                "level_of_service": level_of_service(delay),
+                **({} if ratio is None else {"volume_to_capacity": ratio}),
+                "level_of_service": level_of_service(delay, ratio),
                 "stops": _mean([passage.stops for passage in passages[i]]),
                 "queue_p95": float(np.percentile([turn.vehicles for turn in turns], 95)),
                 "queue_max": float(max(turn.vehicles for turn in turns)),
@@ -69,6 +74,32 @@ def movement_rows(
             }
         )
     return rows
+
+
+def saturations(intersection: Intersection, meter: Meter, vehicles: Sequence[int], seconds: int) -> list[float | None]:
+    """Volume-to-capacity ratio of each movement, `[M]`; None where cars may not go.
+
+    The volume is what came or waited to enter. The capacity is computed (`capacity.cycle.load`, as if all classes were
+    cars) for the signals that were shown, all of the episode as one cycle; it is at least what passed.
+
+    Args:
+        intersection: its movements.
+        meter: finished.
+        vehicles: of each movement, `[M]`.
+        seconds: for which signals were recorded.
+    """
+    ways = read_ways(intersection)
+    if not meter.states or not len(ways.links):
+        return [None] * len(vehicles)
+    flows = np.array(vehicles) * 3600.0 / seconds
+    start = np.ones(len(ways.links))  # with a start fewer rounds are made
+    found = load(ways, meter.states, flows, seconds=seconds, pedestrians=meter.walkers, start=start).saturation
+    ratios: list[float | None] = []
+    for movement, number in enumerate(vehicles):
+        passed = number - meter.movements[movement].queue
+        ratio = float(found[movement]) if passed <= 0 else min(float(found[movement]), number / passed)
+        ratios.append(ratio if movement in ways.movements else None)
+    return ratios
 
 
 def control_delay(passage: Passage, of_vehicle: Mapping[str, tuple[float, float]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -65,6 +66,6 @@ def green_shares(meter: Meter, intersection: Intersection) -> dict[str, float]:
     """Share of the time for which each stage of the plan was green, between 0 and 1; the rest is yellow, all-red and
     pedestrian clearance.
     """
-    seconds = max(1, meter.states.total())
+    seconds, shown = max(1, len(meter.states)), Counter(meter.states)
     stages = enumerate(intersection.plan.stages)
-    return {f"green_share_{number}": meter.states[stage.state] / seconds for number, stage in stages}
+    return {f"green_share_{number}": shown[stage.state] / seconds for number, stage in stages}
