@@ -25,16 +25,18 @@ from genreplay.commands import (
     junction,
     render,
     report,
+    study,
     ui,
 )
 from genreplay.common.errors import UserError
 
-COMMANDS = (fit, evaluate, compare, export, render, report, junction, crossplay, clone, fidelity, config, ui)
+COMMANDS = (fit, study, evaluate, compare, export, render, report, junction, crossplay, clone, fidelity, config, ui)
 """In the order of the help text."""
 EPILOG = """examples:
   genreplay fit --config sumo_pgr                          train a traffic-signal controller
   genreplay fit --config sumo_pgr seed=1 loop.utd_ratio=10
   genreplay fit --resume last                              continue the last run
+  genreplay study pendulum                                 train every arm of a study with every seed
   genreplay evaluate --run last                            compare the last run's policy with every baseline
   genreplay compare out "real=exp_a" "PGR=exp_b"           compare experiments over their training seeds
   genreplay export --run last                              write the last run's policy as one ONNX file

@@ -1,4 +1,4 @@
-"""Registry of environments, agents, generators and relevance functions: the only place that maps names to classes.
+"""Registry of environments, agents, generators, relevance functions and launchers: it alone maps names to classes.
 
 Entries are dotted paths, imported when used, so that `genreplay --help` and a config error need not wait for torch.
 Another package adds its own parts through the entry-point group `genreplay`: each entry point is a function without
@@ -16,6 +16,9 @@ from typing import Any
 from genreplay.common.errors import UserError
 
 KINDS = ("env", "agent", "generator", "relevance")
+"""Parts of an experiment."""
+STUDY_KINDS = ("launcher",)
+"""Parts of a study."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ def register(kind: str, name: str, config: str, part: str | None) -> None:
     """Make `name` available as `<kind>.name` in config files.
 
     Raises:
-        ValueError: `kind` is not one of `KINDS`, or `name` is taken.
+        ValueError: `kind` is not one of `KINDS` and `STUDY_KINDS`, or `name` is taken.
     """
-    if kind not in KINDS:
-        raise ValueError(f"register: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind not in (*KINDS, *STUDY_KINDS):
+        raise ValueError(f"register: kind must be one of {', '.join((*KINDS, *STUDY_KINDS))}, not {kind!r}")
     if (kind, name) in _entries:
         raise ValueError(f"register: {kind} {name!r} is registered already, as {_entries[kind, name].config_path}")
     _entries[kind, name] = Entry(kind, name, config, part)
@@ -108,6 +111,7 @@ _OURS = (
     ("relevance", "td_error", "relevance.config:TdErrorConfig", "relevance.td_error:TdError"),
     ("relevance", "reward", "relevance.config:RewardConfig", "relevance.reward:Reward"),
     ("relevance", "novelty", "relevance.config:NoveltyConfig", "relevance.novelty:Novelty"),
+    ("launcher", "local", "studies.config:LocalConfig", "studies.launchers.local:LocalLauncher"),
 )
 for _kind, _name, _config, _part in _OURS:
     register(_kind, _name, f"genreplay.{_config}", None if _part is None else f"genreplay.{_part}")

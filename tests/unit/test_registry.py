@@ -12,7 +12,7 @@ import pytest
 from genreplay import config, registry
 from genreplay.common.errors import UserError
 
-ENTRIES = [(kind, name) for kind in registry.KINDS for name in registry.names(kind)]
+ENTRIES = [(kind, name) for kind in (*registry.KINDS, *registry.STUDY_KINDS) for name in registry.names(kind)]
 
 
 @pytest.fixture
@@ -56,7 +56,9 @@ def test_unknown_names_tell_the_choices() -> None:
 def test_names_are_unique_and_kinds_are_known(own_entries: None) -> None:
     with pytest.raises(ValueError, match=r"^register: env 'sumo' is registered already, as genreplay\.envs\.sumo"):
         registry.register("env", "sumo", "a:B", "a:C")
-    with pytest.raises(ValueError, match=r"^register: kind must be one of env, agent, generator, relevance, not 'x'$"):
+    with pytest.raises(
+        ValueError, match=r"^register: kind must be one of env, agent, generator, relevance, launcher, not 'x'$"
+    ):
         registry.register("x", "sumo", "a:B", "a:C")
 
 

@@ -208,6 +208,8 @@ class TrackingConfig:
     """MLflow experiment, created where there is none."""
     run_name: str | None = None
     """Name of the run; null: MLflow picks one."""
+    tags: dict[str, str] = field(default_factory=dict)
+    """MLflow tags of the run, such as `{note: with the new map}`."""
 
     def __post_init__(self) -> None:
         require(bool(self.experiment.strip()), "experiment", "must not be empty; write a name such as genreplay")

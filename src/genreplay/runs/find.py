@@ -55,6 +55,17 @@ def resolve_run(reference: str, uri: str, has_checkpoint: HasCheckpoint, option:
         return _named(reference, client, has_checkpoint, option)
 
 
+def checkpoint_of(uri: str, run_id: str, has_checkpoint: HasCheckpoint) -> Path | None:
+    """The checkpoint folder of the run with this id; None where it has none.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    with store_errors(uri):
+        client = connect(uri)
+        return _fetch(client, client.get_run(run_id), has_checkpoint)
+
+
 def _last(client: MlflowClient, has_checkpoint: HasCheckpoint, option: str) -> Path:
     for run in _runs(client):
         place = _fetch(client, run, has_checkpoint)

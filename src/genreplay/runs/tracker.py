@@ -76,7 +76,7 @@ class Tracker:
         uri = store_uri(config.uri)
         with store_errors(uri):
             client = connect(uri)
-            tags = _environment_tags()
+            tags = _environment_tags() | config.tags
             run = None if resume_run_id is None else find_run(client, resume_run_id)
             if run is None:
                 experiment_id = experiment_id_of(client, uri, config.experiment)

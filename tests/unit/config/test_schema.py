@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genreplay import config, registry
 from genreplay.config.schema import ExperimentConfig
+from genreplay.studies.config import ArmConfig, StudyConfig
 from tests.helpers.paths import CONF
 
 FRAGMENTS = {"envs": "env", "agents": "agent", "generators": "generator", "relevance": "relevance"}
@@ -24,7 +25,8 @@ FRAGMENTS = {"envs": "env", "agents": "agent", "generators": "generator", "relev
 
 def _files(are_fragments: bool):
     """Parameters of a test: the files of conf/ that are fragments, or those that are whole experiments."""
-    paths = sorted(path for path in CONF.rglob("*.yaml") if (path.parent.name in FRAGMENTS) == are_fragments)
+    files = (path for path in CONF.rglob("*.yaml") if path.parent.name != "study")
+    paths = sorted(path for path in files if (path.parent.name in FRAGMENTS) == are_fragments)
     return pytest.mark.parametrize("path", paths, ids=[str(path.relative_to(CONF)) for path in paths])
 
 
@@ -82,8 +84,9 @@ def _documented(owner: type) -> dict[str, bool]:
 
 
 def test_every_option_is_documented() -> None:
-    owners = [registry.entry(kind, name).config for kind in registry.KINDS for name in registry.names(kind)]
-    owners.append(ExperimentConfig)
+    kinds = (*registry.KINDS, *registry.STUDY_KINDS)
+    owners = [registry.entry(kind, name).config for kind in kinds for name in registry.names(kind)]
+    owners += [ExperimentConfig, StudyConfig, ArmConfig]
     sections = {"name"}
     for owner in owners:
         for field in dataclasses.fields(owner):

@@ -1,0 +1,84 @@
+"""What a launcher is: it starts tasks, reports on them and ends them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PARENT = "--parent"
+"""Option of a cell's command: it saves and ends when this process is gone."""
+
+
+class Task(NamedTuple):
+    """One process to run: a command that can be started again after any end, and then goes on."""
+
+    name: str
+    command: list[str]
+    folder: Path
+    """Its working folder."""
+    log: Path
+    """What it prints is appended to this file."""
+    cores: int
+    memory_gb: float
+
+
+class State(NamedTuple):
+    """How a job stands."""
+
+    running: bool
+    code: int | None
+    """Exit status of its process once it has ended: 0 done, 130 stopped and saved, anything else a failure."""
+
+
+WAITING, RUNNING = State(False, None), State(True, None)
+
+
+class Launcher(ABC):
+    """Starts tasks somewhere. Built with its section of the study file and the study's folder."""
+
+    @abstractmethod
+    def __init__(self, config: Any, folder: Path): ...
+
+    @abstractmethod
+    def at_once(self, tasks: Sequence[Task]) -> int:
+        """How many of these would run at the same time, as far as this machine can tell."""
+
+    @abstractmethod
+    def submit(self, tasks: Sequence[Task]) -> list[Any]:
+        """A job for each task. They start as soon as there is room, in this order."""
+
+    @abstractmethod
+    def poll(self, job: Any) -> State:
+        """How a job stands now. Called every second or so."""
+
+    @abstractmethod
+    def cancel(self, job: Any) -> None:
+        """Have a job save and end, or not start at all; returns at once."""
+
+    def close(self) -> None:
+        """Nothing runs any more."""
+        return
+
+
+def environment(cores: int) -> dict[str, str]:
+    """Variables of a process that may use this many cores."""
+    return {name: str(cores) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+
+
+def start(task: Task, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a task as a child of this process, in a session of its own, so that Ctrl-C reaches this process only."""
+    task.log.parent.mkdir(parents=True, exist_ok=True)
+    with task.log.open("ab") as log:
+        return subprocess.Popen(
+            [*task.command, PARENT, str(os.getpid())],
+            cwd=task.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | environment(task.cores) | dict(variables or {}),
+            start_new_session=True,
+        )
