@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.network.naming import read_names
 from genreplay.envs.sumo.pictures import signals, traffic
 from genreplay.envs.sumo.pictures.film import FilmedEpisode
 from genreplay.envs.sumo.pictures.ground import GROUND, draw_ground
@@ -30,7 +31,7 @@ MARGIN, SMALLEST, LARGEST = 32.0, 44.0, 120.0
 ON_FOOT = "on foot"
 PANEL = 5.6
 """Side of one controller's map, inches of 100 pixels."""
-TOP, BARS, TOTALS, ROW, LEFT, GAP = 0.72, 0.25, 0.8, 0.2, 0.62, 0.35
+TOP, BARS, TOTALS, ROW, LEFT, GAP = 0.72, 0.34, 0.8, 0.2, 0.45, 0.2
 """Heights of the title, of one approach's bar, of the curve of all queues and of a row of the legend; left margin, gap
 between panels; inches."""
 
@@ -47,7 +48,7 @@ class IntersectionRenderer:
     def __init__(self, net_file: Path, intersection: Intersection, episodes: Sequence[FilmedEpisode]):
         self.intersection, self.episodes = intersection, episodes
         shapes = read_shapes(net_file, intersection.light)
-        names = compass_names([shapes.edges[approach.edges[0]] for approach in intersection.approaches])
+        names = list(read_names(net_file, intersection).approaches)
         if any(frame["people"] for episode in episodes for frame in episode.frames):
             names.append(ON_FOOT)
         layout = _Layout(len(episodes), len(names), _key(episodes))
@@ -129,11 +130,13 @@ class _Panel:
             bbox={"fc": "white", "ec": "none"},
         )
         rows = range(len(names))
-        self._halting = bars.barh(rows, [0] * len(names), color=STANDING, height=0.7)
-        self._backlog = bars.barh(rows, [0] * len(names), color=BACKLOG, height=0.7)
-        bars.set_yticks(rows, names, fontsize=8)
+        self._halting = bars.barh(rows, [0] * len(names), color=STANDING, height=0.3, align="edge")
+        self._backlog = bars.barh(rows, [0] * len(names), color=BACKLOG, height=0.3, align="edge")
+        bars.set_yticks([])
+        for row, name in enumerate(names):
+            bars.annotate(name, (0, row - 0.1), (3, 0), textcoords="offset points", fontsize=8)
         bars.set_xlim(0, max(most, 5) * 1.05)
-        bars.invert_yaxis()
+        bars.set_ylim(len(names) - 0.5, -0.75)
         bars.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         bars.tick_params(axis="x", labelsize=7, pad=1)
         bars.set_title("who waits, by where they come from", fontsize=9, loc="left", pad=3)
@@ -196,18 +199,6 @@ def _key(episodes: Sequence[FilmedEpisode]) -> list[Any]:
     kinds = {KINDS[int(vehicle[6])] for frame in frames for vehicle in frame["vehicles"]}
     people = {"pedestrian"} if any(frame["people"] for frame in frames) else set()
     return [*signals.key("".join({frame["state"] for frame in frames})), *traffic.key(kinds | people)]
-
-
-def compass_names(shapes: Sequence[Sequence[tuple[float, float]]]) -> list[str]:
-    """Where each road `shape` (m, east and north, toward the light) comes from: N, NE, ...; numbered where alike."""
-    points = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
-    names: list[str] = []
-    for shape in shapes:
-        (x0, y0), (x1, y1) = shape[-2:]
-        point = points[round(math.degrees(math.atan2(x0 - x1, y0 - y1)) / 45.0) % 8]
-        alike = sum(name.split()[0] == point for name in names)
-        names.append(point if not alike else f"{point} {alike + 1}")
-    return names
 
 
 def phase_name(state: str, greens: Sequence[str]) -> str:
