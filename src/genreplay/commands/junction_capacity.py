@@ -20,13 +20,14 @@ NEAR = 0.85
 
 def show_movements(intersection: Intersection, console: Console) -> None:
     """Each movement with its capacity under the map's plan where there is no traffic."""
+    from genreplay.envs.sumo.baselines.webster import map_greens
     from genreplay.envs.sumo.capacity.cycle import capacity_alone
     from genreplay.envs.sumo.capacity.ways import read_ways, states_of
 
     plan = intersection.plan
-    states = states_of(plan, [stage.green_seconds for stage in plan.stages])
-    alone = capacity_alone(read_ways(intersection), states)
-    _table(intersection, {"capacity alone,\nvehicles/h": [f"{value:.0f}" for value in alone]}, console)
+    alone = capacity_alone(read_ways(intersection), states_of(plan, map_greens(plan)))
+    cells = [f"{value:.0f}" if m.has_cars else "-" for value, m in zip(alone, intersection.movements, strict=True)]
+    _table(intersection, {"capacity alone,\nvehicles/h": cells}, console)
     console.print(
         "Capacity is that of the map's plan for one movement without any other traffic; with --counts or --routes it "
         "is that in their traffic. (Stages) in which it gives way stand in brackets."
@@ -42,15 +43,16 @@ def show_load(intersection: Intersection, segments: list[Segment], pedestrians: 
         pedestrians: on each crossing, an hour.
         console: to print on.
     """
-    from genreplay.envs.sumo.baselines.webster import LONGEST_CYCLE, Traffic, evaluate, split, webster
+    from genreplay.envs.sumo.baselines.webster import LONGEST_CYCLE, Traffic, evaluate, map_greens, split, webster
     from genreplay.envs.sumo.capacity.ways import read_ways
+    from genreplay.envs.sumo.signals.programme import KINDS
     from genreplay.envs.sumo.traffic.counts import clock
 
     plan, ways = intersection.plan, read_ways(intersection)
     traffics = [Traffic(part.flows, part.end - part.begin, pedestrians) for part in segments]
     hardness = [split(ways, plan, traffic, LONGEST_CYCLE).saturation for traffic in traffics]
     worst = hardness.index(max(hardness))
-    own = evaluate(ways, plan, [stage.green_seconds for stage in plan.stages], traffics[worst])
+    own = evaluate(ways, plan, map_greens(plan), traffics[worst])
     best = webster(ways, plan, traffics[worst])
     _table(intersection, _columns(segments, worst, own), console)
     console.print(
@@ -60,7 +62,8 @@ def show_load(intersection: Intersection, segments: list[Segment], pedestrians: 
     part = segments[worst]
     console.print(
         f"The hardest time is {clock(part.begin)} to {clock(part.end)}: {part.vehicles:.0f} vehicles/h over the light. "
-        f"The map's plan, with C = {own.cycle} s: {own.saturation:.2f} of the capacity of its fullest lane."
+        f"The map's {KINDS[plan.kind]} plan, with C = {own.cycle} s: {own.saturation:.2f} of the capacity of its "
+        "fullest lane."
     )
     greens = ", ".join(str(green) for green in best.greens)
     console.print(

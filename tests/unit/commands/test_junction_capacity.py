@@ -30,7 +30,7 @@ def test_verdicts(saturation, words):
 def test_lost_time_and_cycle_are_named(capsys):
     out = shown(capsys, MAPS / "allred.net.xml", MAPS / "four_full.csv")
     assert "The hardest time is 07:15 to 07:30: 4480 vehicles/h over the light." in out
-    assert "The map's plan, with C = 90 s: 1.27 of the capacity of its fullest lane." in out
+    assert "The map's fixed plan, with C = 90 s: 1.27 of the capacity of its fullest lane." in out
     assert "of at most (C - L) / C = 0.80 with L = 24 s and C = 120 s; 0.89 of the capacity of its fullest lane" in out
     assert "a fixed plan can just carry that" in out
 
@@ -48,6 +48,19 @@ def test_a_row_has_right_of_way_flow_capacity_and_level_of_service(capsys):
     assert "n_in -> s_out straight 0 protected 591 676 910 0.74 36 D" in out
     assert "n_in -> e_out left (0) 1 protected, permissive 250 288 226 1.27 190 F" in out
     assert "n_in -> n_out turn (0) 1 protected, permissive 0 0 - - - -" in out
+
+
+def test_a_nema_programme_is_taken_as_one_round(capsys):
+    """Its eight stages are alternatives: four of 50 s with 5 s between them make its cycle of 220 s."""
+    out = shown(capsys, MAPS / "nema.net.xml", MAPS / "four_light.csv")
+    assert "in its NEMA programme '0' of 220 s" in out
+    assert "The map's NEMA plan, with C = 220 s" in out
+
+
+def test_lanes_of_trams_carry_no_cars(capsys):
+    assert cli.main(["junction", "--net", str(MAPS / "tram.net.xml")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "e_tram_in -> w_tram_out straight 3 protected - " in out
 
 
 def test_more_than_a_plan_can_carry(capsys, tmp_path):

@@ -79,6 +79,12 @@ def stages_of_cycle(plan: SignalPlan) -> list[int]:
     return sorted(round_of([group for group in groups if group], len(plan.stages)))
 
 
+def map_greens(plan: SignalPlan) -> list[int]:
+    """Greens of the map's programme in such a plan, s, `[P]`; where vehicles end them, as long as it names them."""
+    shown = stages_of_cycle(plan)
+    return [stage.green_seconds if p in shown else 0 for p, stage in enumerate(plan.stages)]
+
+
 def change_seconds(plan: SignalPlan) -> int:
     """Seconds of a cycle between the greens."""
     shown = stages_of_cycle(plan)

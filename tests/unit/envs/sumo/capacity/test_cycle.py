@@ -110,9 +110,7 @@ def test_alone_a_movement_has_all_its_lanes():
     assert alone["n_t left"] == pytest.approx(1800 * 5 / cycle_seconds)
 
 
-@pytest.mark.parametrize(
-    ("flows", "left"), [((156, 676, 288), 220), ((120, 520, 340), 268), ((60, 300, 450), 361)]
-)
+@pytest.mark.parametrize(("flows", "left"), [((156, 676, 288), 220), ((120, 520, 340), 268), ((60, 300, 450), 361)])
 def test_protected_after_permissive_as_sumo_measured(flows, left):
     """allred.net.xml under its own plan: left turns an hour that get through where more want to, in SUMO by
     `benchmarks/gap_acceptance.py`.
