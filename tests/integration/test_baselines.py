@@ -13,6 +13,7 @@ from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.world import SumoWorld
+from tests.helpers.signals import MAPS
 from tests.helpers.simulators import recording_simulator
 
 SECONDS = 600
@@ -53,7 +54,9 @@ def greens(runs):
     return of_phase
 
 
-@pytest.mark.parametrize("name", [name for name in BASELINES if name not in ("constant_plan", "time_of_day")])
+@pytest.mark.parametrize(
+    "name", ["fixed_plan", *(name for name in BASELINES if name not in ("constant_plan", "time_of_day"))]
+)
 def test_every_episode_has_the_same_length_and_traffic(play, name):
     figures, runs = play(name)
     assert sum(length for _, length in runs) == SECONDS
@@ -91,11 +94,33 @@ def test_actuated_programmes_prolong_the_only_green_that_is_used(play, name):
     assert figures["delay"] < play("fixed_plan", demand="2")[0]["delay"]
 
 
-@pytest.mark.parametrize("name", ["max_pressure", "longest_queue"])
+@pytest.mark.parametrize("name", ["max_pressure", "longest_queue", "fully_actuated", "fully_actuated_loops"])
 def test_rules_go_to_the_only_queue_and_stay(play, name):
     figures, runs = play(name)
     assert [phase for phase, _ in runs] == [0, "y", WE]
     assert figures["delay"] < 0.2 * play("fixed_plan")[0]["delay"]
+
+
+@pytest.mark.parametrize(("name", "sensors"), [("fully_actuated", "full"), ("fully_actuated_loops", "loops")])
+def test_people_are_served_within_seconds_and_then_the_light_rests(tmp_path, name, sensors):
+    """The first person crosses in the stage that is green, the second one in the other stage."""
+    walks = '<walk from="n_in" to="s_out"/>', '<walk from="e_in" to="w_out"/>'
+    people = "".join(
+        f'<person id="{i}" depart="{100 * (i + 1)}" departPos="280">{walk}</person>' for i, walk in enumerate(walks)
+    )
+    (tmp_path / "people.rou.xml").write_text(f"<routes>{people}</routes>")
+    config = SumoConfig(
+        net_file=str(MAPS / "ped.net.xml"),
+        route_file=str(tmp_path / "people.rou.xml"),
+        episode_seconds=300,
+        sensors=sensors,
+    )
+    simulator = recording_simulator()(config, tmp_path)
+    simulator.baseline(EpisodeRequest(3, True, "1"), name, {})
+    greens = [stage.state for stage in simulator.intersection.plan.stages]
+    shown = [greens.index(state) for state in simulator.states if state in greens]
+    assert [stage for stage, _ in itertools.groupby(shown)] in ([0, 1], [0, 1, 0])
+    assert shown[:100] == [0] * 100
 
 
 def test_random_phases_are_drawn_by_the_episodes_seed(play):
@@ -106,7 +131,7 @@ def test_random_phases_are_drawn_by_the_episodes_seed(play):
 
 
 def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
-    simulator = recording_simulator()(SumoConfig(episode_seconds=200), tmp_path)
+    simulator = recording_simulator()(SumoConfig(episode_seconds=203), tmp_path)
     seconds = {}
     for evaluation in (True, False):
         simulator.start(EpisodeRequest(3, evaluation))
@@ -114,8 +139,8 @@ def test_a_policys_evaluation_episode_ends_on_time_too(tmp_path):
         while not over:
             outcome = simulator.decide(np.array([0.7, 0.1, 0.5, 0.2, 0.4]))
             seconds[evaluation], over = seconds[evaluation] + outcome.duration, outcome.truncated
-    assert seconds[True] == 200
-    assert seconds[False] > 200
+    assert seconds[True] == 203
+    assert seconds[False] > 203
     with pytest.raises(UserError, match=r"^--demand 0: there is no such demand; "):
         simulator.start(EpisodeRequest(3, True, "0"))
 

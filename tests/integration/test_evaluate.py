@@ -71,7 +71,7 @@ def test_every_controller_on_the_same_episodes(
 ) -> None:
     """All but the searched plan, with one worker and with three: tables, files, artifacts."""
     monkeypatch.chdir(tmp_path)
-    names = "fixed_plan,webster,actuated,delay_based,max_pressure,longest_queue,random"
+    names = "fixed_plan,webster,actuated,delay_based,fully_actuated,max_pressure,longest_queue,random"
     outputs = [tmp_path / "one", tmp_path / "three"]
     for output, workers in zip(outputs, ("1", "3"), strict=True):
         argv = ["evaluate", "--run", "short", "--demand", "1500,surge", "--seeds", "4-5", "--baselines", names]
@@ -84,7 +84,7 @@ def test_every_controller_on_the_same_episodes(
     assert first == again
 
     episodes = rows(outputs[0] / "episodes.csv")
-    assert len(episodes) == 8 * 2 * 2
+    assert len(episodes) == 9 * 2 * 2
     vehicles: dict[tuple[str, str], set[str]] = {}
     for episode in episodes:
         vehicles.setdefault((episode["demand"], episode["seed"]), set()).add(episode["num_vehicles"])
@@ -150,7 +150,7 @@ MISTAKES = [
     (
         ["--baselines", "fixed_plan,websterr"],
         "--baselines websterr: there is no such baseline; choose among fixed_plan, webster, constant_plan, actuated, "
-        "delay_based, max_pressure, longest_queue, random, or none",
+        "delay_based, fully_actuated, fully_actuated_loops, max_pressure, longest_queue, random, or none",
     ),
     (
         ["--demand", "rush"],

@@ -55,7 +55,7 @@ class Evaluator:
         return Evaluation(play_all(self.env, greedy(policy), self.seeds, on_episode))
 
     def evaluate_baseline(self, on_episode: Callable[[], None] = lambda: None) -> Evaluation | None:
-        """The incumbent baseline (for SUMO: the map's own fixed plan) on every evaluation episode; None without one."""
+        """The incumbent baseline (for SUMO: the map's own programme) on every evaluation episode; None without one."""
         if not self.world.evaluation.baselines:
             return None
         incumbent = BaselineRun(self.world.evaluation.baselines[0])

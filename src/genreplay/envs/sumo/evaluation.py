@@ -8,7 +8,7 @@ from typing import Any
 from genreplay.envs.facets import EvaluationSet, NamedDemand, SearchEpisode, SearchResult
 from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.search import search_plan
-from genreplay.envs.sumo.baselines.table import BASELINES, CONSTANT_PLAN, TIME_OF_DAY
+from genreplay.envs.sumo.baselines.table import CONSTANT_PLAN, TIME_OF_DAY, baselines_of
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, parse_profile
@@ -29,7 +29,8 @@ class TrafficEvaluation(EvaluationSet):
         self, config: DemandConfig, is_given: bool, intersection: Intersection, timing: Timing, num_intervals: int = 0
     ):
         self.config, self.is_given, self.intersection, self.timing = config, is_given, intersection, timing
-        self.baselines = tuple(name for name in BASELINES if name != TIME_OF_DAY or num_intervals > 1)
+        baselines = baselines_of(intersection.plan)
+        self.baselines = tuple(name for name in baselines if name != TIME_OF_DAY or num_intervals > 1)
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); by default some inside and some outside the range of training."""

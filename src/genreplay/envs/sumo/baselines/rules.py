@@ -1,7 +1,7 @@
-"""Decision rules on lane counts: max-pressure, longest queue, random.
+"""Decision rules: max-pressure, longest queue, random. `cabinet` has more.
 
-A rule chooses the next stage every few seconds. The bounds of a policy hold for it too: each stage's shortest and
-longest green, and `max_red` (see `actions.admit`).
+A rule orders the stages every few seconds. The bounds of a policy hold for it too: each stage's shortest and longest
+green, and `max_red` (see `actions.admit`). The first stage that they allow is shown.
 
 Shapes: P stages.
 """
@@ -10,42 +10,64 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection, Link
+from genreplay.envs.sumo.signals.plan import SignalPlan
 
 RULE_SECONDS = 10
 """Time between two choices, s. With 5 s, yellow takes too much capacity in heavy traffic: on the two-way intersection
 max-pressure then had 51 s of delay instead of 26 at 2000 vehicles/h (validation seeds 11 to 13)."""
 
-Count = Callable[[str], float]
-"""Vehicles on the lane of that name."""
-
 
 class Choice(NamedTuple):
     """A rule's choice."""
 
-    phase: int
+    order: tuple[int, ...]
+    """All stages, the most wanted first, `[P]`."""
     seconds: int
-    """Time until the next choice, s; at least the shortest green if the phase changes."""
+    """Time until the next choice, s; at least the shortest green if the stage changes."""
 
 
-class LaneCounts(NamedTuple):
-    """Counts that a rule may read."""
+class Sight(Protocol):
+    """What a rule may read. Each rule reads a part of it (see `table`)."""
 
-    vehicles: Count
-    halting: Count
+    def vehicles(self, lane: str) -> float:
+        """Vehicles on a lane."""
+
+    def halting(self, lane: str) -> float:
+        """Vehicles that stand on a lane."""
+
+    def coming(self) -> frozenset[int]:
+        """Links that the vehicles just before the stop line take next (see `cabinet.ZONE`)."""
+
+    def walkers(self) -> frozenset[int]:
+        """Links of the crossings that somebody waits for."""
+
+    def quiet(self, loop: str) -> float:
+        """Time since a vehicle was on an induction loop, s; 0 while one is."""
+
+    def waited(self) -> Sequence[float]:
+        """How long somebody may have waited for each stage, s, `[P]` (see `Signal.waited`)."""
+
+    def clock(self) -> float:
+        """Simulated time, s."""
 
 
-Rule = Callable[[LaneCounts, int], Choice]
-"""(counts, current phase) -> choice."""
+Rule = Callable[[Sight, int], Choice]
+"""(what it sees, stage shown) -> choice."""
 
 
-def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
-    """The pressure that each phase relieves, `[P]`: over its links, vehicles before the light minus vehicles standing
+def in_order(plan: SignalPlan, shown: int) -> list[int]:
+    """All stages in the plan's order, beginning with the one shown, `[P]`."""
+    return [(shown + i) % len(plan.stages) for i in range(len(plan.stages))]
+
+
+def pressures(intersection: Intersection, sight: Sight) -> list[float]:
+    """The pressure that each stage relieves, `[P]`: over its links, vehicles before the light minus vehicles standing
     behind it. Vehicles that drive away behind it block nobody.
 
     Varaiya (2013), "Max pressure control of a network of signalized intersections", eq. 7, with equal saturation
@@ -54,40 +76,39 @@ def pressures(intersection: Intersection, counts: LaneCounts) -> list[float]:
     ways = Counter(link.from_lane for link in intersection.links)
     return [
         sum(
-            (counts.vehicles(link.from_lane) - counts.halting(link.to_lane)) / ways[link.from_lane]
+            (sight.vehicles(link.from_lane) - sight.halting(link.to_lane)) / ways[link.from_lane]
             for link in _served(intersection, phase)
         )
         for phase in range(len(intersection.plan.stages))
     ]
 
 
-def queues(intersection: Intersection, halting: Count) -> list[float]:
-    """Standing vehicles on the lanes that each phase serves, `[P]`."""
+def queues(intersection: Intersection, sight: Sight) -> list[float]:
+    """Standing vehicles on the lanes that each stage serves, `[P]`."""
     return [
-        sum(halting(lane) for lane in sorted({link.from_lane for link in _served(intersection, phase)}))
+        sum(sight.halting(lane) for lane in sorted({link.from_lane for link in _served(intersection, phase)}))
         for phase in range(len(intersection.plan.stages))
     ]
 
 
 def max_pressure(intersection: Intersection) -> Rule:
-    """Show the phase with the largest pressure."""
-    return lambda counts, shown: Choice(_largest(pressures(intersection, counts), shown), RULE_SECONDS)
+    """Show the stage with the largest pressure."""
+    return lambda sight, shown: Choice(_largest_first(pressures(intersection, sight), shown), RULE_SECONDS)
 
 
 def longest_queue(intersection: Intersection) -> Rule:
-    """Show the phase with the longest queue."""
-    return lambda counts, shown: Choice(_largest(queues(intersection, counts.halting), shown), RULE_SECONDS)
+    """Show the stage with the longest queue."""
+    return lambda sight, shown: Choice(_largest_first(queues(intersection, sight), shown), RULE_SECONDS)
 
 
 def random_phase(timing: Timing, seed: int) -> Rule:
-    """A random phase for a random green, within the bounds of a policy's."""
+    """A random stage for a random green, within the bounds of a policy's."""
     rng = np.random.default_rng(seed)
 
-    def rule(counts: LaneCounts, shown: int) -> Choice:
-        return Choice(
-            int(rng.integers(timing.num_stages)),
-            int(rng.integers(int(timing.min_greens.min()), int(timing.longest_green) + 1)),
-        )
+    def rule(sight: Sight, shown: int) -> Choice:
+        stage = int(rng.integers(timing.num_stages))
+        green = int(rng.integers(int(timing.min_greens.min()), int(timing.longest_green) + 1))
+        return Choice(tuple(in_order(timing.plan, stage)), green)
 
     return rule
 
@@ -96,6 +117,6 @@ def _served(intersection: Intersection, phase: int) -> list[Link]:
     return [link for link in intersection.links if intersection.plan.served[phase, link.index]]
 
 
-def _largest(values: Sequence[float], shown: int) -> int:
-    """Index of the largest value; the current phase if it is as large as any."""
-    return shown if values[shown] >= max(values) else int(np.argmax(values))
+def _largest_first(values: Sequence[float], shown: int) -> tuple[int, ...]:
+    """Stages by value; of equals the current one, then the lowest number, `[P]`."""
+    return tuple(sorted(range(len(values)), key=lambda stage: (-values[stage], stage != shown, stage)))

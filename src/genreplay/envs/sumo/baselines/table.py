@@ -1,4 +1,4 @@
-"""Every baseline by name. A new one is a function in `rules` or `programmes`, and a line in `BASELINES`."""
+"""Every baseline by name. A new one is a function in `rules`, `cabinet` or `programmes`, and a line in `BASELINES`."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ import numpy as np
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import Timing
-from genreplay.envs.sumo.baselines import programmes, rules
+from genreplay.envs.sumo.baselines import cabinet, programmes, rules
+from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.programmes import Programme
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import Traffic, webster
 from genreplay.envs.sumo.capacity.ways import read_ways
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.signals.programme import KINDS
 from genreplay.envs.sumo.traffic.demand import Segment
 
-FIXED_PLAN, CONSTANT_PLAN, TIME_OF_DAY = "fixed_plan", "constant_plan", "time_of_day"
+CONSTANT_PLAN, TIME_OF_DAY = "constant_plan", "time_of_day"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class EpisodeContext:
     """Result of a search; empty for baselines without one."""
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """A controller to compare with."""
+
+    build: Callable[[EpisodeContext], Programme | Rule | None]
+    """The controller of one episode; None for the map's own programme."""
+    sees: str
+    """What it sees of the traffic of its episode, in a few words for tables."""
+    has_loops: bool = False
+    """Whether it reads induction loops (see `cabinet.fully_actuated_loops`)."""
+
+
+NOTHING, FLOWS = "nothing", "expected flows"
+LOOPS, ZONES, LANES = "loops", f"last {ZONE:.0f} m", "whole lanes"
+POLICY_SEES = "whole lanes, roads upstream"
+
+
 def _webster(episode: EpisodeContext, traffic: Traffic) -> tuple[int, ...]:
     """Webster's greens, `[P]`."""
     plan = episode.timing.plan
@@ -49,15 +69,36 @@ def _time_of_day(episode: EpisodeContext) -> Programme:
     return programmes.by_time(episode.intersection, round(episode.intervals[0].begin), plans)
 
 
-BASELINES: dict[str, Callable[[EpisodeContext], Programme | Rule | None]] = {
-    FIXED_PLAN: lambda episode: None,
-    "webster": lambda episode: programmes.constant(episode.intersection, _webster(episode, Traffic(episode.flows()))),
-    TIME_OF_DAY: lambda episode: _time_of_day(episode),
-    CONSTANT_PLAN: lambda episode: programmes.constant(episode.intersection, episode.settings["greens"]),
-    "actuated": lambda episode: programmes.actuated(episode.timing),
-    "delay_based": lambda episode: programmes.delay_based(episode.timing),
-    "max_pressure": lambda episode: rules.max_pressure(episode.intersection),
-    "longest_queue": lambda episode: rules.longest_queue(episode.intersection),
-    "random": lambda episode: rules.random_phase(episode.timing, derive_seed(episode.seed, "random")),
+BASELINES: dict[str, Baseline] = {
+    "webster": Baseline(
+        lambda episode: programmes.constant(episode.intersection, _webster(episode, Traffic(episode.flows()))), FLOWS
+    ),
+    TIME_OF_DAY: Baseline(lambda episode: _time_of_day(episode), FLOWS),
+    CONSTANT_PLAN: Baseline(
+        lambda episode: programmes.constant(episode.intersection, episode.settings["greens"]), NOTHING
+    ),
+    "actuated": Baseline(lambda episode: programmes.actuated(episode.timing), LOOPS),
+    "delay_based": Baseline(lambda episode: programmes.delay_based(episode.timing), "delay in the last 200 m"),
+    "fully_actuated": Baseline(lambda episode: cabinet.fully_actuated(episode.timing), ZONES),
+    "fully_actuated_loops": Baseline(
+        lambda episode: cabinet.fully_actuated_loops(episode.timing, episode.intersection), LOOPS, has_loops=True
+    ),
+    "max_pressure": Baseline(lambda episode: rules.max_pressure(episode.intersection), LANES),
+    "longest_queue": Baseline(lambda episode: rules.longest_queue(episode.intersection), LANES),
+    "random": Baseline(
+        lambda episode: rules.random_phase(episode.timing, derive_seed(episode.seed, "random")), NOTHING
+    ),
 }
-"""The controller of each baseline, built for one episode; None for the map's own programme."""
+"""The baselines that every light has."""
+
+_INCUMBENT_SEES = {"static": NOTHING, "actuated": LOOPS, "delay_based": "delay in its detectors' range", "NEMA": LOOPS}
+
+
+def incumbent_name(plan: SignalPlan) -> str:
+    """What the map's own programme is called: `fixed_plan`, `actuated_plan`, `delay_based_plan` or `nema_plan`."""
+    return f"{KINDS[plan.kind].lower().replace('-', '_')}_plan"
+
+
+def baselines_of(plan: SignalPlan) -> dict[str, Baseline]:
+    """The baselines of a light: the incumbent, which is the map's own programme as SUMO runs it, then `BASELINES`."""
+    return {incumbent_name(plan): Baseline(lambda episode: None, _INCUMBENT_SEES[plan.kind]), **BASELINES}

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import sumo
@@ -25,8 +26,8 @@ from sumo_rl.environment.env import SumoEnvironment
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import Decision, Signal, admit, decode_action, first_signal, show, timing_of
 from genreplay.envs.sumo.baselines.programmes import Programme
-from genreplay.envs.sumo.baselines.rules import LaneCounts, Rule
-from genreplay.envs.sumo.baselines.table import BASELINES, EpisodeContext
+from genreplay.envs.sumo.baselines.rules import Rule
+from genreplay.envs.sumo.baselines.table import EpisodeContext, baselines_of
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.network.naming import read_names
@@ -35,6 +36,7 @@ from genreplay.envs.sumo.reward import decision_reward
 from genreplay.envs.sumo.sensors.full import Full
 from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
+from genreplay.envs.sumo.simulator.detectors import Detectors, loops_to_xml
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.readings import Readings
@@ -135,11 +137,13 @@ class Simulator(SumoEnvironment):
             request.seed,
             settings,
         )
-        controller = BASELINES[name](context)
+        baseline = baselines_of(self.intersection.plan)[name]
+        controller = baseline.build(context)
+        loops = loops_to_xml(self.intersection) if baseline.has_loops else None
+        additional = controller.to_xml(self.intersection.light) if isinstance(controller, Programme) else loops
+        self._begin(request, traffic, additional, is_cut=True, brief=brief)
         if controller is None or isinstance(controller, Programme):
-            self._begin(request, traffic, controller, is_cut=True, brief=brief)
             return self._run_programme(count_vehicles(traffic.root), limit)
-        self._begin(request, traffic, is_cut=True, brief=brief)
         self._light_up()
         self._follow(controller)
         return self._finish()
@@ -160,11 +164,12 @@ class Simulator(SumoEnvironment):
     def _follow(self, rule: Rule) -> None:
         """Let a rule decide to the end of the episode, within the bounds of a policy's greens and of `max_red`."""
         episode, timing = self.episode, self.timing
-        counts = LaneCounts(self.sumo.lane.getLastStepVehicleNumber, self.sumo.lane.getLastStepHaltingNumber)
+        detectors = Detectors(self.sumo, self.intersection, lambda: self.signal.waited[0])
         self._carry_out(show(timing, self.signal, np.array([0]), timing.min_greens[:1]))
         while not episode.is_over:
-            choice = rule(counts, self.light.shown)
-            wanted = np.eye(timing.num_stages)[[choice.phase]]
+            episode.readings.clear()
+            choice = rule(detectors, self.light.shown)
+            wanted = -np.argsort(choice.order)[None].astype(np.float64)  # the first stage most
             shown = self.signal.phase
             shortest = (1.0 - shown) * timing.min_greens + shown * min(
                 choice.seconds, timing.min_greens[shown.argmax()]
@@ -191,18 +196,17 @@ class Simulator(SumoEnvironment):
         self,
         request: EpisodeRequest,
         traffic: Traffic,
-        programme: Programme | None = None,
+        additional: Element | None = None,
         is_cut: bool = False,
         brief: bool = False,
     ) -> None:
         self.close()
         self._root, self.notices = traffic.root, []
         ElementTree.ElementTree(traffic.root).write(self._files.routes, encoding="unicode")
-        if programme is not None:
-            light = programme.to_xml(self.intersection.light)
-            ElementTree.ElementTree(light).write(self._files.programme, encoding="unicode")
+        if additional is not None:
+            ElementTree.ElementTree(additional).write(self._files.programme, encoding="unicode")
         self.sumo_seed = derive_seed(request.seed, "sumo")
-        self._start_simulation(has_programme=programme is not None, has_emissions=is_cut and not brief)
+        self._start_simulation(has_programme=additional is not None, has_emissions=is_cut and not brief)
         failed = failed_lanes(self.intersection, self.config.sensor_failures, request.seed)
         recorder = None if request.film is None else Recorder(self.sumo, self.intersection, *request.film)
         self.episode = Episode(
