@@ -40,6 +40,8 @@ from tests.helpers.refusal import refusal
             {"junction_blocker_seconds": 0},
             "junction_blocker_seconds: must be at least 1 s, or -1 for never, not 0",
         ),
+        (SumoConfig, {"warmup_seconds": -1}, "warmup_seconds: must be at least 0 s, not -1"),
+        (SumoConfig, {"runout_seconds": -1}, "runout_seconds: must be at least 0 s, not -1"),
         (
             DemandConfig,
             {"flow_range": [2000.0, 1000.0]},
