@@ -14,8 +14,10 @@ from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD
+from tests.helpers.command_line import genreplay, only_run
+from tests.helpers.paths import REPOSITORY
 from tests.helpers.signals import MAPS
-from tests.helpers.simulators import recording_simulator
+from tests.helpers.simulators import longest_wait, recording_simulator
 
 SECONDS = 600
 NET = MAPS / "ped.net.xml"
@@ -156,6 +158,34 @@ def test_failed_detectors_call_all_the_time(tmp_path, kind):
             assert timing.is_satisfied[shown, r] <= (not is_road)
 
 
+@pytest.mark.parametrize("kind", ["zones", "loops"])
+def test_nobody_who_is_seen_waits_longer_than_promised(tmp_path, kind):
+    """A controller that always prefers the same stage; with random traffic on a map with a slip lane."""
+
+    class Watching(recording_simulator()):
+        def _sumo_step(self):
+            super()._sumo_step()
+            names = [section.name for section in self.intersection.sections]
+            seen = np.zeros(len(names))
+            if hasattr(self, "episode") and self.episode.detectors is not None:
+                self.episode.detectors.record()  # the reading of this very second, whatever else is recorded
+                seen[[names.index(name) for name in self.view.callers]] = self.episode.detectors.calling()
+            self.present.append(seen)
+
+        def _begin(self, *arguments, **named):
+            self.present = []
+            super()._begin(*arguments, **named)
+
+    options = {"net_file": str(MAPS / "allred_slip.net.xml"), "route_file": None, "max_red": 70}
+    simulator = Watching(config_of(kind, 0.2, **options), tmp_path)
+    simulator.start(EpisodeRequest(3, evaluation=True))
+    favourite = np.eye(simulator.timing.action_width)[1]
+    favourite[0] = 1.0
+    while not simulator.decide(favourite).truncated:
+        pass
+    assert 50 < longest_wait(simulator) <= 70
+
+
 def test_the_reward_does_not_depend_on_the_sensors(tmp_path):
     """In a fixed order of stages the same actions give the same traffic, whoever is seen."""
     rewards = {
@@ -188,3 +218,25 @@ def test_rewards_are_generated_and_the_rest_is_derived(kind, mode):
         assert (made[key] <= torch.from_numpy(here.view.high)).all()
     assert (made[REWARD] <= 0).all()
     assert made[ACTION].abs().max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["zones", "loops"])
+def test_a_policy_is_trained_and_evaluated_with_them(tmp_path, kind):
+    small = {
+        "agent.hidden_width": 16, "generator.network.hidden_width": 16, "generator.network.num_blocks": 1,
+        "generator.fit.num_steps": 20, "generator.sampler.num_steps": 4, "relevance.hidden_width": 16,
+        "loop.num_env_steps": 60, "loop.warmup_env_steps": 20, "loop.utd_ratio": 1, "loop.first_refit_env_step": 30,
+        "loop.refit_every_env_steps": 30, "loop.num_synthetic_rows": 200, "loop.evaluate_every_env_steps": 60,
+        "evaluation.seeds": "[1]", "env.episode_seconds": 300, "fabric.accelerator": "cpu",
+        "env.sensors": kind, "env.sensor_failures": 0.1,
+    }  # fmt: skip
+    config = REPOSITORY / "conf/sumo_pgr.yaml"
+    done = genreplay(tmp_path, "fit", "--config", str(config), *(f"{key}={value}" for key, value in small.items()))
+    assert done.returncode == 0, done.stderr
+    client, run = only_run(tmp_path)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["env.sensors"] == kind
+    (delay,) = client.get_metric_history(run.info.run_id, "evaluation/delay")
+    assert delay.value > 0
+    assert run.data.metrics["counters/generator_step"] > 0

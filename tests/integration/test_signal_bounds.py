@@ -9,7 +9,7 @@ from genreplay.envs.sumo.config import DemandConfig, SumoConfig
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.signals import MAPS
-from tests.helpers.simulators import recording_simulator
+from tests.helpers.simulators import longest_wait, recording_simulator
 
 SECONDS = 900
 JUNCTIONS = {
@@ -35,23 +35,6 @@ def simulator_of(name, folder, **options):
         net_file=str(MAPS / f"{name}.net.xml"), episode_seconds=SECONDS, demand=demand, **(JUNCTIONS[name] | options)
     )
     return Watching(config, folder)
-
-
-def longest_wait(simulator):
-    """The longest time that somebody was on a section while no stage that it calls was green, s."""
-    plan, timing = simulator.intersection.plan, simulator.timing
-    states = [stage.state for stage in plan.stages]
-    found = 0
-    for i, links in enumerate(simulator.intersection.section_links):
-        for group in {plan.serving(link) for link in links if link not in plan.always_green}:
-            if not 0 < len(group) < timing.num_stages:
-                continue
-            waits = [
-                present[i] > 0 and not (state in states and states.index(state) in group)
-                for state, present in zip(simulator.states, simulator.present, strict=True)
-            ]
-            found = max(found, *(len(list(run)) for is_waiting, run in itertools.groupby(waits) if is_waiting), 0)
-    return found
 
 
 def check(simulator):

@@ -33,6 +33,18 @@ from tests.helpers.refusal import refusal
             {"min_green": 10, "max_green": 15},
             "max_green: must be at least twice min_green (10), not 15, so that a green can be chosen",
         ),
+        (SumoConfig, {"sensors": "radar"}, "sensors: must be one of full, zones, loops, not 'radar'"),
+        (
+            SumoConfig,
+            {"sensors": "loops", "sensor_failures": 1.5},
+            "sensor_failures: must lie between 0 and 1, not 1.5",
+        ),
+        (
+            SumoConfig,
+            {"sensor_failures": 0.1},
+            "sensor_failures: has no effect with sensors: full, which has no detectors; set sensors to zones or loops, "
+            "or this to 0",
+        ),
         (SumoConfig, {"backend": "sumo"}, "backend: must be one of libsumo, traci, not 'sumo'"),
         (SumoConfig, {"yellow_time": 0}, "yellow_time: must be at least 1 s, or null for the map's own, not 0"),
         (
