@@ -163,16 +163,28 @@ KINDS = {"full": Counter, "zones": Zones, "loops": Loops}
 
 
 def with_detectors(options, detectors, folder):
-    """SUMO's options with an additional file of these detectors."""
+    """SUMO's options with an additional file of these detectors, written into `folder`."""
     if not detectors:
         return options
-    root, options = ElementTree.Element("additional"), list(options)
+    root = ElementTree.Element("additional")
     for each in detectors:
         ElementTree.SubElement(root, each["element"], each["attributes"])
     file = Path(folder, "detectors.add.xml")
     ElementTree.ElementTree(root).write(file, encoding="unicode")
-    for name in ("-a", "--additional-files"):
-        if name in options:
-            options[options.index(name) + 1] += f",{file}"
-            return options
-    return [*options, "--additional-files", str(file)]
+    kept, files = [], [str(file)]
+    parts = iter(part for option in options for part in (option.split("=", 1) if option[:2] == "--" else [option]))
+    for part in parts:
+        if part in ("-a", "--additional-files"):
+            files.append(next(parts))
+            continue
+        kept.append(part)
+        if part in ("-c", "--configuration-file"):
+            kept.append(next(parts))
+            files += named_in(Path(kept[-1]))
+    return [*kept, "--additional-files", ",".join(files)]
+
+
+def named_in(configuration):
+    """Additional files in a configuration of SUMO, which those of the command line would replace."""
+    found = [each for each in ElementTree.parse(configuration).iter() if each.tag in ("a", "additional-files")]
+    return [str(configuration.parent / name.strip()) for each in found for name in each.get("value").split(",")]

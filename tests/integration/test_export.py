@@ -1,6 +1,7 @@
 """The exported policy decides as the original, on observations and in a live SUMO, without genreplay or torch."""
 
 import csv
+import importlib
 import importlib.util
 import json
 import os
@@ -182,6 +183,27 @@ def test_the_example_drives_a_live_sumo_as_the_original(tmp_path: Path, options:
     expected = original_decisions(saved)
     assert len({tuple(row[1:]) for row in expected}) > 4, "a policy that always says the same would prove nothing"
     assert drive(saved, folder, tmp_path, failed) == expected
+
+
+def test_the_example_adds_its_detectors_to_other_additional_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "examples"))
+    module = importlib.import_module("sumo_sensors")
+    detectors = [{"element": "inductionLoop", "attributes": {"id": "a", "lane": "b_0", "pos": "1.00", "file": "NUL"}}]
+    configuration, file = tmp_path / "my.sumocfg", tmp_path / "detectors.add.xml"
+    configuration.write_text('<configuration><additional-files value="stops.xml, /zones.xml"/></configuration>')
+    for options, rest, others in (
+        (["-n", "x"], ["-n", "x"], []),
+        (["-a", "one,two", "--seed=7"], ["--seed", "7"], ["one,two"]),
+        (["--additional-files=one"], [], ["one"]),
+        (["-c", str(configuration)], ["-c", str(configuration)], [str(tmp_path / "stops.xml"), "/zones.xml"]),
+    ):
+        found = module.with_detectors(options, detectors, tmp_path)
+        assert found == [*rest, "--additional-files", ",".join([str(file), *others])]
+        assert module.with_detectors(options, [], tmp_path) == options
+    (element,) = ElementTree.parse(file).getroot()
+    assert (element.tag, element.attrib) == ("inductionLoop", detectors[0]["attributes"])
 
 
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
