@@ -7,6 +7,7 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pytest
 
 from genreplay.common.errors import UserError
@@ -226,6 +227,25 @@ def test_warm_up_leaves_out_vehicles_and_run_out_waits_for_the_others(tmp_path: 
     assert 600 < whole.simulator.episode.elapsed < 3600  # the map was empty before
     assert whole.simulator.episode.measured_seconds == 400
     assert sum(row["vehicles"] for row in whole.movements) == late
+
+
+def test_a_policy_goes_on_in_the_run_out_of_evaluations_only(tmp_path: Path) -> None:
+    demand = DemandConfig(evaluation_flows=[2000.0], flow_range=[2000.0, 2000.0])
+    config = SumoConfig(episode_seconds=300, warmup_seconds=60, runout_seconds=900, demand=demand)
+    simulator = recording_simulator()(config, tmp_path)
+    seconds = {}
+    for evaluation in (True, False):
+        simulator.start(EpisodeRequest(5, evaluation))
+        outcomes: list[Any] = []
+        while not outcomes or not outcomes[-1].truncated:
+            outcomes.append(simulator.decide(np.zeros(simulator.timing.action_width)))
+        seconds[evaluation] = sum(outcome.duration for outcome in outcomes)
+        metrics = outcomes[-1].metrics
+        assert ("longest_red" in metrics) == evaluation
+        assert (metrics["throughput"] == metrics["num_vehicles"] > 80) == evaluation
+        assert bool(simulator.episode.movements) == evaluation
+    assert 300 < seconds[True] < 1200
+    assert 300 <= seconds[False] < 400
 
 
 def test_a_run_out_is_bounded(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ class Episode:
     """Whether nobody is on the map or will come."""
     elapsed: int = 0
     """s"""
+    is_over: bool = False
+    """Whether its time has passed, with its run-out."""
     movements: list[Row] = field(default_factory=list)
     """Once it is over, a row for each movement (see `movement_rows`)."""
     queue: float = 0.0
@@ -70,13 +72,6 @@ class Episode:
         """Begin a decision: forget what was read."""
         self.readings.clear()
         self.sensors.clear()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether its time has passed, with its run-out."""
-        if self.elapsed < self.num_seconds:
-            return False
-        return self.elapsed >= self.num_seconds + self.runout or self.is_empty()
 
     @property
     def measured_seconds(self) -> int:
@@ -100,6 +95,8 @@ class Episode:
                 self.meter.record()
             if self.recorder is not None:
                 self.recorder.record()
+            if self.elapsed >= self.num_seconds:
+                self.is_over = self.elapsed >= self.num_seconds + self.runout or self.is_empty()
 
 
 class Light:
