@@ -40,8 +40,9 @@ __all__ = ["UserError", "evaluate", "load_buffer", "load_config", "load_generato
 def train(config: ExperimentConfig) -> TrainedRun:
     """Train as `config` says, with progress on the screen and metrics in MLflow.
 
-    The first Ctrl-C ends the run after the current step and saves it. With `fabric.devices` above 1 the whole script is
-    started once for each device; only the first of these processes returns from here.
+    The first Ctrl-C or SIGTERM saves the run and ends it, also in the middle of a fit or an evaluation. With
+    `fabric.devices` above 1 the whole script is started once for each device; only the first of these processes returns
+    from here.
     """
     trained = training.train(config)
     if trained is None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -29,8 +30,10 @@ def environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if k != "MLFLOW_TRACKING_URI"}
 
 
-def interrupt_after(words: str, folder: Path, arguments: list[str]) -> str:
-    """Send Ctrl-C as soon as a run says `words`; what it says from then on."""
+def interrupt_after(
+    words: str, folder: Path, arguments: list[str], number: int = signal.SIGINT, delay: float = 0.0
+) -> str:
+    """Send a signal (Ctrl-C) `delay` seconds after a run says `words`; what it says from then on."""
     process = subprocess.Popen(
         [sys.executable, "-m", "genreplay", *arguments],
         cwd=folder,
@@ -41,7 +44,8 @@ def interrupt_after(words: str, folder: Path, arguments: list[str]) -> str:
     assert process.stderr is not None
     for line in process.stderr:
         if words in line:
-            process.send_signal(signal.SIGINT)
+            time.sleep(delay)
+            process.send_signal(number)
             break
     rest = process.stderr.read()
     assert process.wait(60) == 130, rest
@@ -70,5 +74,5 @@ def assert_same(one: checkpoint.Checkpoint, other: checkpoint.Checkpoint) -> Non
     for key, value in one.buffers.items(include_nested=True, leaves_only=True):
         assert torch.equal(value, other.buffers[key]), f"buffer {key} differs"
     for state in (one.counters, other.counters):
-        state.pop("run_id")
+        state.pop("run_id", None)
     assert one.counters == other.counters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -107,6 +108,34 @@ def test_an_interrupted_run_resumes_as_if_nothing_had_happened(whole: Path, tmp_
     assert [(m.step, m.value) for m in history] == [
         (m.step, m.value) for m in expected[0].get_metric_history(expected[1].info.run_id, "evaluation/return")
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [1, 2])
+def test_sigterm_ends_a_long_fit_at_once_and_the_run_goes_on_where_the_project_was_moved(
+    devices: int, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    long = ["loop.first_refit_env_step=21", "generator.fit.num_steps=1_000_000", f"fabric.devices={devices}"]
+    argv = ["fit", "--config", str(PENDULUM), *TINY, *long]
+    rest = interrupt_after("env step 20 of 160", project, argv, signal.SIGTERM, delay=3.0)
+    assert "stopped and saved at env step 21; go on with" in rest.replace("\n", " ")
+    assert "Traceback" not in rest
+    saved = last_checkpoint(project).counters
+    assert (saved["due"]["refit"], saved["counters"]["generator_step"]) == (True, 0)
+    assert only_run(project)[1].info.status == "KILLED"
+    if devices > 1:
+        return
+
+    moved = project.rename(tmp_path / "moved")
+    resumed = genreplay(moved, "fit", "--resume", "last", "generator.fit.num_steps=20")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"mlruns/mlflow.db was moved here from {project}/mlruns" in resumed.stderr.replace("\n", " ")
+    _, run = only_run(moved)
+    assert (run.info.status, run.data.metrics["counters/env_step"]) == ("FINISHED", 160.0)
+    assert last_checkpoint(moved).counters["counters"]["env_step"] == 160
+    assert not project.exists()
 
 
 @pytest.mark.slow

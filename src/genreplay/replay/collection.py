@@ -44,10 +44,13 @@ class Collection:
         self._warmup_left = -(-warmup_env_steps // env.num_workers) * env.num_workers
         self._collector: Collector | None = None
         self._batches: Iterator[TensorDictBase] | None = None
+        self._saved: dict[str, Any] | None = None
+        """The state to begin from, until the first decision is made."""
 
     def next(self) -> TensorDict:
         """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out."""
         rows = executed(self._decide())
+        self._saved = None
         self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
         rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))
         stored = rows.select(*self._keys)
@@ -63,7 +66,7 @@ class Collection:
 
     def state_dict(self) -> dict[str, Any]:
         """The state that resumes collection, as plain JSON. The random draws are those of torch's global generator."""
-        return {"warmup_left": self._warmup_left, "env": self.env.state_dict()}
+        return self._running_state() if self._saved is None else self._saved
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue the checkpoint's episodes and the rest of its warm-up.
@@ -71,10 +74,15 @@ class Collection:
         Raises:
             RuntimeError: collection has begun already.
         """
-        if self._has_begun:
+        if self.has_begun:
             raise RuntimeError("load_state_dict: collection has begun; load before the first next()")
+        self._saved = state
         self._warmup_left = int(state["warmup_left"])
         self.env.load_state_dict(state["env"])
+
+    def rewind(self, state: dict[str, Any]) -> None:
+        """Forget a first decision that was not finished: from here on only `state_dict` works, and returns `state`."""
+        self._saved = state
 
     def shutdown(self) -> None:
         """Stop the simulators."""
@@ -84,8 +92,12 @@ class Collection:
             self.env.close()
 
     @property
-    def _has_begun(self) -> bool:
+    def has_begun(self) -> bool:
+        """Whether the simulators have begun their episodes."""
         return self._collector is not None
+
+    def _running_state(self) -> dict[str, Any]:
+        return {"warmup_left": self._warmup_left, "env": self.env.state_dict()}
 
     @property
     def _policy_device(self) -> torch.device:

@@ -47,10 +47,6 @@ class OverlappedCollection(Collection):
         self.env.send(dict(enumerate(self._action.numpy())))
         self._is_under_way = True
 
-    def state_dict(self) -> dict[str, Any]:
-        """As of `Collection`, with the `action` that is under way."""
-        return {**super().state_dict(), "action": None if self._action is None else self._action.tolist()}
-
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As of `Collection`; the action that was under way will be the next one."""
         super().load_state_dict(state)
@@ -58,8 +54,13 @@ class OverlappedCollection(Collection):
             self._action = torch.tensor(action, dtype=self.env.action_spec.dtype)
 
     @property
-    def _has_begun(self) -> bool:
+    def has_begun(self) -> bool:
+        """As of `Collection`."""
         return self._state is not None
+
+    def _running_state(self) -> dict[str, Any]:
+        """As of `Collection`, with the `action` that is under way."""
+        return {**super()._running_state(), "action": None if self._action is None else self._action.tolist()}
 
     def _decide(self) -> TensorDictBase:
         self.begin_next()

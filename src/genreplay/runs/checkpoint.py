@@ -68,12 +68,7 @@ class Checkpoint:
 
     def restore_rng(self) -> None:
         """Restore the global random generators of Python, NumPy and torch."""
-        random.setstate(self.rng["python"])
-        name, keys, *rest = self.rng["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-        torch.set_rng_state(self.rng["torch"])
-        if len(self.rng["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(self.rng["cuda"])
+        set_rng_state(self.rng)
 
 
 def save(
@@ -137,7 +132,7 @@ def _write_states(
         write_tensors(folder / "modules" / f"{name}.safetensors", tensors)
     for name, state in optimizers.items():
         write_tree(folder / "optimizers" / name, state)
-    write_tree(folder / "rng", _rng_state())
+    write_tree(folder / "rng", rng_state())
 
 
 def load(folder: Path) -> Checkpoint:
@@ -272,7 +267,8 @@ def _read_buffers(folder: Path) -> TensorDict:
 # Random generators ---------------------------------------------------------------------------------------------------
 
 
-def _rng_state() -> dict[str, Any]:
+def rng_state() -> dict[str, Any]:
+    """States of the global random generators of Python, NumPy and torch."""
     name, keys, *rest = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
@@ -280,3 +276,13 @@ def _rng_state() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+def set_rng_state(state: Mapping[str, Any]) -> None:
+    """Set the global random generators to what `rng_state` gave. CUDA's only where the devices are as many."""
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])

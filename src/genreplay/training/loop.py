@@ -9,16 +9,22 @@ output, and relevance is trained on real rows alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+
+from tensordict import TensorDict
 
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import LoopConfig
 from genreplay.diagnostics.diagnose import MIN_ROWS, diagnose
+from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Source, Synthesis, Synthetic
+from genreplay.runs import checkpoint
 from genreplay.training.assemble import Parts
 from genreplay.training.monitor import Monitor
-from genreplay.training.schedule import Counters, Every, Ratio
+from genreplay.training.schedule import Counters, Due, Every, Ratio
+from genreplay.training.stop import Stop, Stopped
 
 
 class Schedules:
@@ -52,6 +58,7 @@ class Loop:
         report: displays and logs progress.
         seed: of the prompts and of the generator's fits and samples.
         save: writes a checkpoint of this loop.
+        stop: whether a signal asked the run to end.
     """
 
     def __init__(
@@ -61,100 +68,167 @@ class Loop:
         report: Monitor,
         seed: int,
         save: Callable[[Loop], None],
+        stop: Stop,
     ):
         self.config, self.parts, self.report, self.seed = config, parts, report, seed
-        self.save = save
+        self.save, self.stop = save, stop
         self.counters = Counters()
         self.schedules = Schedules(config, parts.agent.config.critic_updates_per_actor_update)
+        self.due = Due()
 
-    def run(self, stop: Callable[[], bool]) -> bool:
-        """Train until `num_env_steps`, or until `stop()` is true after a whole step; save either way.
+    @property
+    def is_complete(self) -> bool:
+        """Whether all transitions are collected."""
+        return self.counters.env_step >= self.config.num_env_steps
+
+    def run(self) -> bool:
+        """Train until `num_env_steps`, or until a signal asks to end; save either way.
+
+        A signal ends fits, samples and evaluations at once; they are left to do, as is the rest of the step.
 
         Returns True where training is complete, False where it was stopped.
         """
-        due, counters = self.schedules, self.counters
-        complete = counters.env_step >= self.config.num_env_steps
-        stopped = False
-        while not complete and not stopped:
-            num_new = self.collect()
-            complete = counters.env_step >= self.config.num_env_steps
-            if not complete:
-                self.parts.collection.begin_next()
-            if self.parts.synthesis is not None and not complete:
-                self.synthesise(self.parts.synthesis)
-            if counters.env_step > self.config.warmup_env_steps:
-                self.update(num_new)
-            stopped = stop()
-            if due.log(counters.env_step) or complete:
-                self.report.log(counters)
-            if due.evaluate(counters.env_step) or complete:
-                self.evaluate()
-            if due.checkpoint(counters.env_step) or complete or stopped:
-                self.save(self)
-        return complete
+        self.parts.agent.set_progress(self.counters.env_step)
+        try:
+            self.finish_step()
+            while not self.is_complete:
+                self.stop.check()
+                self.plan_step(self.collect())
+                self.finish_step()
+        except Stopped:
+            self.save(self)
+            return False
+        return True
 
     def collect(self) -> int:
         """One decision in every collecting simulator; returns the number of new transitions."""
-        transitions = self.parts.collection.next()
+        collection = self.parts.collection
+        transitions = collection.next() if collection.has_begun else self._begin(collection)
         self.parts.replay.extend_real(transitions)
         self.counters.env_step += len(transitions)
         self.parts.agent.set_progress(self.counters.env_step)
-        finished = self.parts.collection.finished_episodes()
+        finished = collection.finished_episodes()
         self.counters.episodes += len(finished)
         self.report.collected(self.counters, finished)
+        if not self.is_complete:
+            collection.begin_next()
         return len(transitions)
 
-    def synthesise(self, synthesis: Synthesis) -> None:
-        """Fit the generator, or draw from it again, where that is due."""
-        resample = self.schedules.resample(self.counters.env_step) and self.config.resample_every_env_steps is not None
-        if self.schedules.refit(self.counters.env_step):
+    def _begin(self, collection: Collection) -> TensorDict:
+        """The first decision, before which the episodes of a checkpoint are played again: that may take long."""
+        before = collection.state_dict()
+        try:
+            with self._repeatable():
+                return collection.next()
+        except Stopped:
+            collection.rewind(before)
+            raise
+
+    def plan_step(self, num_new: int) -> None:
+        """Note what is due after `num_new` transitions."""
+        due, schedules, env_step = self.due, self.schedules, self.counters.env_step
+        if self.parts.synthesis is not None and not self.is_complete:
+            resample = schedules.resample(env_step) and self.config.resample_every_env_steps is not None
+            due.refit = schedules.refit(env_step)
+            due.resample = resample and not due.refit
+        if env_step > self.config.warmup_env_steps:
+            due.relevance_updates = 0 if self.parts.relevance is None else schedules.relevance_updates(num_new)
+            due.blocks = schedules.blocks(num_new)
+        due.log = schedules.log(env_step) or self.is_complete
+        due.evaluate = schedules.evaluate(env_step) or self.is_complete
+        due.checkpoint = schedules.checkpoint(env_step) or self.is_complete
+
+    def finish_step(self) -> None:
+        """Do what is due; `Stopped` leaves the rest."""
+        due, synthesis = self.due, self.parts.synthesis
+        if synthesis is not None and due.refit:
             self.refit(synthesis)
-        elif resample and synthesis.generator.fitted:
-            self._draw(synthesis, self._source(synthesis), derive_seed(self.seed, "redraw", self.counters.env_step))
+        elif synthesis is not None and due.resample and synthesis.generator.fitted:
+            self.resample(synthesis)
+        due.refit = due.resample = False
+        self.update()
+        if due.log:
+            self.report.log(self.counters)
+            due.log = False
+        if due.evaluate:
+            self.evaluate()
+            due.evaluate = False
+        if due.checkpoint:
+            due.checkpoint = False
+            self.save(self)
 
     def refit(self, synthesis: Synthesis) -> None:
         """Fit the generator to the real transitions and replace the synthetic buffer by its samples."""
-        source, seed = self._source(synthesis), derive_seed(self.seed, "refit", self.counters.env_step)
-        with self.report.fitting() as on_progress:
-            metrics = synthesis.fit(source, seed, on_progress)
+        seed = derive_seed(self.seed, "refit", self.counters.env_step)
+        before = {name: tensor.clone() for name, tensor in synthesis.generator.state_dict().items()}
+        try:
+            with self._repeatable():
+                source = self._source(synthesis)
+                with self.report.fitting() as on_progress:
+                    metrics = synthesis.fit(source, seed, on_progress)
+                synthetic = self._sample(synthesis, source, seed)
+                with self.report.diagnosing():
+                    diagnosis = None
+                    if min(len(source.real), len(synthetic.rows)) >= MIN_ROWS:
+                        compared = source.real, synthetic.rows, seed, source.most_relevant
+                        diagnosis = diagnose(synthesis.codec, *compared, self.parts.oracle)
+        except Stopped:
+            synthesis.generator.load_state_dict(before)
+            raise
+        self._store(synthetic)
         self.counters.generator_step += int(metrics["num_steps"])
-        synthetic = self._draw(synthesis, source, seed)
-        with self.report.diagnosing():
-            diagnosis = None
-            if min(len(source.real), len(synthetic.rows)) >= MIN_ROWS:
-                compared = source.real, synthetic.rows, seed, source.most_relevant
-                diagnosis = diagnose(synthesis.codec, *compared, self.parts.oracle)
         metrics = metrics | synthetic.metrics
         self.report.refitted(metrics, diagnosis, synthetic.transitions, source.real, self.counters)
+
+    def resample(self, synthesis: Synthesis) -> None:
+        """Replace the synthetic buffer by new samples of the same generator."""
+        with self._repeatable():
+            seed = derive_seed(self.seed, "redraw", self.counters.env_step)
+            synthetic = self._sample(synthesis, self._source(synthesis), seed)
+        self._store(synthetic)
 
     def _source(self, synthesis: Synthesis) -> Source:
         """All real transitions, with their relevance where something computes it."""
         real = self.parts.replay.real_transitions()
         return synthesis.source(real, None if self.parts.relevance is None else self.parts.relevance.score(real))
 
-    def _draw(self, synthesis: Synthesis, source: Source, seed: int) -> Synthetic:
-        """Replace the synthetic buffer."""
+    def _sample(self, synthesis: Synthesis, source: Source, seed: int) -> Synthetic:
         num_rows = self.config.num_synthetic_rows
         with self.report.sampling(num_rows):
-            synthetic = synthesis.draw(source, num_rows, seed)
-        self.parts.replay.replace_synthetic(synthetic.transitions, synthetic.metrics["kept"])
-        return synthetic
+            return synthesis.draw(source, num_rows, seed)
 
-    def update(self, num_new: int) -> None:
-        """Relevance on real rows, then the agent on blocks of mixed rows, at their ratios to the new env steps."""
-        batch_size = self.parts.replay.config.batch_size
-        if self.parts.relevance is not None:
-            for _ in range(self.schedules.relevance_updates(num_new)):
-                batch = self.parts.replay.sample_real(batch_size)
-                self.report.updated("relevance", self.parts.relevance.update(batch))
+    def _store(self, synthetic: Synthetic) -> None:
+        self.parts.replay.replace_synthetic(synthetic.transitions, synthetic.metrics["kept"])
+
+    def update(self) -> None:
+        """Relevance on real rows, then the agent on blocks of mixed rows, as often as is due."""
+        batch_size, due = self.parts.replay.config.batch_size, self.due
+        while self.parts.relevance is not None and due.relevance_updates:
+            self.stop.check()
+            batch = self.parts.replay.sample_real(batch_size)
+            self.report.updated("relevance", self.parts.relevance.update(batch))
+            due.relevance_updates -= 1
         block_size = self.parts.agent.config.critic_updates_per_actor_update
-        for _ in range(self.schedules.blocks(num_new)):
+        while due.blocks:
+            self.stop.check()
             block = self.parts.replay.sample_blocks(block_size, batch_size)
             self.report.updated("agent", self.parts.agent.training_step(block))
             self.counters.gradient_step += block_size
+            due.blocks -= 1
 
     def evaluate(self) -> None:
         """The deterministic policy on the evaluation episodes."""
-        with self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
+        with self._repeatable(), self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
             evaluation = self.parts.evaluator.evaluate_policy(self.parts.agent.policy(deterministic=True), on_episode)
         self.report.evaluated(evaluation, self.counters)
+
+    @contextmanager
+    def _repeatable(self) -> Iterator[None]:
+        """Work that a signal ends at once; the random streams are then where they were before it."""
+        rng = checkpoint.rng_state()
+        try:
+            with self.stop.repeatable():
+                yield
+        except Stopped:
+            checkpoint.set_rng_state(rng)
+            raise

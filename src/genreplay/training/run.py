@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +24,8 @@ from genreplay.training import snapshot
 from genreplay.training.assemble import build_parts
 from genreplay.training.loop import Loop
 from genreplay.training.monitor import Monitor
+from genreplay.training.stop import SIGNALS, Stop, Stopped
 from genreplay.transitions.codec import Codec
-
-log = logging.getLogger("genreplay")
 
 
 class TrainedRun(NamedTuple):
@@ -74,7 +71,8 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
         team = None if generator is None else stack.enter_context(Team(fabric, generator))
         if fabric.global_rank == 0:
             return _lead(config, fabric, world, codec, team, loaded, stack)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
         if team is not None:
             team.follow()
     return None
@@ -92,14 +90,16 @@ def _lead(
     """The run on rank 0; what has to be closed at its end goes on `stack`."""
     bars = stack.enter_context(Bars(config.loop.num_env_steps))
     stack.enter_context(log_above(bars.console))
-    stop = stack.enter_context(_stop_on_interrupt())
+    stop = Stop()
+    stack.enter_context(stop.listening())
     run_id = None if loaded is None else loaded.counters["run_id"]
     tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
     parts = build_parts(config, fabric, world, codec, team)
     stack.callback(parts.close)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
     report = Monitor(bars, tracker, world)
-    with report.evaluating(len(parts.evaluator.seeds), report.baseline_name) as on_episode:
+    num_episodes = len(parts.evaluator.seeds)
+    with suppress(Stopped), stop.repeatable(), report.evaluating(num_episodes, report.baseline_name) as on_episode:
         report.baseline = parts.evaluator.evaluate_baseline(on_episode)
     loop = Loop(
         config.loop,
@@ -107,11 +107,12 @@ def _lead(
         report,
         derive_seed(config.seed, "loop"),
         save=lambda loop: snapshot.save(tracker.checkpoint_dir, loop, config, tracker.run_id),
+        stop=stop,
     )
     if loaded is not None:
         snapshot.restore(loaded, loop)
         bars.line(f"resumed at env step {loop.counters.env_step}")
-    complete = loop.run(stop)
+    complete = loop.run()
     if complete:
         bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
     else:
@@ -121,25 +122,3 @@ def _lead(
             f"genreplay fit --resume {tracker.run_id}"
         )
     return TrainedRun(tracker.run_id, tracker.checkpoint_dir, complete)
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator:
-    """Yields `stop()`: true after a first Ctrl-C or SIGTERM. A second one ends the program at once."""
-    asked = False
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: object) -> None:
-        nonlocal asked
-        asked = True
-        log.warning("finishing this step, then saving; once more to end at once and lose what came after the last save")
-        for n, handler in before.items():
-            signal.signal(n, handler)
-
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield lambda: asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -99,3 +99,26 @@ class Counters:
         """Take over every counter; KeyError if `state` lacks one."""
         for field in fields(self):
             setattr(self, field.name, int(state[field.name]))
+
+
+@dataclass
+class Due:
+    """What is left to do of a step, after its transitions were collected. A checkpoint keeps it."""
+
+    refit: bool = False
+    resample: bool = False
+    relevance_updates: int = 0
+    blocks: int = 0
+    """Of agent updates."""
+    log: bool = False
+    evaluate: bool = False
+    checkpoint: bool = False
+
+    def state_dict(self) -> dict[str, int]:
+        """Every entry by name."""
+        return asdict(self)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Take over the entries of `state`; nothing of the others is left to do."""
+        for field in fields(self):
+            setattr(self, field.name, state.get(field.name, field.default))

@@ -25,6 +25,7 @@ def save(folder: Path, loop: Loop, config: ExperimentConfig, run_id: str) -> Non
             "run_id": run_id,
             "counters": loop.counters.state_dict(),
             "schedules": loop.schedules.state_dict(),
+            "due": loop.due.state_dict(),
             "collection": parts.collection.state_dict(),
             "report": loop.report.state_dict(),
         },
@@ -42,6 +43,7 @@ def restore(loaded: checkpoint.Checkpoint, loop: Loop) -> None:
     parts.replay.load_state(loaded.buffers)
     loop.counters.load_state_dict(loaded.counters["counters"])
     loop.schedules.load_state_dict(loaded.counters["schedules"])
+    loop.due.load_state_dict(loaded.counters.get("due", {}))
     parts.collection.load_state_dict(loaded.counters["collection"])
     loop.report.load_state_dict(loaded.counters["report"])
     loaded.restore_rng()

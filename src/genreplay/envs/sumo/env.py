@@ -108,8 +108,7 @@ class SumoEnv(BatchedEnv):
 
     def close(self, *, raise_if_closed: bool = True) -> None:
         """End the workers and remove their files."""
-        for worker in self.workers:
-            worker.close()
+        SimulatorProcess.close_all(self.workers)
         self._folder.cleanup()
         super().close(raise_if_closed=raise_if_closed)
 

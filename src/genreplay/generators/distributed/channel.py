@@ -83,7 +83,9 @@ class Leader:
             raise self._failure
 
     def close(self, reason: str | None = None) -> None:
-        """Let the other ranks go; with a `reason` they end as failed, once this process has ended."""
+        """Let the other ranks go; with a `reason` ("failed: ...") they end at once, wherever they are, once
+        this process has ended.
+        """
         self._closing.set()
         signal.signal(signal.SIGUSR1, self._previous_handler)
         self.send({"op": "close"} if reason is None else {"op": "abort", "reason": reason})
@@ -146,7 +148,7 @@ class Follower:
                 if message["op"] == "abort":
                     # Lightning kills rank 0 when a child of its ends: rank 0 goes first.
                     self._connection.poll(GRACE_SECONDS)
-                    _end_process(f"rank {self.rank} ends because rank 0 failed: {message['reason']}")
+                    _end_process(f"rank {self.rank} ends because rank 0 {message['reason']}")
                 self._commands.put(message)
                 if message["op"] == "close":
                     return
@@ -163,5 +165,6 @@ def _read(connection: Connection) -> Message:
 
 
 def _end_process(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    with suppress(OSError, ValueError):  # nobody may be there to read it
+        print(text, file=sys.stderr, flush=True)
     os._exit(1)

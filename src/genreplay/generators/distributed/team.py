@@ -70,6 +70,8 @@ class Team:
     def __init__(self, fabric: Fabric, generator: Generator):
         self.fabric, self.generator = fabric, generator
         self._channel: Leader | Follower | None = None
+        self._abandoned = False
+        """Whether rank 0 left a command in the middle: the others wait for it in a collective."""
 
     def __enter__(self) -> Team:
         """Connect the ranks; every rank enters together."""
@@ -84,8 +86,10 @@ class Team:
         """On rank 0: let the other ranks go, as failed if this rank fails."""
         if isinstance(self._channel, Leader):
             # Rank 0 reports errors that the user can fix; the others just end.
-            fixable = error is None or isinstance(error, UserError)
-            self._channel.close(None if fixable else f"{type(error).__name__}: {error}")
+            if error is not None and not isinstance(error, UserError):
+                self._channel.close(f"failed: {type(error).__name__}: {error}")
+            else:
+                self._channel.close("was stopped" if self._abandoned else None)
 
     def fit(
         self, rows: Tensor, condition: Tensor | None, seed: int, on_progress: OnProgress | None = None
@@ -167,6 +171,9 @@ class Team:
             yield
         except Exception:
             self._channel.check(BLAME_SECONDS)
+            raise
+        except BaseException:
+            self._abandoned = True
             raise
 
     def _share(self, tensor: Tensor) -> Tensor:

@@ -7,6 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,8 @@ import sumo
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 
-CLOSE_SECONDS = 5.0
-"""Time for a worker to end by itself, s."""
+CLOSE_SECONDS = 3.0
+"""Time for workers to end by themselves, s."""
 
 
 class SimulatorError(Exception):
@@ -35,6 +38,7 @@ class SimulatorProcess:
     def __init__(self, config: SumoConfig, folder: Path):
         self._config, self._folder = config, folder
         self._stderr_file = folder / "stderr.txt"
+        self._is_closed = False
         folder.mkdir(parents=True, exist_ok=True)
         self.restart()
 
@@ -44,9 +48,16 @@ class SimulatorProcess:
         return self._process.pid
 
     def restart(self) -> None:
-        """End the worker if it runs, and start it. Does not wait for it."""
+        """End the worker if it runs, and start it. Does not wait for it.
+
+        Raises:
+            SimulatorError: it was closed.
+        """
+        if self._is_closed:
+            raise SimulatorError("the simulator is closed")
         if hasattr(self, "_process"):
             self._end(0.0)
+        self._num_unanswered = 0
         environment = {
             **os.environ,
             "SUMO_HOME": os.environ.get("SUMO_HOME", sumo.SUMO_HOME),
@@ -68,10 +79,12 @@ class SimulatorProcess:
                 start_new_session=True,
             )
         self.send({"config": asdict(self._config), "folder": str(self._folder)})
+        self._num_unanswered = 0  # nothing answers the set-up
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a request. `receive` notices a worker that has ended."""
         assert self._process.stdin is not None
+        self._num_unanswered += 1
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
@@ -89,6 +102,7 @@ class SimulatorProcess:
         line = self._process.stdout.readline()
         if not line.endswith("\n"):
             raise SimulatorError(self._cause_of_failure())
+        self._num_unanswered -= 1
         message = json.loads(line)
         if "user_error" in message:
             raise UserError(message["user_error"])
@@ -96,17 +110,37 @@ class SimulatorProcess:
             raise SimulatorError(_one_line([message["error"], *self._errors()]))
         return message
 
-    def close(self) -> None:
-        """End the worker."""
-        self._end(CLOSE_SECONDS)
+    @classmethod
+    def close_all(cls, simulators: Sequence[SimulatorProcess]) -> None:
+        """End the workers. One in the middle of a request is killed, as whoever waits for its answer is gone.
+
+        May be called from another thread than the one that waits: that one gets a `SimulatorError`.
+        """
+        for simulator in simulators:
+            simulator._is_closed = True
+            if simulator._num_unanswered and simulator._process.poll() is None:
+                simulator._kill()
+        for simulator in simulators:
+            simulator._release()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for simulator in simulators:
+            simulator._wait(max(0.0, deadline - time.monotonic()))
 
     def _end(self, patience: float) -> None:
+        self._release()
+        self._wait(patience)
+
+    def _release(self) -> None:
+        """Close its input and output: a worker without input ends by itself."""
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             try:
                 stream.close()
             except BrokenPipeError:
                 continue  # it ended with a request unread
+
+    def _wait(self, patience: float) -> None:
+        """Wait for its end, and kill it after `patience` seconds."""
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -116,7 +150,8 @@ class SimulatorProcess:
     def _kill(self) -> None:
         """Kill the worker and its fork."""
         if hasattr(os, "killpg"):
-            os.killpg(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended
+                os.killpg(self.pid, signal.SIGKILL)
         else:
             self._process.kill()
 
