@@ -6,6 +6,8 @@ Light: torch, MLflow and the simulators load only once a command needs them.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -52,6 +54,7 @@ EPILOG = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. 2: an error that the user can fix, in one line on stderr."""
+    atexit.register(gc.freeze)  # else Python searches all objects for garbage as it ends, which takes seconds
     logging.basicConfig(format="%(name)s: %(levelname)s: %(message)s")
     if os.environ.get("LOCAL_RANK", "0") != "0":
         # Fabric starts this command again on every rank; one of them is enough to warn.

@@ -7,8 +7,10 @@ import json
 import logging
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from genreplay.config.schema import ExperimentConfig
     from genreplay.envs.world import World
+    from genreplay.evaluation.finished import FinishedEpisodes
     from genreplay.evaluation.plan import Searched
     from genreplay.evaluation.result import EvaluationResult
 
@@ -75,6 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     from genreplay.runs import store
 
     world = subject.world
+    output = None if arguments.output is None else Path(arguments.output)
+    if output is not None:
+        make_folder(output)  # before the work, not after it
     plan = Plan(
         world,
         subject.policy,
@@ -82,11 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
         seeds(arguments.seeds),
         select_baselines(world, [] if arguments.baselines == "none" else words(arguments.baselines)),
         arguments.workers or os.cpu_count() or 1,
+        _finished(subject, output),
     )
-    output = None if arguments.output is None else Path(arguments.output)
-    if output is not None:
-        make_folder(output)  # before the work, not after it
-    result, searched = evaluate(plan)
+    with _terminated_as_interrupted():
+        result, searched = evaluate(plan)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=SCREEN_WIDTH)
@@ -96,7 +101,39 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="genreplay-evaluation-") as folder:
         _write(Path(folder), result, about)
         _keep(Path(folder), output, subject.run_id, store.store_uri(subject.config.tracking.uri))
+    plan.finished.forget()
     return 0
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does, so that simulators and their files are cleared away."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        log.warning("evaluate: stopped; start the same command again to go on from the finished episodes")
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finished(subject: Subject, output: Path | None) -> FinishedEpisodes:
+    """The episodes that an evaluation finished before it was stopped: in `output`, else among the run's artifacts, else
+    in the folder of the default store.
+    """
+    from genreplay.evaluation.finished import FinishedEpisodes
+    from genreplay.evaluation.result import FOLDER
+    from genreplay.runs import store
+    from genreplay.runs.identity import identity
+
+    folder = output
+    if folder is None:
+        of_run = None
+        if subject.run_id is not None:
+            of_run = store.artifacts_on_disk(store.store_uri(subject.config.tracking.uri), subject.run_id)
+        folder = (of_run or store.LOCAL_FOLDER) / FOLDER
+    return FinishedEpisodes(folder, identity(subject.config, subject.policy))
 
 
 def _subject(arguments: argparse.Namespace) -> Subject:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from math import inf
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from tensordict.nn import TensorDictModule
 
@@ -47,6 +47,16 @@ class PlayedEpisode(NamedTuple):
     """A row for each part (see `BatchedEnv.parts`)."""
 
 
+class Finished(Protocol):
+    """Episodes that were played before, and need not be played again."""
+
+    def get(self, spec: EpisodeSpec) -> PlayedEpisode | None:
+        """What a finished episode gave; None where it is still to be played."""
+
+    def add(self, spec: EpisodeSpec, episode: PlayedEpisode) -> None:
+        """Take a finished episode; from any thread."""
+
+
 class EpisodePool:
     """W simulators, each with a thread that drives it.
 
@@ -54,10 +64,13 @@ class EpisodePool:
         world: to play in.
         policy: what the controller `POLICY` is; None where there is none.
         num_workers: W.
+        finished: episodes that were played before; each new one joins them. None where there are none.
     """
 
-    def __init__(self, world: World, policy: TensorDictModule | None, num_workers: int):
-        self._policy = policy
+    def __init__(
+        self, world: World, policy: TensorDictModule | None, num_workers: int, finished: Finished | None = None
+    ):
+        self._policy, self._finished = policy, finished
         self._envs = [world.make_env(1, _unused_seeds, evaluation=True) for _ in range(num_workers)]
         self._idle: SimpleQueue[BatchedEnv] = SimpleQueue()
         for env in self._envs:
@@ -68,13 +81,19 @@ class EpisodePool:
         return self
 
     def abandon(self) -> None:
-        """Drop what is not begun; `play` fails from here on, in every thread."""
+        """Drop what is not begun and end the simulators; `play` fails from here on, in every thread."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        for env in self._envs:
+            if not env.is_closed:
+                env.close()
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
+        if kind is not None:
+            self.abandon()  # what is under way may take long
         self._threads.shutdown(cancel_futures=True)
         for env in self._envs:
-            env.close()
+            if not env.is_closed:
+                env.close()
 
     def play(self, specs: Sequence[EpisodeSpec], on_episode: Callable[[], None] = lambda: None) -> list[PlayedEpisode]:
         """Figures and parts of every spec, in their order. May be called from several threads at once.
@@ -93,6 +112,15 @@ class EpisodePool:
         return [future.result() for future in futures]
 
     def _play_one(self, spec: EpisodeSpec) -> PlayedEpisode:
+        known = None if self._finished is None else self._finished.get(spec)
+        if known is not None:
+            return known
+        episode = self._simulate(spec)
+        if self._finished is not None:
+            self._finished.add(spec, episode)
+        return episode
+
+    def _simulate(self, spec: EpisodeSpec) -> PlayedEpisode:
         env = self._idle.get()
         try:
             env.demand = spec.demand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from genreplay.common.seeding import derive_seed
 from genreplay.envs.facets import NO_SETTINGS, NamedDemand, SearchEpisode, SearchResult
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
+from genreplay.evaluation.finished import FinishedEpisodes
 from genreplay.evaluation.result import EvaluationResult, make_result
 
 NUM_SEARCH_EPISODES = 5
@@ -32,6 +33,8 @@ class Plan:
     seeds: Sequence[int]
     baselines: Sequence[str]
     num_workers: int
+    finished: FinishedEpisodes = field(default_factory=FinishedEpisodes)
+    """Episodes that are not played again; by default none, and none is kept."""
 
     @property
     def controllers(self) -> list[str]:
@@ -66,8 +69,10 @@ def evaluate(plan: Plan) -> tuple[EvaluationResult, Searched]:
     with (
         Bars(num_episodes, what="episodes") as bars,
         log_above(bars.console),
-        EpisodePool(plan.world, plan.policy, num_workers) as pool,
+        EpisodePool(plan.world, plan.policy, num_workers, plan.finished) as pool,
     ):
+        if len(plan.finished):
+            bars.line(f"{len(plan.finished)} episodes were played before; remove {plan.finished.path} to play anew")
         searched = _search(plan, pool, bars)
         return _play(plan, pool, bars, searched), searched
 
@@ -144,13 +149,17 @@ def _play(plan: Plan, pool: EpisodePool, bars: Bars, searched: Searched) -> Eval
         for demand in plan.demands
         for seed in plan.seeds
     ]
+    num_known = sum(plan.finished.get(spec) is not None for spec in specs)
     done = 0
 
     def on_episode() -> None:
         nonlocal done
         done += 1
-        bars.advance(done)
+        bars.go_on(max(done, num_known))
 
+    bars.advance(num_known)
+    if not bars.console.is_terminal:
+        bars.line(f"episodes {bars.position(num_known)}")
     played = pool.play(specs, on_episode)
     parts = [episode.parts for episode in played]
     return make_result(plan.world, specs, [episode.figures for episode in played], plan.demands, parts)

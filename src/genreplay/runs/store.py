@@ -105,6 +105,15 @@ def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
     return run is not None
 
 
+def artifacts_on_disk(uri: str, run_id: str) -> Path | None:
+    """Folder of a run's artifacts on this machine; None where there is no such run, or a server keeps them."""
+    if is_new(uri):
+        return None
+    with store_errors(uri):
+        run = find_run(connect(uri), run_id)
+    return None if run is None else local_path(run.info.artifact_uri)
+
+
 def find_run(client: MlflowClient, run_id: str) -> Run | None:
     """The run with this id; None where there is none or it was deleted."""
     from mlflow.exceptions import MlflowException
