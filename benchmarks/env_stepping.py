@@ -70,10 +70,11 @@ def bare(seconds: int, folder: Path) -> tuple[float, int]:
     import libsumo
 
     from genreplay.common.seeding import derive_seed
-    from genreplay.envs.sumo.actions import decode_action, first_signal, timing_of
+    from genreplay.envs.sumo.actions import decode_action, first_signal
+    from genreplay.envs.sumo.signals.timing import timing_of
 
     net_file, route_file, intersection = write_traffic(folder, seconds)
-    timing = timing_of(scenario_config(seconds), intersection)
+    timing = timing_of(scenario_config(seconds), intersection.plan)
     # The signal's timetable, worked out beforehand: [(state, seconds), ...]
     timetable, elapsed, shown = [], 0, 0
     signal, plan = first_signal(timing), intersection.plan

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.signals.build import read_plan
 from genreplay.envs.sumo.signals.plan import SignalPlan, Stage, Step
+from genreplay.envs.sumo.signals.timing import Timing
 from tests.helpers.paths import REPOSITORY
 
 MAPS = REPOSITORY / "tests/data/signals"

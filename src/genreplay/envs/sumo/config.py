@@ -162,10 +162,9 @@ class SumoConfig:
             require(value is None or value >= 1, name, f"must be at least 1 s, or null, not {value}")
         if self.min_green is not None and self.max_green is not None:
             require(
-                self.max_green >= 2 * self.min_green,
+                self.max_green >= self.min_green,
                 "max_green",
-                f"must be at least twice min_green ({self.min_green}), not {self.max_green}, so that a green can be "
-                "chosen",
+                f"must be at least min_green ({self.min_green}), not {self.max_green}",
             )
         for name in ("min_greens", "max_greens"):
             values = getattr(self, name)

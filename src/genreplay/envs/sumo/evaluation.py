@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from genreplay.envs.facets import EvaluationSet, NamedDemand, SearchEpisode, SearchResult
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import CONSTANT_PLAN, TIME_OF_DAY, baselines_of
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.signals.timing import Timing
 from genreplay.envs.sumo.traffic.profiles import default_demands, is_in_range, parse_profile
 
 

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Array, Signal, Timing
+from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT, Array, Signal
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.sensors.part import Part, Sensors
+from genreplay.envs.sumo.signals.timing import Timing
 
 SIGNAL_PARTS = ("phase", "since_green", "last_green", "waited_for")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from genreplay.common.errors import UserError
 from genreplay.envs.batched import EpisodeSeeds
-from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.camera import IntersectionCamera
 from genreplay.envs.sumo.card import describe
 from genreplay.envs.sumo.columns import build_layout
@@ -19,6 +18,7 @@ from genreplay.envs.sumo.level_of_service import level_of_service
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.sensors.table import KINDS
+from genreplay.envs.sumo.signals.timing import timing_of
 from genreplay.envs.sumo.simulator.metrics import PEDESTRIAN
 from genreplay.envs.sumo.traffic.checks import check_traffic
 from genreplay.envs.sumo.traffic.scenarios import resolve
@@ -75,7 +75,7 @@ class SumoWorld(World):
             )
         intersection = read_intersection(scenario.net_file, config)
         demand = check_traffic(config, scenario, intersection)
-        timing = timing_of(config, intersection)
+        timing = timing_of(config, intersection.plan)
         self.view = View(intersection, timing, KINDS[config.sensors](intersection, timing))
         self.intersection = intersection
         self.layout = build_layout(self.view)

@@ -30,8 +30,8 @@ from tests.helpers.refusal import refusal
         ),
         (
             SumoConfig,
-            {"min_green": 10, "max_green": 15},
-            "max_green: must be at least twice min_green (10), not 15, so that a green can be chosen",
+            {"min_green": 10, "max_green": 9},
+            "max_green: must be at least min_green (10), not 9",
         ),
         (SumoConfig, {"sensors": "radar"}, "sensors: must be one of full, zones, loops, not 'radar'"),
         (

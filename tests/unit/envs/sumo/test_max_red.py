@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genreplay.envs.sumo.actions import Timing, decode_action, first_signal
+from genreplay.envs.sumo.actions import decode_action, first_signal
+from genreplay.envs.sumo.signals.timing import Timing
 from tests.helpers.signals import map_plan, timing_of_plan
 
 MAPS = {"allred": "C", "nema": "C", "ped": "C", "tram": "C", "staggered": "J"}

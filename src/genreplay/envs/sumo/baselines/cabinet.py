@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines.rules import Choice, Rule, Sight, in_order
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.signals.timing import Timing
 
 ZONE = 30.0
 """Vehicles this near to the stop line call and prolong a green, m. Passage loops lie there."""

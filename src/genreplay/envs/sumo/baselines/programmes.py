@@ -11,9 +11,9 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.signals.timing import Timing
 
 PROGRAMME_ID = "baseline"
 RUN_OUT = 7200

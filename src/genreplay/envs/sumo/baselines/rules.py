@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection, Link
 from genreplay.envs.sumo.signals.plan import SignalPlan
+from genreplay.envs.sumo.signals.timing import Timing
 
 RULE_SECONDS = 10
 """Time between two choices, s. With 5 s, yellow takes too much capacity in heavy traffic: on the two-way intersection

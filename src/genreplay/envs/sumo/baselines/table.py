@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.baselines import cabinet, programmes, rules
 from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.programmes import Programme
@@ -19,6 +18,7 @@ from genreplay.envs.sumo.capacity.ways import read_ways
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.signals.programme import KINDS
+from genreplay.envs.sumo.signals.timing import Timing
 from genreplay.envs.sumo.traffic.demand import Segment
 
 CONSTANT_PLAN, TIME_OF_DAY = "constant_plan", "time_of_day"

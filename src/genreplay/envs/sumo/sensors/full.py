@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT, Detector, Part
+from genreplay.envs.sumo.signals.timing import Timing
 
 BACKLOG_SCALE = 100.0
 """Backlog whose entry is 1, vehicles."""

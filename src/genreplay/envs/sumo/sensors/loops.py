@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection, Section
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT, Detector, Part
 from genreplay.envs.sumo.sensors.people import HOW_TO_READ_BUTTONS, Buttons, button_part
+from genreplay.envs.sumo.signals.timing import Timing
 
 LOOPS = {"stop_line": (5.0, 5.0), "upstream": (40.0, 0.0)}
 """Where each loop of a lane begins before the stop line, m, and how long it is, m (0: a point). On a shorter lane it

@@ -9,12 +9,12 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.sensors.full import Full
 from genreplay.envs.sumo.sensors.loops import Loops
 from genreplay.envs.sumo.sensors.part import Detector, Sensors
 from genreplay.envs.sumo.sensors.zones import Zones
+from genreplay.envs.sumo.signals.timing import Timing
 
 KINDS: dict[str, Callable[[Intersection, Timing], Sensors]] = {"full": Full, "zones": Zones, "loops": Loops}
 """See the classes; `config.SENSORS` has the names too."""

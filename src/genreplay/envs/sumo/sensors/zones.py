@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from genreplay.envs.sumo.actions import Timing
 from genreplay.envs.sumo.network.intersection import VEHICLE_SPACE, Intersection
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT, STANDING, Detector, Part
 from genreplay.envs.sumo.sensors.people import HOW_TO_READ_BUTTONS, Buttons, button_part
+from genreplay.envs.sumo.signals.timing import Timing
 
 ZONE = 50.0
 """Length of a zone before the stop line, m; a shorter lane is seen as a whole."""

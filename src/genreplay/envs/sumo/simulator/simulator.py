@@ -24,7 +24,7 @@ from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import Decision, Signal, admit, decode_action, first_signal, show, timing_of
+from genreplay.envs.sumo.actions import Decision, Signal, admit, decode_action, first_signal, show
 from genreplay.envs.sumo.baselines.programmes import Programme
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.table import EpisodeContext, baselines_of
@@ -35,6 +35,7 @@ from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.reward import decision_reward
 from genreplay.envs.sumo.sensors.full import Full
 from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
+from genreplay.envs.sumo.signals.timing import timing_of
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.detectors import Detectors, loops_to_xml
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
@@ -74,7 +75,7 @@ class Simulator(SumoEnvironment):
         self.config = config
         self.intersection = read_intersection(scenario.net_file, config)
         self.names = read_names(scenario.net_file, self.intersection)
-        self.timing = timing_of(config, self.intersection)
+        self.timing = timing_of(config, self.intersection.plan)
         self.full = View(self.intersection, self.timing, Full(self.intersection, self.timing))
         self.view = View(self.intersection, self.timing, KINDS[config.sensors](self.intersection, self.timing))
         self._demand = Demand(config.demand, scenario, self.intersection)

@@ -4,10 +4,10 @@ we left (6 s), with 2 s of yellow between them. Lane 0 of each road goes straigh
 
 import pytest
 
-from genreplay.envs.sumo.actions import timing_of
 from genreplay.envs.sumo.baselines.cabinet import fully_actuated, fully_actuated_loops, passage, stop_line
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
+from genreplay.envs.sumo.signals.timing import timing_of
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from tests.helpers.sight import FakeSight
 from tests.helpers.signals import MAPS
@@ -17,7 +17,7 @@ NORTH, NORTH_LEFT, WEST, WEST_LEFT = 1, 2, 10, 11
 """Links."""
 CONFIG = SumoConfig(max_red=86)
 JUNCTION = read_intersection(resolve(CONFIG).net_file, CONFIG)
-TIMING = timing_of(CONFIG, JUNCTION)
+TIMING = timing_of(CONFIG, JUNCTION.plan)
 
 
 def zones(shown: int, *coming: int, **seen) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ PEDESTRIANS = read_intersection(MAPS / "ped.net.xml", SumoConfig())
 
 @pytest.mark.parametrize("rule", [fully_actuated, lambda timing: fully_actuated_loops(timing, PEDESTRIANS)])
 def test_people_at_a_crossing_call_its_stage(rule) -> None:
-    timing = timing_of(SumoConfig(), PEDESTRIANS)
+    timing = timing_of(SumoConfig(), PEDESTRIANS.plan)
     crossing = timing.plan.stages[1].state.rindex("G")
     assert rule(timing)(FakeSight(walkers=[crossing]), 0).order[0] == 1
     assert rule(timing)(FakeSight(walkers=[crossing]), 1).order[0] == 1
@@ -66,7 +66,7 @@ def test_people_at_a_crossing_call_its_stage(rule) -> None:
 def test_a_turn_that_has_to_give_way_prolongs_its_green_and_calls_the_one_that_protects_it() -> None:
     """Link 3 turns left: `g` in the stage of its road, `G` in the next one."""
     actuated = read_intersection(MAPS / "actuated.net.xml", SumoConfig())
-    rule = fully_actuated(timing_of(SumoConfig(), actuated))
+    rule = fully_actuated(timing_of(SumoConfig(), actuated.plan))
     assert rule(FakeSight(coming=[3]), 0).order[:2] == (0, 1)
     assert rule(FakeSight(coming=[3]), 2).order[:2] == (1, 2)
 

@@ -5,18 +5,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from genreplay.envs.sumo.actions import Signal, timing_of
+from genreplay.envs.sumo.actions import Signal
 from genreplay.envs.sumo.config import SENSORS, SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
+from genreplay.envs.sumo.signals.timing import timing_of
 from tests.helpers.signals import MAPS
 
 
 def view_of(kind, name="ped", **options):
     config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), **options)
     intersection = read_intersection(MAPS / f"{name}.net.xml", config)
-    timing = timing_of(config, intersection)
+    timing = timing_of(config, intersection.plan)
     return View(intersection, timing, KINDS[kind](intersection, timing))
 
 
