@@ -54,7 +54,13 @@ class DemandConfig:
 class SumoConfig:
     """One signalised intersection in SUMO, controlled through continuous green durations."""
 
-    FACTS = (("map", "scenario"), ("network", "net_file"), ("traffic", "route_file"), ("actions", "action_mode"))
+    FACTS = (
+        ("map", "scenario"),
+        ("network", "net_file"),
+        ("traffic", "route_file"),
+        ("actions", "action_mode"),
+        ("sensors", "sensors"),
+    )
     """Options that a report shows first, by label; the first one that is set names the environment."""
     name: str = "sumo"
     scenario: str | None = None
