@@ -71,6 +71,28 @@ def test_the_fixed_plan_is_the_maps(play):
     assert runs[:9] == [(0, 33), ("y", 2), (1, 6), ("y", 2), (2, 33), ("y", 2), (3, 6), ("y", 2), (0, 33)]
 
 
+@pytest.mark.parametrize(
+    ("name", "incumbent", "programme"),
+    [
+        ("nema", "nema_plan", None),
+        ("nema", "nema_plan", "0"),
+        ("actuated", "actuated_plan", None),
+        ("two_programmes", "fixed_plan", None),
+    ],
+)
+def test_the_incumbent_is_the_maps_programme_named_by_its_kind(tmp_path, name, incumbent, programme):
+    """SUMO shows the map's own stages, each at least once, with something between them."""
+    config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), programme=programme, episode_seconds=300)
+    assert next(iter(SumoWorld(config).evaluation.sees)) == incumbent
+    simulator = recording_simulator()(config, tmp_path)
+    figures = simulator.baseline(EpisodeRequest(3, True, "1000"), incumbent, {})
+    shown = [state for state, _ in itertools.groupby(simulator.states)]
+    stages = {stage.state for stage in simulator.intersection.plan.stages}
+    assert len(stages & set(shown)) >= 4
+    assert all(not {a, b} <= stages for a, b in itertools.pairwise(shown))
+    assert figures["throughput"] > 20
+
+
 def test_a_constant_plan_is_shown_as_it_is(play):
     _, runs = play("constant_plan", {"greens": [7, 5, 21, 6]})
     assert runs[:9] == [(0, 7), ("y", 2), (1, 5), ("y", 2), (2, 21), ("y", 2), (3, 6), ("y", 2), (0, 7)]
@@ -92,6 +114,36 @@ def test_actuated_programmes_prolong_the_only_green_that_is_used(play, name):
     assert np.mean(of_phase[WE]) > 10
     assert all(np.mean(of_phase[phase]) < 8 for phase in (0, 1, 3))
     assert figures["delay"] < play("fixed_plan", demand="2")[0]["delay"]
+
+
+@pytest.mark.parametrize("name", ["actuated", "delay_based"])
+def test_actuated_programmes_obey_max_red_and_the_longest_green_of_each_stage(tmp_path, name):
+    """Cars from the west every 2 s hold its green to the end; one from the south waits from second 20 on."""
+    south = '<vehicle id="s{0}" depart="{0}"><route edges="s_t t_n"/></vehicle>'
+    west = '<vehicle id="w{0}" depart="{0}"><route edges="w_t t_e"/></vehicle>'
+    cars = "".join((south if second % 90 == 20 else west).format(second) for second in range(0, SECONDS, 2))
+    (tmp_path / "cars.rou.xml").write_text(f"<routes>{cars}</routes>")
+    longest: dict[tuple, int] = {}
+    reds: dict[tuple, float] = {}
+    for bounds in ((120, 300), (120, 70), (30, 300)):
+        config = SumoConfig(
+            net_file=str(resolve(SumoConfig()).net_file),
+            route_file=str(tmp_path / "cars.rou.xml"),
+            episode_seconds=SECONDS,
+            max_greens=[40, 10, bounds[0], 10],
+            max_red=bounds[1],
+        )
+        simulator = recording_simulator()(config, tmp_path)
+        figures = simulator.baseline(EpisodeRequest(3, True, "1"), name, {})
+        west_green = simulator.intersection.plan.stages[WE].state
+        runs = [(state, len(list(group))) for state, group in itertools.groupby(simulator.states)]
+        longest[bounds] = max(length for state, length in runs if state == west_green)
+        assert all(length == 2 for state, length in runs if "y" in state)
+        reds[bounds] = figures["longest_red"]
+    assert longest[120, 300] > 70
+    assert reds[120, 300] > 70
+    assert 40 < reds[120, 70] <= 70
+    assert longest[30, 300] == 30
 
 
 @pytest.mark.parametrize("name", ["max_pressure", "longest_queue", "fully_actuated", "fully_actuated_loops"])

@@ -69,6 +69,10 @@ class EvaluationSet:
 
     baselines: tuple[str, ...] = ()
     """Names of the controllers to compare a policy with, the incumbent (the one in use) first."""
+    sees: Mapping[str, str] = MappingProxyType({})
+    """What each baseline sees of an episode, in a few words for tables; empty where all see the same."""
+    policy_sees: str = ""
+    """The same of a policy."""
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands; the environment's own choice for evaluations where `names` is None.

@@ -92,6 +92,7 @@ def write_summary(result: EvaluationResult, path: Path) -> None:
     rows = [
         {
             "controller": controller,
+            **({"sees": result.sees.get(controller, "")} if result.sees else {}),
             "demand": demand.name,
             "in_range": int(demand.in_range),
             "metric": metric,

@@ -78,6 +78,8 @@ class EvaluationResult:
     """What the parts are, such as `movements`."""
     grade: Callable[[Mapping[str, float | str]], str] = field(default=lambda part: "", compare=False)
     """See `World.grade`."""
+    sees: Mapping[str, str] = field(default_factory=dict)
+    """What each controller sees, in a few words; empty where all see the same."""
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
         """One for each seed."""
@@ -168,15 +170,18 @@ def make_result(
 ) -> EvaluationResult:
     """The result of episodes in `world`, with the metrics that all of them have."""
     shared = set.intersection(*map(set, episodes))
+    sees = {**world.evaluation.sees, POLICY: world.evaluation.policy_sees} if world.evaluation.sees else {}
+    controllers = list(dict.fromkeys(spec.controller for spec in specs))
     return EvaluationResult(
         specs,
         episodes,
         demands,
-        list(dict.fromkeys(spec.controller for spec in specs)),
+        controllers,
         world.primary_metric,
         world.minimise,
         {name: unit for name, unit in world.shown_units.items() if name in shared},
         parts if any(parts) else (),
         world.parts_name,
         world.grade,
+        {name: sees[name] for name in controllers if name in sees},
     )

@@ -53,6 +53,8 @@ def primary_table(result: EvaluationResult, name: str) -> Table:
     caption = _caption(result, columns)
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     table.add_column("controller", no_wrap=True)
+    if result.sees:
+        table.add_column("sees")
     for header in columns:
         table.add_column(header, justify="right")
     compares = POLICY in result.controllers and len(result.controllers) > 1
@@ -75,7 +77,8 @@ def primary_table(result: EvaluationResult, name: str) -> Table:
             cells.append("" if controller == POLICY else saved(own, columns[summary][row]))
             if has_interval:
                 cells.append("" if controller == POLICY else _paired(result, controller, groups[summary]))
-        table.add_row(controller, *cells, end_section=controller == POLICY)
+        seen = [result.sees.get(controller, "")] if result.sees else []
+        table.add_row(controller, *seen, *cells, end_section=controller == POLICY)
     return table
 
 

@@ -64,6 +64,15 @@ def test_the_table_compares_the_policy_with_each_baseline(result):
     assert cells(printed(primary_table(result, "median")), "fixed_plan") == [*row, "+50 %"]
 
 
+def test_tables_tell_what_each_controller_sees(result, tmp_path):
+    seeing = dataclasses.replace(result, sees={POLICY: "lanes", "fixed_plan": "nothing"})
+    text = printed(primary_table(seeing, "median"))
+    assert [cells(text, name)[1] for name in (POLICY, "fixed_plan")] == ["lanes", "nothing"]
+    write_summary(seeing, tmp_path / "summary.csv")
+    assert (tmp_path / "summary.csv").read_text().splitlines()[1].startswith(f"{POLICY},lanes,1500,")
+    assert "sees" not in printed(primary_table(result, "median"))
+
+
 def test_the_table_tells_what_is_saved_against_the_best_baseline_in_range(result):
     rules = [("max_pressure", [12.0, 12.0, 12.0, 12.0], 900.0), ("longest_queue", [12.5] * 4, 1.0)]
     specs = [EpisodeSpec(name, d, seed) for name, *_ in rules for d in ("1500", "2600") for seed in range(4)]

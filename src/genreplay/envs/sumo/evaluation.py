@@ -7,7 +7,7 @@ from typing import Any
 
 from genreplay.envs.facets import EvaluationSet, NamedDemand, SearchEpisode, SearchResult
 from genreplay.envs.sumo.baselines.search import search_plan
-from genreplay.envs.sumo.baselines.table import CONSTANT_PLAN, TIME_OF_DAY, baselines_of
+from genreplay.envs.sumo.baselines.table import CONSTANT_PLAN, POLICY_SEES, TIME_OF_DAY, baselines_of
 from genreplay.envs.sumo.config import DemandConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.signals.timing import Timing
@@ -23,14 +23,23 @@ class TrafficEvaluation(EvaluationSet):
         intersection: its fixed plan is the start of a search.
         timing: intergreen and shortest green.
         num_intervals: of the counts in an episode; 0 without counts. Only with several is there `time_of_day`.
+        sensors: what a policy sees (`env.sensors`).
     """
 
     def __init__(
-        self, config: DemandConfig, is_given: bool, intersection: Intersection, timing: Timing, num_intervals: int = 0
+        self,
+        config: DemandConfig,
+        is_given: bool,
+        intersection: Intersection,
+        timing: Timing,
+        num_intervals: int = 0,
+        sensors: str = "full",
     ):
         self.config, self.is_given, self.intersection, self.timing = config, is_given, intersection, timing
         baselines = baselines_of(intersection.plan)
         self.baselines = tuple(name for name in baselines if name != TIME_OF_DAY or num_intervals > 1)
+        self.sees = {name: baselines[name].sees for name in self.baselines}
+        self.policy_sees = POLICY_SEES[sensors]
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); by default some inside and some outside the range of training."""

@@ -80,7 +80,7 @@ class SumoWorld(World):
         self.intersection = intersection
         self.layout = build_layout(self.view)
         self.evaluation = TrafficEvaluation(
-            config.demand, scenario.is_given, intersection, timing, len(demand.counted or ())
+            config.demand, scenario.is_given, intersection, timing, len(demand.counted or ()), config.sensors
         )
         self.camera = IntersectionCamera(
             lambda num_workers, seed: self.make_env(num_workers, lambda worker, index: seed, evaluation=True),

@@ -51,6 +51,11 @@ class Programme:
     offset: int = 0
     """When a cycle begins, s."""
 
+    @property
+    def is_prolonged(self) -> bool:
+        """Whether SUMO decides how long its greens are."""
+        return self.kind != "static"
+
     def to_xml(self, light: str) -> Element:
         """The additional file that gives the light this programme."""
         root = Element("additional")

@@ -16,6 +16,7 @@ from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import Traffic, webster
 from genreplay.envs.sumo.capacity.ways import read_ways
 from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.sensors import zones
 from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.signals.programme import KINDS
 from genreplay.envs.sumo.signals.timing import Timing
@@ -53,8 +54,9 @@ class Baseline:
 
 
 NOTHING, FLOWS = "nothing", "expected flows"
-LOOPS, ZONES, LANES = "loops", f"last {ZONE:.0f} m", "whole lanes"
-POLICY_SEES = "whole lanes, roads upstream"
+LOOPS, ZONES, LANES = "loops", f"last {ZONE:.0f} m", "lanes"
+POLICY_SEES = {"full": "lanes, roads upstream", "zones": f"last {zones.ZONE:.0f} m", "loops": LOOPS}
+"""What a policy sees, by `env.sensors`."""
 
 
 def _webster(episode: EpisodeContext, traffic: Traffic) -> tuple[int, ...]:
@@ -78,7 +80,7 @@ BASELINES: dict[str, Baseline] = {
         lambda episode: programmes.constant(episode.intersection, episode.settings["greens"]), NOTHING
     ),
     "actuated": Baseline(lambda episode: programmes.actuated(episode.timing), LOOPS),
-    "delay_based": Baseline(lambda episode: programmes.delay_based(episode.timing), "delay in the last 200 m"),
+    "delay_based": Baseline(lambda episode: programmes.delay_based(episode.timing), "last 200 m"),
     "fully_actuated": Baseline(lambda episode: cabinet.fully_actuated(episode.timing), ZONES),
     "fully_actuated_loops": Baseline(
         lambda episode: cabinet.fully_actuated_loops(episode.timing, episode.intersection), LOOPS, has_loops=True
@@ -91,7 +93,7 @@ BASELINES: dict[str, Baseline] = {
 }
 """The baselines that every light has."""
 
-_INCUMBENT_SEES = {"static": NOTHING, "actuated": LOOPS, "delay_based": "delay in its detectors' range", "NEMA": LOOPS}
+_INCUMBENT_SEES = {"static": NOTHING, "actuated": LOOPS, "delay_based": "its detectors' range", "NEMA": LOOPS}
 
 
 def incumbent_name(plan: SignalPlan) -> str:

@@ -48,6 +48,8 @@ class Episode:
     """Whether the last green is cut, so that the episode ends at exactly its time."""
     meter: Meter | None = None
     """Measures each second of an evaluation episode."""
+    watch: Callable[[], None] = lambda: None
+    """Called after each second (see `Guard`)."""
     warmup: int = 0
     """Seconds at the beginning that are not measured."""
     runout: int = 0
@@ -95,6 +97,7 @@ class Episode:
                 self.meter.record()
             if self.recorder is not None:
                 self.recorder.record()
+            self.watch()
             if self.elapsed >= self.num_seconds:
                 self.is_over = self.elapsed >= self.num_seconds + self.runout or self.is_empty()
 

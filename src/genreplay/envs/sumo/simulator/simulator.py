@@ -39,6 +39,7 @@ from genreplay.envs.sumo.signals.timing import timing_of
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.detectors import Detectors, loops_to_xml
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
+from genreplay.envs.sumo.simulator.guard import Guard
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
@@ -144,6 +145,8 @@ class Simulator(SumoEnvironment):
         additional = controller.to_xml(self.intersection.light) if isinstance(controller, Programme) else loops
         self._begin(request, traffic, additional, is_cut=True, brief=brief)
         if controller is None or isinstance(controller, Programme):
+            if controller is not None and controller.is_prolonged:
+                self.episode.watch = Guard(self.sumo, self.view, controller, self.episode.sensors.calling).watch
             return self._run_programme(count_vehicles(traffic.root), limit)
         self._light_up()
         self._follow(controller)
@@ -168,7 +171,7 @@ class Simulator(SumoEnvironment):
         detectors = Detectors(self.sumo, self.intersection, lambda: self.signal.waited[0])
         self._carry_out(show(timing, self.signal, np.array([0]), timing.min_greens[:1]))
         while not episode.is_over:
-            episode.readings.clear()
+            episode.clear()
             choice = rule(detectors, self.light.shown)
             wanted = -np.argsort(choice.order)[None].astype(np.float64)  # the first stage most
             shown = self.signal.phase
