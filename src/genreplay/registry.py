@@ -112,6 +112,8 @@ _OURS = (
     ("relevance", "reward", "relevance.config:RewardConfig", "relevance.reward:Reward"),
     ("relevance", "novelty", "relevance.config:NoveltyConfig", "relevance.novelty:Novelty"),
     ("launcher", "local", "studies.config:LocalConfig", "studies.launchers.local:LocalLauncher"),
+    ("launcher", "slurm", "studies.config:SlurmConfig", "studies.launchers.slurm:SlurmLauncher"),
+    ("launcher", "ray", "studies.config:RayConfig", "studies.launchers.ray:RayLauncher"),
 )
 for _kind, _name, _config, _part in _OURS:
     register(_kind, _name, f"genreplay.{_config}", None if _part is None else f"genreplay.{_part}")

@@ -137,6 +137,16 @@ def test_only_the_store_and_the_tracker_import_mlflow() -> None:
     assert importers == {"runs/store.py", "runs/tracker.py"}
 
 
+@pytest.mark.parametrize(("package", "module"), [("submitit", "slurm"), ("ray", "ray")])
+def test_a_launchers_package_is_known_to_it_alone(package: str, module: str) -> None:
+    importers = {
+        str(path.relative_to(ROOT))
+        for path in ALL_FILES
+        if any(name.split(".")[0] == package for name in _imported(path))
+    }
+    assert importers == {f"studies/launchers/{module}.py"}
+
+
 def test_nothing_imports_pickle() -> None:
     unsafe = {"pickle", "cloudpickle", "dill", "joblib"}
     for path in ALL_FILES:

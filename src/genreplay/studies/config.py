@@ -131,3 +131,51 @@ class LocalConfig(Resources):
 
     name: str = "local"
     """Which one: `local`."""
+
+
+@dataclass
+class SlurmConfig(Resources):
+    """Jobs of a SLURM cluster, by submitit (`genreplay[slurm]`): one array, of which `cells` run at a time."""
+
+    SEVERAL_MACHINES = True
+
+    name: str = "slurm"
+    """Which one: `slurm`."""
+    gpus: int = 0
+    """GPUs of one cell."""
+    minutes: int = 240
+    """Time limit of a job. A cell that reaches it, or that is preempted, saves, is queued again and goes on."""
+    requeues: int = 20
+    """How often a cell may reach the time limit."""
+    partition: str | None = None
+    """Partition of the cluster; null: its default."""
+    account: str | None = None
+    """Account to charge; null: the user's default."""
+    cluster: str = "slurm"
+    """`slurm`; or `local`, submitit's own stand-in for it on one machine, to try a study out."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.gpus >= 0, "gpus", f"must be at least 0, not {self.gpus}")
+        require(self.minutes >= 5, "minutes", f"must be at least 5, not {self.minutes}: saving may take 2 of them")
+        require(self.requeues >= 0, "requeues", f"must be at least 0, not {self.requeues}")
+        require(self.cluster in ("slurm", "local"), "cluster", f"must be one of slurm, local, not {self.cluster!r}")
+
+
+@dataclass
+class RayConfig(Resources):
+    """Tasks of a Ray cluster (`genreplay[ray]`). A lost worker's cell goes on elsewhere from its checkpoint."""
+
+    SEVERAL_MACHINES = True
+
+    name: str = "ray"
+    """Which one: `ray`."""
+    address: str = "auto"
+    """`auto`: the cluster that this machine belongs to; or `HOST:PORT` of its head."""
+    gpus: float = 0.0
+    """GPUs of one cell; two cells with 0.5 share one."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.gpus >= 0, "gpus", f"must be at least 0, not {self.gpus}")
+        require(bool(self.address.strip()), "address", "must not be empty; write auto, or HOST:PORT of the head")

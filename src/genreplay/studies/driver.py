@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from genreplay.common.errors import UserError
-from genreplay.studies.launchers.base import Launcher, State
+from genreplay.studies.launchers.base import STARTED, Launcher, State
 from genreplay.studies.progress import Progress, runs_of
 from genreplay.studies.study import Cell, Study
 from genreplay.studies.tasks import task_of
@@ -55,10 +55,12 @@ class Driver:
                 self.display.line("stopping: every running cell saves and ends; the same command goes on")
                 for job in self._jobs.values():
                     self.launcher.cancel(job)
-            ended = [cell for cell, job in self._jobs.items() if self._has_ended(cell, self.launcher.poll(job))]
-            codes = {cell: self.launcher.poll(self._jobs.pop(cell)).code for cell in ended}
+            states = {cell: self.launcher.poll(job) for cell, job in self._jobs.items()}
+            ended = {cell: state.code for cell, state in states.items() if self._has_ended(cell, state)}
+            for cell in ended:
+                del self._jobs[cell]
             self._read(now=bool(ended))
-            self._submit([cell for cell, code in codes.items() if self._is_due_again(cell, code, stopping)])
+            self._submit([cell for cell, code in ended.items() if self._is_due_again(cell, code, stopping)])
             self.display.show(self.cells)
             if self._jobs:
                 time.sleep(POLL_SECONDS)
@@ -108,7 +110,8 @@ class Driver:
             lines = self.study.log(cell).read_text(encoding="utf-8", errors="replace").split("\n")
         except OSError:
             return "it printed nothing"
-        return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it printed nothing")
+        last = next((line.strip()[:200] for line in reversed(lines) if line.strip()), STARTED)
+        return "it printed nothing" if last.startswith(STARTED) else last
 
     def _read(self, now: bool) -> None:
         """See what the store knows; where it does not answer, the cells go on unseen."""

@@ -29,6 +29,7 @@ def task_of(study: Study, cell: Cell) -> Task:
         [sys.executable, "-m", "genreplay", "study", study.path, *study.overrides, "--cell", str(cell)],
         Path.cwd(),
         study.log(cell).absolute(),
+        {"MLFLOW_TRACKING_URI": study.uri},  # a worker elsewhere has another environment
         resources.cores or cores_of(study.experiments[cell]),
         resources.memory_gb,
     )

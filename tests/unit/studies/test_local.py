@@ -1,6 +1,7 @@
 """The local launcher on small processes: cores of their own, a queue, cancelling."""
 
 import os
+import socket
 import sys
 import time
 from pathlib import Path
@@ -9,14 +10,14 @@ import pytest
 
 from genreplay.studies.config import LocalConfig
 from genreplay.studies.launchers import local
-from genreplay.studies.launchers.base import RUNNING, WAITING, State, Task
+from genreplay.studies.launchers.base import RUNNING, STARTED, WAITING, State, Task
 
 CORES = "import os, sys; print(*sorted(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS'], flush=True); "
 UNTIL_TOLD = "import sys; sys.stdin.read; import time; time.sleep(60)"
 
 
 def task(folder: Path, name: str, program: str, cores: int = 1, memory_gb: float = 0.1) -> Task:
-    return Task(name, [sys.executable, "-c", program], folder, folder / f"{name}.log", cores, memory_gb)
+    return Task(name, [sys.executable, "-c", program], folder, folder / f"{name}.log", {}, cores, memory_gb)
 
 
 def wait(launcher: local.LocalLauncher, job: local.LocalJob) -> int | None:
@@ -79,10 +80,17 @@ def test_a_process_knows_its_cores_and_its_words_are_kept(tmp_path):
     # The launcher binds it right after its start, before Python has loaded.
     (job,) = launcher.submit([task(tmp_path, "one", f"{CORES} sys.exit(3)")])
     assert wait(launcher, job) == 3
-    assert (tmp_path / "one.log").read_text() == f"{first} 1\n"
+    assert (
+        tmp_path / "one.log"
+    ).read_text() == f"{STARTED}{socket.gethostname()} by process {os.getpid()}\n{first} 1\n"
     (again,) = launcher.submit([task(tmp_path, "one", "print('again')")])
     assert wait(launcher, again) == 0
-    assert (tmp_path / "one.log").read_text() == f"{first} 1\nagain\n"
+    assert [line.split()[0] for line in (tmp_path / "one.log").read_text().splitlines()] == [
+        "started",
+        str(first),
+        "started",
+        "again",
+    ]
 
 
 def test_the_memory_of_this_machine_is_known():

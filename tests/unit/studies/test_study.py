@@ -8,7 +8,7 @@ from genreplay.studies import study
 from genreplay.studies.study import Cell
 from tests.helpers.paths import CONF
 from tests.helpers.refusal import refusal
-from tests.helpers.studies import REAL, write
+from tests.helpers.studies import REAL, TINY, write
 
 
 @pytest.fixture(autouse=True)
@@ -120,9 +120,34 @@ MISTAKES = [
         },
         "tiny.yaml: plan.until_env_step: must be above plan.since_env_step (9), not 9",
     ),
-    ({"launcher": {"name": "loca"}}, "tiny.yaml: launcher.name: there is no launcher 'loca'; choose one of local"),
+    (
+        {"launcher": {"name": "loca"}},
+        "tiny.yaml: launcher.name: there is no launcher 'loca'; choose one of local, ray, slurm",
+    ),
     ({"launcher": {"cores": 0}}, "tiny.yaml: launcher.cores: must be at least 1, or null, not 0"),
     ({"launcher": {"memory_gb": 0}}, "tiny.yaml: launcher.memory_gb: must be above 0, not 0.0"),
+    (
+        {"launcher": {"name": "slurm", "minutes": 3}},
+        "tiny.yaml: launcher.minutes: must be at least 5, not 3: saving may take 2 of them",
+    ),
+    (
+        {"launcher": {"name": "slurm", "cluster": "pbs"}},
+        "tiny.yaml: launcher.cluster: must be one of slurm, local, not 'pbs'",
+    ),
+    (
+        {"launcher": {"name": "ray", "address": ""}},
+        "tiny.yaml: launcher.address: must not be empty; write auto, or HOST:PORT of the head",
+    ),
+    (
+        {"launcher": {"name": "slurm"}},
+        "tiny.yaml: tracking.uri: sqlite:///mlruns/mlflow.db is a file of one machine, and launcher slurm runs cells "
+        "on several; name an MLflow server that all of them reach, such as http://host:5000 (docs/studies.md)",
+    ),
+    (
+        {"launcher": {"name": "ray"}, "overrides": [*TINY, "tracking.uri=sqlite:///x.db"]},
+        "tiny.yaml: tracking.uri: sqlite:///x.db is a file of one machine, and launcher ray runs cells on several; "
+        "name an MLflow server that all of them reach, such as http://host:5000 (docs/studies.md)",
+    ),
     ({"launcher": {"cells": 0}}, "tiny.yaml: launcher.cells: must be at least 1, or null, not 0"),
 ]
 

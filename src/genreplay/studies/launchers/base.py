@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,8 @@ class Task(NamedTuple):
     """Its working folder."""
     log: Path
     """What it prints is appended to this file."""
+    variables: dict[str, str]
+    """Added to its environment."""
     cores: int
     memory_gb: float
 
@@ -34,7 +38,9 @@ class State(NamedTuple):
     """Exit status of its process once it has ended: 0 done, 130 stopped and saved, anything else a failure."""
 
 
-WAITING, RUNNING = State(False, None), State(True, None)
+WAITING, RUNNING, STOPPED = State(False, None), State(True, None), State(False, 130)
+STARTED = "started on "
+"""Begins the first line of each try in a log."""
 
 
 class Launcher(ABC):
@@ -69,16 +75,59 @@ def environment(cores: int) -> dict[str, str]:
     return {name: str(cores) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
 
 
-def start(task: Task, variables: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
+def start(task: Task) -> subprocess.Popen[bytes]:
     """Start a task as a child of this process, in a session of its own, so that Ctrl-C reaches this process only."""
     task.log.parent.mkdir(parents=True, exist_ok=True)
     with task.log.open("ab") as log:
+        log.write(f"{STARTED}{socket.gethostname()} by process {os.getpid()}\n".encode())
+        log.flush()
         return subprocess.Popen(
             [*task.command, PARENT, str(os.getpid())],
             cwd=task.folder,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | environment(task.cores) | dict(variables or {}),
+            env=os.environ | environment(task.cores) | task.variables,
             start_new_session=True,
         )
+
+
+def run_to_end(task: Task, on_start: Callable[[subprocess.Popen[bytes]], None] = lambda process: None) -> int:
+    """What a cluster's worker does: run a task as a child; its exit status. An interrupt ends the child first."""
+    process = start(task)
+    on_start(process)
+    try:
+        while process.poll() is None:
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        end(process)
+        return 130
+    return process.returncode
+
+
+def end(process: subprocess.Popen[bytes], grace_seconds: float = 60) -> None:
+    """Have a child save and end, and wait for it. Polls, as it may run in a signal handler amid another wait."""
+    process.terminate()
+    for _ in range(int(grace_seconds / 0.1)):
+        if process.poll() is not None:
+            return
+        time.sleep(0.1)
+
+
+class Queued:
+    """A task that waits in a cluster's queue; its log tells when it has started, as all machines share the folder."""
+
+    def __init__(self, task: Task, job: Any):
+        self.task, self.job = task, job
+        self.cancelled = False
+        self._before = self._starts()
+
+    def state(self) -> State:
+        """Waiting or running, as long as it has not ended."""
+        return RUNNING if self._starts() > self._before else WAITING
+
+    def _starts(self) -> int:
+        try:
+            return self.task.log.read_text(encoding="utf-8", errors="replace").count(STARTED)
+        except OSError:
+            return 0

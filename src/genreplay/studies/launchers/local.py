@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genreplay.studies.config import LocalConfig
-from genreplay.studies.launchers.base import RUNNING, WAITING, Launcher, State, Task, start
-
-STOPPED = State(False, 130)
+from genreplay.studies.launchers.base import RUNNING, STOPPED, WAITING, Launcher, State, Task, start
 
 
 @dataclass
