@@ -112,6 +112,6 @@ def test_one_light_of_a_larger_map(tmp_path):
         outcome = simulator.decide(np.random.default_rng(0).uniform(-1, 1, simulator.timing.action_width))
         is_over = outcome.truncated
     assert simulator.intersection.light == "5"
-    assert outcome.metrics["throughput"] > 50
+    assert outcome.metrics["throughput"] > 30
     assert all(len(seen) > 2 for seen in others.values())
     assert len(set(simulator.states)) > 2
