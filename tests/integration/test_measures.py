@@ -248,6 +248,17 @@ def test_a_policy_goes_on_in_the_run_out_of_evaluations_only(tmp_path: Path) -> 
     assert 300 <= seconds[False] < 400
 
 
+def test_a_brief_episode_has_the_same_delay(tmp_path: Path) -> None:
+    """As a search for a plan plays it."""
+    simulator = recording_simulator()(SumoConfig(episode_seconds=300, runout_seconds=300), tmp_path)
+    whole, brief = (
+        simulator.baseline(EpisodeRequest(3, evaluation=True), "fixed_plan", {}, brief=brief) for brief in (False, True)
+    )
+    assert brief.items() <= whole.items()
+    assert "delay" in brief
+    assert {"longest_red", "co2"} <= whole.keys() - brief.keys()
+
+
 def test_a_run_out_is_bounded(tmp_path: Path) -> None:
     demand = DemandConfig(evaluation_flows=[2600.0])
     config = SumoConfig(episode_seconds=600, demand=demand, runout_seconds=20)

@@ -11,7 +11,7 @@ from genreplay.envs.sumo.capacity.ways import read_ways
 from genreplay.envs.sumo.level_of_service import level_of_service
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.network.naming import Names
-from genreplay.envs.sumo.simulator.meter import Meter, Passage
+from genreplay.envs.sumo.simulator.meter import Meter, Passage, Turn
 from genreplay.envs.sumo.simulator.tripinfo import Trips
 
 Row = dict[str, float | str]
@@ -41,18 +41,13 @@ def movement_rows(
     for passage in meter.passages:
         if passage.movement is not None and passage.vehicle in measured:
             passages[passage.movement].append(passage)
-    of_vehicle = {
-        name: (loss, wait)
-        for name, loss, wait in zip(trips.name.tolist(), trips.time_loss, trips.depart_delay, strict=True)
-    }
+    of_vehicle = dict(zip(trips.name.tolist(), zip(trips.time_loss, trips.depart_delay, strict=True), strict=True))
     ratios = saturations(intersection, meter, [len(found) for found in passages], seconds)
     rows: list[Row] = []
     for i, movement in enumerate(intersection.movements):
         if not passages[i]:
             continue
-        delay = _mean([control_delay(passage, of_vehicle) for passage in passages[i]])
-        turns = meter.movements[i].turns
-        ratio = ratios[i]
+        ratio, delay = ratios[i], _mean([control_delay(passage, of_vehicle) for passage in passages[i]])
         rows.append(
             {
                 "name": names.movements[i],
@@ -65,10 +60,7 @@ def movement_rows(
                 **({} if ratio is None else {"volume_to_capacity": ratio}),
                 "level_of_service": level_of_service(delay, ratio),
                 "stops": _mean([passage.stops for passage in passages[i]]),
-                "queue_p95": float(np.percentile([turn.vehicles for turn in turns], 95)),
-                "queue_max": float(max(turn.vehicles for turn in turns)),
-                "queue_p95_metres": float(np.percentile([turn.metres for turn in turns], 95)),
-                "queue_max_metres": max(turn.metres for turn in turns),
+                **_queues(meter.movements[i].turns),
                 "longest_red": meter.red_of(i),
                 "green_share": meter.movements[i].green_seconds / seconds,
             }
@@ -112,6 +104,16 @@ def control_delay(passage: Passage, of_vehicle: Mapping[str, tuple[float, float]
     whole, wait = of_vehicle[passage.vehicle]
     lost = whole if passage.exit_loss is None else passage.exit_loss
     return lost - passage.entry_loss + (wait if passage.enters_here else 0.0)
+
+
+def _queues(turns: Sequence[Turn]) -> dict[str, float]:
+    vehicles, metres = [turn.vehicles for turn in turns], [turn.metres for turn in turns]
+    return {
+        "queue_p95": float(np.percentile(vehicles, 95)),
+        "queue_max": float(max(vehicles)),
+        "queue_p95_metres": float(np.percentile(metres, 95)),
+        "queue_max_metres": max(metres),
+    }
 
 
 def _mean(values: Sequence[float]) -> float:
