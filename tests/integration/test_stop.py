@@ -49,7 +49,7 @@ SMALL = [
     "fabric.num_threads=1",
 ]
 PENDULUM = [
-    "env.max_episode_steps=40",
+    "env.max_episode_steps=35",
     "generator.sampler.num_steps=2",
     "generator.sampler.chunk_size=16",
     "relevance.hidden_width=8",
