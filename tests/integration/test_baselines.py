@@ -100,10 +100,11 @@ def test_a_constant_plan_is_shown_as_it_is(play):
 
 def test_webster_gives_the_only_flow_all_but_the_least_greens(play):
     """720 vehicles/h on one lane: L = 4 * (2 + 1) s, so C = 23 / (1 - 0.4) = 38 s, of which the west could have 15 s.
-    That carries 1800 * 14 / 38 = 663, so C becomes 48 s: 1800 * 24 / 48 = 900.
+    That carries 1800 * 14 / 38 = 663. 1800 * 24 / 48 = 900 and 1800 * 34 / 58 = 1055 halve the delay twice; the longest
+    green is 40 s.
     """
     _, runs = play("webster")
-    assert {phase: set(lengths) for phase, lengths in greens(runs).items()} == {0: {5}, 1: {5}, 2: {25}, 3: {5}}
+    assert {phase: set(lengths) for phase, lengths in greens(runs).items()} == {0: {5}, 1: {5}, 2: {35}, 3: {5}}
 
 
 @pytest.mark.parametrize("name", ["actuated", "delay_based"])

@@ -29,8 +29,6 @@ from genreplay.envs.sumo.capacity.ways import Ways, open_seconds
 
 ROUNDS = 8
 """Flows are divided among lanes this often, each time with the capacities that the last division gave."""
-MORE_ROUNDS = 3
-"""The same, for flows that were divided before."""
 LEAST_FLOW = 0.01
 """Vehicles/h assumed for a movement without traffic, so that its lanes have a mix of ways."""
 PLATOON = 0.25
@@ -56,6 +54,8 @@ class Load(NamedTuple):
     """Volume-to-capacity ratio by movement, `[M]`, over all its lanes."""
     delay: np.ndarray
     """Mean control delay by movement, s, `[M]`."""
+    mean_delay: float
+    """Over all vehicles, s."""
 
 
 def load(
@@ -66,7 +66,7 @@ def load(
     seconds: float = 900.0,
     pedestrians: float = 0.0,
     drivers: Drivers = SUMO,
-    start: np.ndarray | None = None,
+    rounds: int = ROUNDS,
 ) -> Load:
     """The capacity of a light's cycle.
 
@@ -77,14 +77,14 @@ def load(
         seconds: how long these flows last.
         pedestrians: on each crossing, an hour.
         drivers: how vehicles use a green.
-        start: vehicles/h by way to begin with, `[W]`; by default every movement uses its lanes equally.
+        rounds: flows are divided among lanes this often.
     """
     wanted = np.maximum(movement_flows, LEAST_FLOW)[ways.movements]
-    flows = wanted / _total(np.ones(len(wanted)), ways) if start is None else wanted * start / _total(start, ways)
+    flows = wanted / _total(np.ones(len(wanted)), ways)
     opened, has_way = open_seconds(states, ways.links, drivers)
     factor = _walk_factor(ways, states, pedestrians)
     rates = np.where(opened & has_way, drivers.saturation_flow, 0.0)
-    for _ in range(ROUNDS if start is None else MORE_ROUNDS):
+    for _ in range(rounds):
         capacity, by_second = _lanes(ways, flows, rates, opened, has_way, drivers)
         saturation = ways.is_in @ flows / np.maximum(capacity, 1e-6)
         rates = _rates(ways, flows, by_second, opened, has_way, factor, drivers)
@@ -103,6 +103,7 @@ def load(
         _by_movement(ways, flows, np.ones(len(capacity)))
         / np.maximum(_by_movement(ways, flows, 1.0 / np.maximum(saturation, 1e-9)), 1e-9),
         _by_movement(ways, flows, delay),
+        float((ways.is_in @ flows * delay).sum() / flows.sum()),
     )
 
 

@@ -68,6 +68,10 @@ def movement_rows(
     return rows
 
 
+ROUNDS = 3
+"""Flows are divided among lanes this often: an episode is a long cycle."""
+
+
 def saturations(intersection: Intersection, meter: Meter, vehicles: Sequence[int], seconds: int) -> list[float | None]:
     """Volume-to-capacity ratio of each movement, `[M]`; None where cars may not go.
 
@@ -84,8 +88,7 @@ def saturations(intersection: Intersection, meter: Meter, vehicles: Sequence[int
     if not meter.states or not len(ways.links):
         return [None] * len(vehicles)
     flows = np.array(vehicles) * 3600.0 / seconds
-    start = np.ones(len(ways.links))  # with a start fewer rounds are made
-    found = load(ways, meter.states, flows, seconds=seconds, pedestrians=meter.walkers, start=start).saturation
+    found = load(ways, meter.states, flows, seconds=seconds, pedestrians=meter.walkers, rounds=ROUNDS).saturation
     ratios: list[float | None] = []
     for movement, number in enumerate(vehicles):
         passed = number - meter.movements[movement].queue
