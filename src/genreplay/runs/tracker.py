@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from genreplay.common.errors import first_line
+from genreplay.common.files import whole
 from genreplay.config.schema import TrackingConfig
 from genreplay.runs.store import (
     CHECKPOINTS,
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 5.0
 """Longest that a metric waits; one call to MLflow costs about 5 ms whatever it carries."""
+SILENT_SECONDS = 60.0
+"""How long a store that did not answer is left alone."""
+UNSENT = "unsent_metrics.json"
 MAX_METRICS_PER_CALL = 1000
 MAX_PARAMS_PER_CALL = 100
 PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sumo", "sumo-rl", "gymnasium")
@@ -46,8 +51,9 @@ PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sum
 class Tracker:
     """One MLflow run; leaving the `with` block ends it.
 
-    Metrics are collected and written in batches. Where the store stops answering, a warning is logged, the metrics are
-    kept and written later, and training continues.
+    Metrics are collected and written in batches. Where the store stops answering, a warning is logged and training
+    continues. What could not be written is kept and written once the store answers again. Where it does not before the
+    run ends, the metrics are kept next to the checkpoint, and a resume of the run writes them.
     """
 
     def __init__(self, client: MlflowClient, run: Run):
@@ -59,6 +65,8 @@ class Tracker:
         self.checkpoint_dir: Path = checkpoint_dir(run)
         """Folder for the run's checkpoint."""
         self._metrics: list[Metric] = []
+        self._held: dict[str, Callable[[], object]] = {}
+        self._silent_until = float("-inf")
         self._last_flush = time.monotonic()
         self._status = "FINISHED"
 
@@ -87,6 +95,7 @@ class Tracker:
                 client.update_run(run.info.run_id, status="RUNNING")
             tracker = cls(client, run)
             tracker._describe(config_yaml, tags, run.data.params)
+        tracker._take_up_unsent()
         return tracker
 
     def __enter__(self) -> Tracker:
@@ -97,11 +106,11 @@ class Tracker:
     ) -> None:
         if kind is not None:
             self._status = "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
+        self._silent_until = float("-inf")
         self.flush()
-        with self._reporting("the end of the run"):
-            if self._uploads_checkpoint and self.checkpoint_dir.is_dir():
-                self._client.log_artifacts(self.run_id, str(self.checkpoint_dir), CHECKPOINTS)
-            self._client.set_terminated(self.run_id, self._status)
+        self._send("the end of the run", self._end)
+        if self._metrics:
+            self._keep_unsent()
 
     def interrupted(self) -> None:
         """Note that the run was stopped before its end: its status will be KILLED."""
@@ -121,31 +130,68 @@ class Tracker:
         self._last_flush = time.monotonic()
         while self._metrics:
             batch = self._metrics[:MAX_METRICS_PER_CALL]
-            with self._reporting(f"{len(self._metrics)} metric values"):
-                self._client.log_batch(self.run_id, metrics=batch)
-                del self._metrics[: len(batch)]
-                continue
-            return
+            if not self._send(f"{len(self._metrics)} metric values", partial(self._log_metrics, batch)):
+                return
+            del self._metrics[: len(batch)]
+        for name in list(self._held):
+            if not self._send(name, self._held[name]):
+                return
+            del self._held[name]
 
     def figure(self, figure: Figure, name: str) -> None:
         """Log a figure; one with the same name is replaced."""
-        with self._reporting(name):
-            self._client.log_figure(self.run_id, figure, name)
+        self._send_or_hold(name, lambda: self._client.log_figure(self.run_id, figure, name))
 
     def text(self, text: str, name: str) -> None:
         """Log a text file; one with the same name is replaced."""
-        with self._reporting(name):
-            self._client.log_text(self.run_id, text, name)
+        self._send_or_hold(name, lambda: self._client.log_text(self.run_id, text, name))
 
-    @contextmanager
-    def _reporting(self, what: str) -> Iterator[None]:
-        """Turns an error of the store into a warning that names what could not be written."""
+    def _send_or_hold(self, name: str, write: Callable[[], object]) -> None:
+        self._held.pop(name, None)
+        if not self._send(name, write):
+            self._held[name] = write
+
+    def _send(self, what: str, write: Callable[[], object]) -> bool:
+        """Write to the store, unless it failed within SILENT_SECONDS; False where this was not written.
+
+        Each try may take half a minute, so a store that is away is not asked again for every value.
+        """
         from mlflow.exceptions import MlflowException
 
+        if time.monotonic() < self._silent_until:
+            return False
         try:
-            yield
+            write()
         except (MlflowException, OSError) as error:
             log.warning("%s: could not be written to %s (%s)", what, self._client.tracking_uri, first_line(error))
+            self._silent_until = time.monotonic() + SILENT_SECONDS
+            return False
+        return True
+
+    def _log_metrics(self, batch: list[Metric]) -> None:
+        self._client.log_batch(self.run_id, metrics=batch)
+
+    def _end(self) -> None:
+        if self._uploads_checkpoint and self.checkpoint_dir.is_dir():
+            self._client.log_artifacts(self.run_id, str(self.checkpoint_dir), CHECKPOINTS)
+        self._client.set_terminated(self.run_id, self._status)
+
+    def _keep_unsent(self) -> None:
+        """Keep the metrics that the store did not take for a resume of the run."""
+        values = [[metric.key, metric.value, metric.timestamp, metric.step] for metric in self._metrics]
+        with whole(self.checkpoint_dir / UNSENT) as part:
+            part.write_text(json.dumps(values), encoding="utf-8")
+
+    def _take_up_unsent(self) -> None:
+        """Write what an earlier part of the run could not."""
+        from mlflow.entities import Metric
+
+        kept = self.checkpoint_dir / UNSENT
+        if kept.is_file():
+            self._metrics = [Metric(*values) for values in json.loads(kept.read_text(encoding="utf-8"))]
+            self.flush()
+            if not self._metrics:
+                kept.unlink()
 
     def _describe(self, config_yaml: str, tags: Mapping[str, str], known: Mapping[str, str]) -> None:
         """Log params, tags and the config. MLflow's params cannot change, so a resume logs changed ones as tags."""

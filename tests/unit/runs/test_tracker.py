@@ -111,24 +111,57 @@ def test_a_run_that_the_store_does_not_know_is_begun_anew() -> None:
     assert connect(URI).get_run(tracker.run_id).data.tags["resumed_from"] == unknown
 
 
-def test_metrics_wait_for_a_store_that_fails_and_training_goes_on(
+def _broken(patch: pytest.MonkeyPatch, tracker: Tracker) -> list[str]:
+    """Nothing of the tracker's can be written any more; the names of what it tried."""
+    tried: list[str] = []
+
+    def fail(name: str):
+        def fail(*args: object, **kwargs: object) -> None:
+            tried.append(name)
+            raise MlflowException("no answer")
+
+        return fail
+
+    for name in ("log_batch", "log_figure", "log_text", "set_terminated"):
+        patch.setattr(tracker._client, name, fail(name))
+    return tried
+
+
+def test_a_store_that_fails_is_left_alone_for_a_while_and_gets_everything_later(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Tracker.start(TrackingConfig(experiment="failing"), CONFIG) as tracker:
-        with monkeypatch.context() as broken:
-
-            def fail(*args: object, **kwargs: object) -> None:
-                raise MlflowException("no answer")
-
-            broken.setattr(tracker._client, "log_batch", fail)
-            broken.setattr(tracker._client, "log_figure", fail)
+        with monkeypatch.context() as patch:
+            tried = _broken(patch, tracker)
             tracker.metrics({"loss": 1.0}, 1)
             tracker.flush()
             tracker.figure(Figure(), "curve.png")
+            tracker.text("old", "note.txt")
+            tracker.text("new", "note.txt")
+            tracker.flush()
+        assert tried == ["log_batch"]
         tracker.metrics({"loss": 2.0}, 2)
     assert [record.getMessage() for record in caplog.records if record.name == "genreplay"] == [
-        f"1 metric values: could not be written to {URI} (no answer)",
-        f"curve.png: could not be written to {URI} (no answer)",
+        f"1 metric values: could not be written to {URI} (no answer)"
     ]
-    history = connect(URI).get_metric_history(tracker.run_id, "loss")
+    client = connect(URI)
+    history = client.get_metric_history(tracker.run_id, "loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 2.0)]
+    assert {"curve.png", "note.txt"} <= {file.path for file in client.list_artifacts(tracker.run_id)}
+    assert (tracker.checkpoint_dir.parent / "note.txt").read_text() == "new"
+    assert not (tracker.checkpoint_dir / "unsent_metrics.json").exists()
+
+
+def test_metrics_that_the_store_never_took_are_kept_for_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrackingConfig(experiment="failing")
+    with monkeypatch.context() as patch, Tracker.start(config, CONFIG) as tracker:
+        _broken(patch, tracker)
+        tracker.metrics({"loss": 1.5}, 7)
+    client = connect(URI)
+    assert client.get_run(tracker.run_id).info.status == "RUNNING"
+    assert client.get_metric_history(tracker.run_id, "loss") == []
+    with Tracker.start(config, CONFIG, tracker.run_id):
+        pass
+    assert client.get_run(tracker.run_id).info.status == "FINISHED"
+    assert [(m.step, m.value) for m in client.get_metric_history(tracker.run_id, "loss")] == [(7, 1.5)]
+    assert not (tracker.checkpoint_dir / "unsent_metrics.json").exists()
