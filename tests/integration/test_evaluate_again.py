@@ -127,7 +127,7 @@ def test_an_episode_of_another_policy_or_configuration_is_played(counted: Counte
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_with_its_simulators_at_work_it_goes_on(tmp_path: Path, number: int) -> None:
     """A long episode under way holds nobody up."""
     (tmp_path / "x.yaml").write_text("env: {episode_seconds: 900}\nreplay: {synthetic_fraction: 0}\n")
