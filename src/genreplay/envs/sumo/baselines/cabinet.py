@@ -87,7 +87,7 @@ def passage(lane: str) -> str:
 
 def _called(plan: SignalPlan, shown: int, links: Iterable[int]) -> list[int]:
     """Stages that those in front of `links` wait for, in the plan's order from the one shown on."""
-    groups = [plan.serving(link) for link in links if link not in plan.always_green]
+    groups = [plan.protecting(link) for link in links if link not in plan.always_green]
     waiting = [group for group in groups if shown not in group]
     return [stage for stage in in_order(plan, shown)[1:] if any(stage in group for group in waiting)]
 

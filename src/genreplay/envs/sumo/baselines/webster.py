@@ -75,7 +75,7 @@ def stages_of_cycle(plan: SignalPlan) -> list[int]:
     if plan.kind != "NEMA":
         return list(range(len(plan.stages)))
     links = [link for link in range(plan.served.shape[1]) if link not in plan.always_green]
-    groups = [frozenset(np.flatnonzero(plan.is_protected[:, link]).tolist()) or plan.serving(link) for link in links]
+    groups = [plan.protecting(link) for link in links]
     return sorted(round_of([group for group in groups if group], len(plan.stages)))
 
 

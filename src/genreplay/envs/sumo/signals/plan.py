@@ -88,12 +88,12 @@ class SignalPlan:
         return np.array([[c in PROTECTED for c in stage.state] for stage in self.stages])
 
     def serving(self, link: int) -> frozenset[int]:
-        """Stages that those who wait for a link wait for: with right of way if there are any, else with any green.
+        """Stages in which the link has green, with or without right of way."""
+        return frozenset(p for p, stage in enumerate(self.stages) if stage.state[link] in GREEN)
 
-        Where a turn has to give way, a busy oncoming stream may leave it no gap.
-        """
-        protected = self.is_protected[:, link]
-        return frozenset(np.flatnonzero(protected if protected.any() else self.served[:, link]).tolist())
+    def protecting(self, link: int) -> frozenset[int]:
+        """Stages that give the link right of way; where none does, those with any green."""
+        return frozenset(np.flatnonzero(self.is_protected[:, link]).tolist()) or self.serving(link)
 
 
 def round_of(groups: list[frozenset[int]], num_stages: int) -> dict[int, list[frozenset[int]]]:

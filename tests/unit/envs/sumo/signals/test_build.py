@@ -106,7 +106,7 @@ def test_a_protected_green_that_becomes_permissive_is_interrupted():
             "env.yellow_time: 3 s is less than the 4 s that the programme of the traffic light 'C' of",
         ),
         ({"all_red_time": 1}, "env.all_red_time: 1 s is less than the 2 s that the programme of"),
-        ({"max_red": 30}, "env.max_red: the light 'C' needs 44 s to serve everybody once with the shortest greens"),
+        ({"max_red": 20}, "env.max_red: the light 'C' needs 22 s to serve everybody once with the shortest greens"),
         ({"max_greens": [20, 20]}, "env.min_greens, env.max_greens: give one number for each of the 4 stages"),
         ({"max_greens": [20, 4, 20, 20]}, "env.max_green: the longest green of stage 1, 4 s, is below its shortest, 5"),
     ],
