@@ -29,6 +29,7 @@ from genreplay.reporting.export import CARD, MODEL, export, observations
 from genreplay.runs.policy import load_policy
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.saved import save_untrained
+from tests.helpers.signals import MAPS
 
 pytest.importorskip("onnxscript", reason="needs genreplay[export]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs genreplay[export]")
@@ -37,7 +38,7 @@ SEED, SECONDS = 3, 900
 CONFIG = """
 env:
   name: sumo
-  scenario: 2way
+  {map}
   episode_seconds: 900
   action_mode: {mode}
   all_red_time: {all_red}
@@ -47,8 +48,21 @@ agent: {{hidden_width: 32}}
 """
 
 
-def config(mode: str = "phase_duration", all_red: int = 0, sensors: str = "full", failures: float = 0.0) -> str:
-    return CONFIG.format(mode=mode, all_red=all_red, sensors=sensors, failures=failures)
+def map_of(name: str) -> str:
+    """The lines of a config that name one of the maps in tests/data/signals, with its routes where it has some."""
+    routes = MAPS / f"{name}.rou.xml"
+    return f"net_file: {MAPS / name}.net.xml" + (f"\n  route_file: {routes}" if routes.is_file() else "")
+
+
+def config(
+    mode: str = "phase_duration",
+    all_red: int = 0,
+    sensors: str = "full",
+    failures: float = 0.0,
+    name: str | None = None,
+) -> str:
+    where = "scenario: 2way" if name is None else map_of(name)
+    return CONFIG.format(map=where, mode=mode, all_red=all_red, sensors=sensors, failures=failures)
 
 
 def exported(folder: Path, **options: Any) -> tuple[Path, Path]:
@@ -170,6 +184,7 @@ def drive(saved: Path, folder: Path, scratch: Path, failed: Sequence[str] = ()) 
     [
         {"all_red": 0}, {"all_red": 2}, {"mode": "duration"}, {"mode": "cycle", "all_red": 1},
         {"sensors": "zones"}, {"sensors": "loops"}, {"sensors": "loops", "mode": "cycle", "failures": 0.4},
+        {"name": "nema", "all_red": 2}, {"name": "ped"}, {"name": "tram"},
     ],
     ids=str,
 )  # fmt: skip
