@@ -84,7 +84,8 @@ def connect(uri: str) -> MlflowClient:
     with _alone(uri):
         if root is not None and not is_new(uri):
             follow(_database(uri))
-        return MlflowClient(uri)
+        # MLflow remembers a store by its URI, so a relative one would mean the folder of its first use.
+        return MlflowClient(uri if root is None else f"{SQLITE}{_database(uri).resolve()}")
 
 
 def _alone(uri: str) -> AbstractContextManager[object]:

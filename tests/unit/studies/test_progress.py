@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from mlflow import MlflowClient
 from rich.console import Console
 
 from genreplay import cli, config
+from genreplay.runs.store import connect
 from genreplay.runs.tracker import flatten
 from genreplay.studies import progress, study
 from genreplay.studies.display import summary, table
@@ -39,8 +39,7 @@ def tiny(place, monkeypatch):
 
 
 def add_run(tiny, cell, step, status, **params):
-    Path("mlruns").mkdir(exist_ok=True)
-    client = MlflowClient(tiny.uri)
+    client = connect(tiny.uri)
     known = client.get_experiment_by_name(tiny.experiment)
     where = client.create_experiment(tiny.experiment) if known is None else known.experiment_id
     run = client.create_run(where, tags=tiny.experiments[cell].tracking.tags, start_time=1_000_000).info.run_id

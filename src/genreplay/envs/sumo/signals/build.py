@@ -155,7 +155,9 @@ def _with_max_red(plan: SignalPlan, signal: SignalFile, config: SumoConfig) -> S
     home = round_of([g for g in groups if g and len(g) < len(plan.stages)], len(plan.stages))
     least = sum(plan.stages[p].min_green + int(plan.intergreen[:, p].max()) for p in home)
     if plan.kind == "NEMA":
-        longest = sum(plan.stages[p].green_seconds + int(plan.intergreen[:, p].max()) for p in home)
+        groups = [plan.protecting(link.number) for link in signal.links]
+        shown = round_of([g for g in groups if g and len(g) < len(plan.stages)], len(plan.stages))
+        longest = sum(plan.stages[p].green_seconds + int(plan.intergreen[:, p].max()) for p in shown)
         plan = replace(plan, cycle_seconds=longest)
     low, high = MAX_RED_RANGE
     default = min(high, max(low, round(MAX_RED_CYCLES * plan.cycle_seconds)))
