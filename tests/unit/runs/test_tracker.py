@@ -142,7 +142,7 @@ def test_a_store_that_fails_is_left_alone_for_a_while_and_gets_everything_later(
         assert tried == ["log_batch"]
         tracker.metrics({"loss": 2.0}, 2)
     assert [record.getMessage() for record in caplog.records if record.name == "genreplay"] == [
-        f"1 metric values: could not be written to {URI} (no answer)"
+        f"1 metric values: could not be written to {connect(URI).tracking_uri} (no answer)"
     ]
     client = connect(URI)
     history = client.get_metric_history(tracker.run_id, "loss")
