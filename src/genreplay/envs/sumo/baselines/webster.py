@@ -18,7 +18,7 @@ import numpy as np
 from genreplay.envs.sumo.capacity.cycle import Load, load
 from genreplay.envs.sumo.capacity.formulas import HOUR, SUMO, cycle_length
 from genreplay.envs.sumo.capacity.ways import Ways, states_of
-from genreplay.envs.sumo.signals.plan import SERVED, SignalPlan, round_of
+from genreplay.envs.sumo.signals.plan import SERVED, SignalPlan
 
 LONGEST_CYCLE = 120
 """Above it waiting grows faster than capacity, s."""
@@ -74,9 +74,7 @@ def stages_of_cycle(plan: SignalPlan) -> list[int]:
     """
     if plan.kind != "NEMA":
         return list(range(len(plan.stages)))
-    links = [link for link in range(plan.served.shape[1]) if link not in plan.always_green]
-    groups = [plan.protecting(link) for link in links]
-    return sorted(round_of([group for group in groups if group], len(plan.stages)))
+    return sorted(plan.round(is_protected=True))
 
 
 def map_greens(plan: SignalPlan) -> list[int]:

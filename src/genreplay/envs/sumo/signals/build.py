@@ -16,7 +16,7 @@ import numpy as np
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.signals.nema import read_nema
-from genreplay.envs.sumo.signals.plan import GREEN, PROTECTED, SignalPlan, Stage, round_of
+from genreplay.envs.sumo.signals.plan import GREEN, PROTECTED, SignalPlan, Stage
 from genreplay.envs.sumo.signals.programme import (
     KINDS,
     MapProgramme,
@@ -67,7 +67,15 @@ def read_plan(net_file: Path, light: str, config: SumoConfig) -> SignalPlan:
     _check_greens(draft, signal, where)
     crossings = {link.number for link in signal.links if link.is_crossing}
     stages = tuple(
-        _stage(number, state, draft.phases[number], crossings - draft.always_green, config, len(draft.states))
+        _stage(
+            number,
+            state,
+            draft.phases[number],
+            crossings - draft.always_green,
+            config,
+            len(draft.states),
+            programme.kind == "NEMA",
+        )
         for number, state in enumerate(draft.states)
     )
     reds = [seconds for (a, _), seconds in draft.timings.red.items() if a not in crossings]
@@ -84,7 +92,7 @@ def read_plan(net_file: Path, light: str, config: SumoConfig) -> SignalPlan:
         round(sum(phase.seconds for phase in programme.phases)),
         0,
     )
-    return _with_max_red(plan, signal, config)
+    return _with_max_red(plan, config)
 
 
 def _draft(programme: MapProgramme, signal: SignalFile, config: SumoConfig, where: str) -> _Draft:
@@ -112,20 +120,27 @@ def _nema_timings(programme: MapProgramme, conflicts: np.ndarray, crossings: Map
     for phase in programme.phases:
         for link, character in enumerate(phase.state):
             if character in GREEN and link not in crossings:
-                found.yellow[link] = max(found.yellow.get(link, 0), math.ceil(phase.yellow))
+                if phase.yellow > 0:  # where a phase names none, the rule's default holds
+                    found.yellow[link] = max(found.yellow.get(link, 0), math.ceil(phase.yellow))
                 for other in np.flatnonzero(conflicts[link]).tolist():
                     found.red[link, other] = max(found.red.get((link, other), 0), math.ceil(phase.red))
     return found
 
 
 def _stage(
-    number: int, state: str, phases: Sequence[Phase], crossings: set[int], config: SumoConfig, num_stages: int
+    number: int,
+    state: str,
+    phases: Sequence[Phase],
+    crossings: set[int],
+    config: SumoConfig,
+    num_stages: int,
+    is_nema: bool,
 ) -> Stage:
     has_walk = any(state[link] in GREEN for link in crossings)
     shortest = [math.ceil(phase.shortest) for phase in phases if phase.shortest is not None]
     longest = [math.floor(phase.longest) for phase in phases if phase.longest is not None]
     seconds = round(sum(phase.seconds for phase in phases))
-    if phases[0].yellow > 0:  # NEMA, whose durations mean nothing
+    if is_nema:  # its durations mean nothing
         seconds = min(longest, default=MAX_GREEN)
     least = _chosen(config.min_greens, number, config.min_green, max(shortest, default=MIN_GREEN), num_stages)
     if has_walk:
@@ -150,13 +165,10 @@ def _chosen(by_stage: list[int] | None, number: int, for_all: int | None, plan: 
     return plan if for_all is None else for_all
 
 
-def _with_max_red(plan: SignalPlan, signal: SignalFile, config: SumoConfig) -> SignalPlan:
-    groups = [plan.serving(link.number) for link in signal.links]
-    home = round_of([g for g in groups if g and len(g) < len(plan.stages)], len(plan.stages))
-    least = sum(plan.stages[p].min_green + int(plan.intergreen[:, p].max()) for p in home)
+def _with_max_red(plan: SignalPlan, config: SumoConfig) -> SignalPlan:
+    least = sum(plan.stages[p].min_green + int(plan.intergreen[:, p].max()) for p in plan.round())
     if plan.kind == "NEMA":
-        groups = [plan.protecting(link.number) for link in signal.links]
-        shown = round_of([g for g in groups if g and len(g) < len(plan.stages)], len(plan.stages))
+        shown = plan.round(is_protected=True)
         longest = sum(plan.stages[p].green_seconds + int(plan.intergreen[:, p].max()) for p in shown)
         plan = replace(plan, cycle_seconds=longest)
     low, high = MAX_RED_RANGE

@@ -95,6 +95,16 @@ class SignalPlan:
         """Stages that give the link right of way; where none does, those with any green."""
         return frozenset(np.flatnonzero(self.is_protected[:, link]).tolist()) or self.serving(link)
 
+    def round(self, is_protected: bool = False) -> dict[int, list[frozenset[int]]]:
+        """A short round that serves everybody: its stages, each with the groups of links that it stands for.
+
+        Args:
+            is_protected: serve with right of way whom any stage gives it; else any green is enough.
+        """
+        stages_of = self.protecting if is_protected else self.serving
+        groups = [stages_of(link) for link in range(self.served.shape[1]) if link not in self.always_green]
+        return round_of([group for group in groups if 0 < len(group) < len(self.stages)], len(self.stages))
+
 
 def round_of(groups: list[frozenset[int]], num_stages: int) -> dict[int, list[frozenset[int]]]:
     """A short round that serves every group of links once: each of its stages, with the groups assigned to it.

@@ -12,7 +12,7 @@ import numpy as np
 
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.signals.plan import SignalPlan, round_of
+from genreplay.envs.sumo.signals.plan import SignalPlan
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ class Timing:
     @cached_property
     def home(self) -> dict[int, list[frozenset[int]]]:
         """A round that serves everybody: its R stages, each with the groups of links that it stands for."""
-        plan = self.plan
-        groups = [plan.serving(link) for link in range(plan.served.shape[1]) if link not in plan.always_green]
-        return round_of([group for group in groups if 0 < len(group) < self.num_stages], self.num_stages)
+        return self.plan.round()
 
     @cached_property
     def is_satisfied(self) -> np.ndarray:

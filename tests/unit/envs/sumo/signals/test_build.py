@@ -75,6 +75,14 @@ def test_nema_without_rings_is_refused(tmp_path):
     )
 
 
+def test_nema_phases_without_yellow_get_one(tmp_path):
+    net_file = tmp_path / "bare.net.xml"
+    net_file.write_text((MAPS / "nema.net.xml").read_text().replace(' yellow="3" red="2"', ""))
+    plan = read_plan(net_file, "C", SumoConfig())
+    assert shown(plan, 0, 4) == [("rrryyrrrrrrrryyrrrrr", 3)]
+    assert {stage.green_seconds for stage in plan.stages} == {50}
+
+
 def test_an_actuated_programme_bounds_its_greens():
     plan = map_plan("actuated")
     assert plan.kind == "actuated"
