@@ -98,18 +98,6 @@ def overflow_delay(saturation: float, capacity: float, seconds: float) -> float:
     return 900.0 * hours * (excess + sqrt(excess**2 + 4.0 * saturation / (max(capacity, 1.0) * hours)))
 
 
-def uniform_delay(cycle: float, green: float, saturation: float) -> float:
-    """Mean delay of even arrivals, s: d1 of HCM eq. 19-20.
-
-    Args:
-        cycle: s.
-        green: effective, s.
-        saturation: volume-to-capacity ratio.
-    """
-    share = green / cycle
-    return 0.5 * cycle * (1.0 - share) ** 2 / (1.0 - min(1.0, saturation) * share)
-
-
 def cycle_length(flow_ratio: float, lost_time: float, longest: float) -> float:
     """The cycle with the least delay, s: C0 = (1.5 L + 5) / (1 - Y) (Webster, 1958, eq. 4).
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from genreplay.envs.sumo.capacity.cycle import capacity_alone, load
-from genreplay.envs.sumo.capacity.formulas import HCM, SUMO, gap_flow, overflow_delay, passed_before, uniform_delay
+from genreplay.envs.sumo.capacity.formulas import HCM, SUMO, gap_flow, overflow_delay, passed_before
 from genreplay.envs.sumo.capacity.ways import open_seconds, read_ways, states_of
 from tests.helpers.crossroads import map_ways, turn_flows, ways_of
+from tests.helpers.hcm import uniform_delay
 from tests.helpers.junctions import junction
 
 EVEN = SUMO._replace(startup_lost=0, yellow_used=0)

@@ -8,8 +8,8 @@ from genreplay.envs.sumo.capacity.formulas import (
     overflow_delay,
     passed_before,
     pedestrian_factor,
-    uniform_delay,
 )
+from tests.helpers.hcm import uniform_delay
 
 
 def test_gaps_by_hand():
