@@ -1,6 +1,7 @@
 # `make fit` sets everything up and trains a traffic-signal controller.
 # `make check` is for while you write: lint, types and the fast unit tests, in under a minute.
 # `make test` checks everything as CI does, fast tests first, WORKERS at a time. `make test-one T=tests/unit/agents` checks a part.
+# `make policies` trains, evaluates and publishes the shipped policies anew; `make policy-2way` one of them.
 # `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
 VENV   ?= .venv
@@ -8,7 +9,10 @@ BIN    := $(VENV)/bin
 CONFIG ?= conf/sumo_pgr.yaml
 WORKERS ?= 2
 
-.PHONY: fit check test test-one bench lint format env clean
+POLICIES := 2way cologne1 ingolstadt1 cramped_room
+
+.NOTPARALLEL:  # `make policies` takes the last run
+.PHONY: fit check test test-one bench lint format env clean policies $(POLICIES:%=policy-%)
 
 fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
@@ -28,6 +32,21 @@ bench: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
 	$(BIN)/python benchmarks/run.py --json results/performance.json --markdown docs/performance.md \
 	  --figure results/performance_scaling.png $(BENCH)
+
+policies: $(POLICIES:%=policy-%)
+
+BASELINES := fixed_plan,webster,actuated,delay_based,fully_actuated,max_pressure
+policy-2way: EXPERIMENT := sumo_pgr
+policy-2way: EVALUATION := --demand 1000,1500,2000,2600,tidal --baselines $(BASELINES)
+policy-cologne1 policy-ingolstadt1: EVALUATION := --demand 0.75,1,1.1,1.25 --baselines $(BASELINES)
+policy-cologne1: EXPERIMENT := cologne1_pgr
+policy-ingolstadt1: EXPERIMENT := ingolstadt1_pgr
+policy-cramped_room: EXPERIMENT := overcooked_pgr
+policy-cramped_room: EVALUATION := --demand self,greedy/0,greedy/1
+$(POLICIES:%=policy-%): policy-%: env
+	$(BIN)/genreplay fit --config conf/$(EXPERIMENT).yaml seed=0
+	$(BIN)/genreplay evaluate --run last $(EVALUATION) --output build/policies/$*
+	$(BIN)/genreplay publish last --name $* --evaluation build/policies/$* --licence MIT --output src/genreplay/policies/$*
 
 lint: env
 	$(BIN)/ruff check .

@@ -9,7 +9,8 @@
     episodes = genreplay.evaluate(policy, seeds=[101, 102])
 
 Every error that the user can fix is a `UserError` of one line. A run is named by the result of `train`, by the folder
-of its checkpoint, by its id or name in the experiment store, or by `last`.
+of its checkpoint, by its id or name in the experiment store, or by `last`. `load_policy` takes a published policy too:
+its folder, or the name of one that comes with the package, such as `2way`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from genreplay.config.reader import load as load_config
 from genreplay.config.schema import ExperimentConfig
 from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
 from genreplay.replay.buffers import MixedReplay
-from genreplay.runs import checkpoint, find, store
+from genreplay.runs import checkpoint, find, published, store
 from genreplay.runs import generator as generators
 from genreplay.runs import policy as policies
 from genreplay.runs.generator import LoadedGenerator
@@ -51,7 +52,16 @@ def train(config: ExperimentConfig) -> TrainedRun:
 
 
 def load_policy(run: TrainedRun | Path | str, overrides: Sequence[str] = ()) -> LoadedPolicy:
-    """The deterministic policy of a run and its environment; `overrides` are `key=value` options of the environment."""
+    """The deterministic policy of a run and its environment.
+
+    Args:
+        run: a run, or a published policy. A folder wins over the name of a policy, and that over the name of a run.
+        overrides: `key=value` options of the environment.
+    """
+    if not isinstance(run, TrainedRun):
+        folder = Path(run) if Path(run).is_dir() else published.find(str(run))
+        if folder is not None and published.is_published(folder):
+            return policies.load_policy(folder, overrides)
     return policies.load_policy(_folder(run), overrides)
 
 

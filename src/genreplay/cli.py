@@ -25,6 +25,8 @@ from genreplay.commands import (
     fidelity,
     fit,
     junction,
+    policies,
+    publish,
     render,
     report,
     study,
@@ -32,7 +34,23 @@ from genreplay.commands import (
 )
 from genreplay.common.errors import UserError
 
-COMMANDS = (fit, study, evaluate, compare, export, render, report, junction, crossplay, clone, fidelity, config, ui)
+COMMANDS = (
+    fit,
+    study,
+    evaluate,
+    compare,
+    export,
+    render,
+    report,
+    policies,
+    publish,
+    junction,
+    crossplay,
+    clone,
+    fidelity,
+    config,
+    ui,
+)
 """In the order of the help text."""
 EPILOG = """examples:
   genreplay fit --config sumo_pgr                          train a traffic-signal controller
@@ -44,6 +62,8 @@ EPILOG = """examples:
   genreplay export --run last                              write the last run's policy as one ONNX file
   genreplay render --run last --baseline                   film it next to the incumbent controller
   genreplay report --run last                              write everything about it as one HTML page
+  genreplay evaluate --checkpoint cologne1                 a policy that comes with genreplay
+  genreplay publish last --name mine                       write your own for others to use
   genreplay junction --net my.net.xml --counts my.csv      check a map of your own and its traffic
   genreplay crossplay --runs a,b,c --seeds 101-105         which runs cook well together (Overcooked)
   genreplay config --config sumo_pgr agent.gamma=0.98      print the resolved config

@@ -14,7 +14,11 @@ NO_ROWS = TensorDict({"cursor": torch.tensor(0)}, batch_size=[])
 
 
 def save_untrained(
-    folder: Path, config_yaml: str, fit_generator: bool = False, buffers: TensorDictBase = NO_ROWS
+    folder: Path,
+    config_yaml: str,
+    fit_generator: bool = False,
+    buffers: TensorDictBase = NO_ROWS,
+    run_id: str = "abc123",
 ) -> Path:
     """The folder of a checkpoint with the parts that `config_yaml` describes, the actor's last layer scaled up.
 
@@ -39,7 +43,7 @@ def save_untrained(
         optimizers={},
         buffers=buffers,
         counters={
-            "run_id": "abc123",
+            "run_id": run_id,
             "counters": {"env_step": 400},
             "report": {"curve": [{"env_step": 400, "mean": 20.5, "low": 18.0, "high": 24.0}]},
         },

@@ -226,7 +226,7 @@ def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture, mo
     saved = save_untrained(tmp_path / "saved", config(mode="duration"))
     (tmp_path / "file").write_text("")
     for argv, message in (
-        (["--checkpoint", "nowhere"], "nowhere: holds no checkpoint"),
+        (["--checkpoint", "nowhere"], "--checkpoint nowhere: there is no such folder, and no policy of this name; "),
         (["--checkpoint", str(saved), "agent.gamma=0.5"], "agent.gamma=0.5: has no effect here"),
         (["--checkpoint", str(saved), "--output", "file"], "--output file: cannot be written to"),
         ([], "one of the arguments --run --checkpoint is required"),

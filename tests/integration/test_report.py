@@ -271,7 +271,7 @@ def test_mistakes_are_one_line(folder: Path, capsys: pytest.CaptureFixture) -> N
             "--run: the store sqlite:///elsewhere/x.db has no run",
         ),
         (["--run", "last", "seed=1"], "seed=1: has no effect here"),
-        ([], "the following arguments are required: --run"),
+        ([], "one of the arguments --run --checkpoint is required"),
     ):
         assert cli.main(["report", *argv]) == 2
         out, err = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The wheel in a fresh environment: it brings everything that a run needs, the configurations too."""
+"""The wheel in a fresh environment: it brings everything that a run needs, configurations and policies too."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from genreplay.runs import published
 from tests.helpers.paths import REPOSITORY
 
 SHORT = ["loop.num_env_steps=80", "loop.warmup_env_steps=20", "loop.first_refit_env_step=40", "evaluation.seeds=[1]"]
@@ -51,3 +52,7 @@ def test_the_wheel_runs_a_shipped_configuration_by_name(fresh, tmp_path):
     run(tmp_path, fresh.with_name("genreplay"), "fit", "--config", "smoke", *SHORT)
     assert (tmp_path / "mlruns/mlflow.db").exists()
     assert run(tmp_path, fresh.with_name("genreplay"), "config", "--config", "overcooked/edm").startswith("seed: 0\n")
+    listed = run(tmp_path, fresh.with_name("genreplay"), "policies").splitlines()[1:]
+    assert [line.split()[0] for line in listed] == published.names()
+    export = ["export", "--checkpoint", "2way"]
+    assert "the policy of the published folder " in run(tmp_path, fresh.with_name("genreplay"), *export)

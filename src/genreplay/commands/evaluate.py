@@ -14,7 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genreplay.commands.options import add_command, add_policy, named_uri, number, run_folder, seeds, words
+from genreplay.commands.options import (
+    add_command,
+    add_policy,
+    checkpoint_folder,
+    named_uri,
+    number,
+    run_folder,
+    seeds,
+    words,
+)
 from genreplay.common.files import make_folder
 from genreplay.envs.sumo.config import scenario_overrides
 
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
 
 SCREEN_WIDTH = 160
 """Columns of the tables where the output is no terminal."""
+
+SEEDS = "101-105"
 
 log = logging.getLogger("genreplay")
 
@@ -61,11 +72,17 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--demand", metavar="LIST", help=demand)
     command.add_argument("--scenario", metavar="NAME", help="use this map instead of the experiment's")
     command.add_argument(
-        "--seeds", metavar="LIST", default="101-105", help="one episode each, for each demand; default: %(default)s"
+        "--seeds", metavar="LIST", default=SEEDS, help="one episode each, for each demand; default: %(default)s"
     )
     command.add_argument("--baselines", metavar="LIST", help="names, or none; default: all")
     command.add_argument("--workers", metavar="N", type=number(1), help="simulators at a time; default: one per core")
     command.add_argument("--output", metavar="DIR", help="keep tables and figures here too")
+
+
+def defaults(checkpoint: Path, output: Path) -> argparse.Namespace:
+    """What `run` takes to evaluate a checkpoint with the default of every other option."""
+    left_out = dict.fromkeys(("run", "config", "demand", "scenario", "baselines", "workers"))
+    return argparse.Namespace(checkpoint=str(checkpoint), output=str(output), seeds=SEEDS, overrides=[], **left_out)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -96,7 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=SCREEN_WIDTH)
     _show(result, searched, console)
-    about: dict[str, Any] = {} if subject.run_id is None else {"run_id": subject.run_id, "env_step": subject.env_step}
+    about: dict[str, Any] = {} if subject.run_id is None else {"run_id": subject.run_id}
+    about |= {} if subject.env_step is None else {"env_step": subject.env_step}
     about |= {"config": config.to_yaml(subject.config), "seeds": list(plan.seeds), "searches": search_costs(searched)}
     with tempfile.TemporaryDirectory(prefix="genreplay-evaluation-") as folder:
         _write(Path(folder), result, about)
@@ -151,7 +169,7 @@ def _subject(arguments: argparse.Namespace) -> Subject:
     from genreplay.runs.policy import load_policy
 
     if arguments.checkpoint is not None:
-        folder = Path(arguments.checkpoint)
+        folder = checkpoint_folder(arguments.checkpoint)
     else:
         folder = run_folder(arguments.run, named_uri(arguments.overrides))
     loaded = load_policy(folder, overrides)

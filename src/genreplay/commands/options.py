@@ -41,18 +41,28 @@ def add_policy(command: argparse.ArgumentParser) -> argparse._MutuallyExclusiveG
     """Options that name a policy, see `policy_folder`; one of the returned group is required."""
     whose = command.add_mutually_exclusive_group(required=True)
     whose.add_argument("--run", metavar="RUN", help="the policy of a run: `last`, its id, its name, or a folder")
-    whose.add_argument("--checkpoint", metavar="DIR", help="the policy in a checkpoint's folder")
+    whose.add_argument(
+        "--checkpoint",
+        metavar="DIR|NAME",
+        help="the policy in a folder, of a checkpoint or published, or one that comes with genreplay (see policies)",
+    )
     return whose
 
 
 def policy_folder(arguments: argparse.Namespace) -> Path:
-    """The checkpoint that `--run` or `--checkpoint` names."""
-    from genreplay.runs import checkpoint
-
+    """The checkpoint or published policy that `--run` or `--checkpoint` names."""
     refuse_overrides(arguments.overrides, CHECKPOINT_COUNTS)
     if arguments.checkpoint is not None:
-        return checkpoint.newest(Path(arguments.checkpoint))
+        return checkpoint_folder(arguments.checkpoint)
     return run_folder(arguments.run, named_uri(arguments.overrides))
+
+
+def checkpoint_folder(path_or_name: str) -> Path:
+    """The newest checkpoint in a folder, or a published policy; see `runs.published.resolve`."""
+    from genreplay.runs import checkpoint, published
+
+    folder = published.resolve(path_or_name)
+    return folder if published.is_published(folder) else checkpoint.newest(folder)
 
 
 def run_folder(reference: str, uri: str | None, option: str = "--run") -> Path:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from genreplay.commands.options import add_command, named_uri, policy_folder
+from genreplay.commands.options import add_command, add_policy, named_uri, policy_folder
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
-    about = "Write a run's config, curves, evaluation, diagnostics and film as one HTML page. See docs/pictures.md."
+    about = (
+        "Write a run's config, curves, evaluation, diagnostics and film as one HTML page. Of a published policy: its "
+        "card, evaluation, film and learning curve. See docs/pictures.md."
+    )
     command = add_command(commands, run, "write a run as one HTML page", about)
-    command.set_defaults(checkpoint=None)
-    command.add_argument("--run", metavar="RUN", required=True, help="`last`, a run's id or name, or a folder")
+    add_policy(command)
     command.add_argument("--no-film", dest="film", action="store_false", help="without the film, which takes a while")
     command.add_argument("--output", metavar="FILE", default="report.html", help="default: %(default)s")
 

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.common.files import writing
-from genreplay.runs import checkpoint
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.transitions.columns import TransitionLayout
 from genreplay.transitions.keys import OBSERVATION
@@ -28,7 +27,7 @@ TOLERANCE = 1e-5
 
 
 def export(folder: Path, output: Path) -> str:
-    """Write the policy of a checkpoint to `output`; a line that says what was written.
+    """Write the policy of a checkpoint or a published folder to `output`; a line that says what was written.
 
     The file is run and compared with the policy before this returns.
 
@@ -37,26 +36,27 @@ def export(folder: Path, output: Path) -> str:
     """
     _require_packages()
     loaded = load_policy(folder)
-    saved = checkpoint.load(folder)
     with writing(output, "another folder"):
         output.mkdir(parents=True, exist_ok=True)
         write_onnx(loaded.policy.module, observations(loaded.world.layout, 2), output / MODEL)
-        card = make_card(loaded, saved)
+        card = make_card(loaded)
         (output / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     difference = _largest_difference(loaded, output / MODEL)
     if difference > TOLERANCE:
         raise RuntimeError(f"{output / MODEL}: its actions differ from the policy's by {difference:.3g}")
     return (
-        f"{output / MODEL} and {output / CARD}: the policy of run {saved.counters['run_id']} at env step "
-        f"{saved.counters['counters']['env_step']}; largest difference to it on {NUM_CHECKED} random observations "
-        f"{difference:.1e}"
+        f"{output / MODEL} and {output / CARD}: the policy of {_origin(loaded)} at env step {loaded.env_step}; largest "
+        f"difference to it on {NUM_CHECKED} random observations {difference:.1e}"
     )
 
 
-def make_card(loaded: LoadedPolicy, saved: checkpoint.Checkpoint) -> dict[str, Any]:
+def _origin(loaded: LoadedPolicy) -> str:
+    return f"the published folder {loaded.folder}" if loaded.run_id is None else f"run {loaded.run_id}"
+
+
+def make_card(loaded: LoadedPolicy) -> dict[str, Any]:
     """What a controller needs in addition to the ONNX file, and the run that it came from; plain JSON."""
     config, world = loaded.config, loaded.world
-    curve = saved.counters["report"]["curve"]
     return {
         "format": FORMAT,
         "genreplay": __version__,
@@ -64,16 +64,16 @@ def make_card(loaded: LoadedPolicy, saved: checkpoint.Checkpoint) -> dict[str, A
         **world.card(),
         "discount": {"gamma": config.agent.gamma, "period": world.discount_period},
         "checkpoint": {
-            "run_id": saved.counters["run_id"],
-            "number": saved.folder.name,
-            "env_step": saved.counters["counters"]["env_step"],
+            "run_id": loaded.run_id,
+            "number": loaded.folder.name,
+            "env_step": loaded.env_step,
             "seed": config.seed,
         },
         "metrics": {
             "name": world.primary_metric,
             "unit": world.primary_unit,
             "evaluation_seeds": list(config.evaluation.seeds),
-            "last_evaluation": curve[-1] if curve else None,
+            "last_evaluation": loaded.curve[-1] if loaded.curve else None,
         },
     }
 

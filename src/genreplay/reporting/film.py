@@ -18,7 +18,7 @@ from genreplay.common.progress import Bars
 from genreplay.config.reader import load
 from genreplay.envs.facets import Camera, FilmRequest
 from genreplay.envs.world import World
-from genreplay.runs import checkpoint
+from genreplay.runs import checkpoint, published
 from genreplay.runs.policy import LoadedPolicy, load_policy
 
 TRANSITION_MILLISECONDS, NUM_TRANSITIONS = 2000, 40
@@ -64,6 +64,8 @@ def render_synthetic(folder: Path, given: Mapping[str, Any], output: Path) -> st
     for name, value in given.items():
         if name != "seed" and value is not None:
             raise UserError(f"--{name}: has no effect with --synthetic; leave it out")
+    if published.is_published(folder):
+        raise UserError("--synthetic: a published policy has no synthetic transitions; name a checkpoint of its run")
     loaded = checkpoint.load(folder)
     world = build_world(load(loaded.folder / checkpoint.CONFIG))
     rows = loaded.buffers.get("synthetic", None)

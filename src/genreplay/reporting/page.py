@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs no other file and no network."""
+"""A run, or a published policy, as one HTML page that needs no other file and no network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from genreplay.reporting.charts import Picture
 from genreplay.reporting.film import camera_of, film
 from genreplay.reporting.page_evaluation import Evaluated, evaluation_variables, read_evaluation
 from genreplay.reporting.page_tables import diagnostics, refits
-from genreplay.runs import checkpoint, record, store, tracker
+from genreplay.runs import record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
 
@@ -58,13 +58,14 @@ class Film(NamedTuple):
 
 
 def write_report(folder: Path, named_uri: str | None, output: Path, with_film: bool) -> str:
-    """Write the page of the run that a checkpoint is of; a line that names it.
+    """Write the page of the run that a checkpoint is of, or of a published policy; a line that names it.
 
-    The page becomes one of the run's artifacts too (`report/`), and so does the film, which is made only where the run
-    has none of this checkpoint.
+    A run's page becomes one of its artifacts too (`report/`), and so does the film, which is made only where the run
+    has none of this checkpoint. A published policy has its card, its evaluation and the curve of its training, and no
+    other metrics.
 
     Args:
-        folder: of the checkpoint.
+        folder: of the checkpoint or the published policy.
         named_uri: the store; None for the one that the run's config means.
         output: the page.
         with_film: show the policy at work, where its environment has a camera.
@@ -79,17 +80,21 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
     loaded = load_policy(folder)
     uri = store.store_uri(named_uri or store.store_of(folder, loaded.config.tracking.uri))
     with tempfile.TemporaryDirectory(prefix="genreplay-report-") as scratch:
-        run = record.read(uri, loaded.run_id, (EVALUATION, DIAGNOSTICS, FOLDER), Path(scratch) / "artifacts")
+        if loaded.run_id is None:
+            run = record.of_published(folder)
+        else:
+            run = record.read(uri, loaded.run_id, (EVALUATION, DIAGNOSTICS, FOLDER), Path(scratch) / "artifacts")
         kept = Path(scratch) / "kept"
         kept.mkdir()
-        evaluated = read_evaluation(run, loaded)
+        evaluated = read_evaluation(run.artifacts / EVALUATION, loaded)
         filmed = _film(run, loaded, evaluated, kept) if with_film and loaded.world.camera is not None else None
-        curve = checkpoint.load(folder).counters["report"]["curve"]
-        page = render_page(run, loaded, evaluated, filmed, curve)
+        page = render_page(run, loaded, evaluated, filmed, loaded.curve)
         (kept / output.name).write_text(page, encoding="utf-8")
         output.write_text(page, encoding="utf-8")
-        store.keep(uri, run.run_id, kept, FOLDER)
-    return f"{output}: run {run.name} ({run.run_id}) on one page, {output.stat().st_size / 1e6:.1f} MB"
+        if loaded.run_id is not None:
+            store.keep(uri, run.run_id, kept, FOLDER)
+    what = f"policy {run.name}" if loaded.run_id is None else f"run {run.name} ({run.run_id})"
+    return f"{output}: {what} on one page, {output.stat().st_size / 1e6:.1f} MB"
 
 
 # Loading -------------------------------------------------------------------------------------------------------------
@@ -139,6 +144,8 @@ def render_page(
         run=run,
         loaded=loaded,
         num_env_steps=loaded.config.loop.num_env_steps,
+        named=f"--checkpoint {run.name}" if loaded.run_id is None else f"--run {run.run_id}",
+        is_published=loaded.run_id is None,
         made=datetime.now(UTC),
         version=__version__,
         primary_metric=plain(world.primary_metric),
@@ -191,7 +198,7 @@ def _training(run: Record, loaded: LoadedPolicy, curve: Sequence[Mapping]) -> di
         "diagnostics_charts": draw(charts.of_diagnostics()),
         "diagnostics": diagnostics(run),
         "refits": refits(run.artifacts / DIAGNOSTICS),
-        "has_generator": loaded.config.generator.name != "none",
+        "has_generator": loaded.config.generator.name != "none" and loaded.run_id is not None,
     }
 
 

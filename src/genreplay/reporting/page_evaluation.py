@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,7 +15,7 @@ from genreplay.config.reader import to_yaml
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.files import read_episodes
-from genreplay.evaluation.result import FOLDER, STATISTICS, EvaluationResult
+from genreplay.evaluation.result import STATISTICS, EvaluationResult
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
 from genreplay.reporting.page_tables import against, metrics_table, statistic_table
@@ -28,12 +29,11 @@ from genreplay.reporting.trade_tables import (
 )
 from genreplay.runs import tracker
 from genreplay.runs.policy import LoadedPolicy
-from genreplay.runs.record import Record
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The evaluation among the run's artifacts."""
+    """An evaluation of a run's policy."""
 
     result: EvaluationResult
     about: Mapping[str, Any]
@@ -41,9 +41,8 @@ class Evaluated:
     """Options of the environment that differed from the run's own: the run's value and the evaluation's."""
 
 
-def read_evaluation(run: Record, loaded: LoadedPolicy) -> Evaluated | None:
-    """The run's evaluation; None where it has none."""
-    folder = run.artifacts / FOLDER
+def read_evaluation(folder: Path, loaded: LoadedPolicy) -> Evaluated | None:
+    """The evaluation that `genreplay evaluate` wrote to `folder`; None where there is none."""
     if not (folder / "episodes.csv").is_file():
         return None
     about = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))

@@ -1,22 +1,25 @@
-"""A trained policy from a checkpoint, to evaluate, export or film it."""
+"""A trained policy from a checkpoint or a published folder, to evaluate, export or film it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from tensordict import TensorDict
 from tensordict.nn import TensorDictModule
 
 from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
-from genreplay.config.reader import load
+from genreplay.config.reader import from_tree, load
 from genreplay.config.schema import ExperimentConfig
+from genreplay.config.strict import parse
 from genreplay.envs.world import World
-from genreplay.runs import checkpoint
+from genreplay.runs import checkpoint, published
 
 
 class LoadedPolicy(NamedTuple):
@@ -26,10 +29,14 @@ class LoadedPolicy(NamedTuple):
     world: World
     policy: TensorDictModule
     """Deterministic (see `EnsembleAgent.policy`), on the CPU."""
-    run_id: str
-    """MLflow's id of the run that wrote the checkpoint."""
+    run_id: str | None
+    """MLflow's id of the run that wrote the checkpoint; None of a published policy, which belongs to no store."""
     env_step: int
     """Environment steps that the policy was trained for."""
+    folder: Path
+    """Of the checkpoint, or of the published policy."""
+    curve: Sequence[Mapping[str, Any]]
+    """The evaluations during training: `env_step`, `mean`, `low` and `high` of the primary metric."""
 
     def act(self, observations: np.ndarray) -> np.ndarray:
         """Actions `[N, A]` for observations `[N, O]`.
@@ -45,15 +52,17 @@ class LoadedPolicy(NamedTuple):
 
 
 def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
-    """The policy of a checkpoint, and the environment it was trained in.
+    """The policy of a checkpoint or of a published folder, and the environment it was trained in.
 
     Args:
-        folder: of the checkpoint, or the one above it.
-        overrides: `key=value` options that win over the checkpoint's config.
+        folder: of the checkpoint, or the one above it; or of a published policy.
+        overrides: `key=value` options that win over its config.
 
     Raises:
-        UserError: the checkpoint cannot be read, or its policy does not fit the environment that the overrides make.
+        UserError: the folder cannot be read, or its policy does not fit the environment that the overrides make.
     """
+    if published.is_published(folder):
+        return _load_published(folder, overrides)
     loaded = checkpoint.load(folder)
     config = load(loaded.folder / checkpoint.CONFIG, overrides)
     world = build_world(config)
@@ -61,13 +70,68 @@ def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
     try:
         agent.load_state_dict(loaded.modules["agent"])
     except RuntimeError as error:
-        widths = world.layout.widths()
         raise UserError(
-            f"checkpoint {loaded.folder}: its policy does not fit this environment, which has observations of width "
-            f"{widths['observation']} and actions of width {widths['action']}; leave the options of env as they were "
-            "in training"
+            f"checkpoint {loaded.folder}: its policy does not fit this environment, which has {_widths(world)}; leave "
+            "the options of env as they were in training"
         ) from error
     counters = loaded.counters
     return LoadedPolicy(
-        config, world, agent.policy(deterministic=True), counters["run_id"], counters["counters"]["env_step"]
+        config,
+        world,
+        agent.policy(deterministic=True),
+        counters["run_id"],
+        counters["counters"]["env_step"],
+        loaded.folder,
+        counters["report"]["curve"],
     )
+
+
+def _load_published(folder: Path, overrides: Sequence[str]) -> LoadedPolicy:
+    card = published.read_card(folder)
+    config = _published_config(folder, card, overrides)
+    world = build_world(config)
+    policy = build_agent(config, world).policy(deterministic=True)
+    try:
+        weights = load_file(folder / published.WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"policy {folder}: {published.WEIGHTS} is no safetensors file; {published.REMEDY}") from error
+    changes_env = any(text.startswith("env.") for text in overrides)
+    try:
+        policy.load_state_dict(weights)
+        fits = changes_env or published.interface_of(world.card()) == card["interface"]
+    except RuntimeError as error:
+        if changes_env:
+            raise UserError(
+                f"policy {folder}: does not fit this environment, which has {_widths(world)}; leave the options of env "
+                "as they were in training"
+            ) from error
+        fits = False
+    if not fits:
+        raise UserError(
+            f"policy {folder}: was published by genreplay {card['genreplay']} for other inputs, outputs or networks "
+            "than this version has; use that version, or train it anew and publish it with: genreplay publish"
+        )
+    training = card["training"]
+    return LoadedPolicy(config, world, policy, None, training["env_steps"], folder, training["curve"])
+
+
+def _published_config(folder: Path, card: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
+    """Its config with overrides. It names no files to extend, and no store."""
+    source = f"policy {folder}: {published.CONFIG}"
+    try:
+        tree = parse((folder / published.CONFIG).read_text(encoding="utf-8"), source)
+    except UnicodeDecodeError:
+        raise UserError(f"{source} is damaged; {published.REMEDY}") from None
+    tree.pop("tracking", None)
+    try:
+        config = from_tree(tree, source)
+    except UserError as error:
+        raise UserError(
+            f"{error}; the policy was published by genreplay {card['genreplay']}: use that version, or train it anew"
+        ) from error
+    return from_tree(tree, source, overrides) if overrides else config
+
+
+def _widths(world: World) -> str:
+    widths = world.layout.widths()
+    return f"observations of width {widths['observation']} and actions of width {widths['action']}"

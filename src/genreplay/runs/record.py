@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.common.errors import UserError
+from genreplay.runs import published
 from genreplay.runs.store import connect, find_run, is_new, local_path, store_errors
 
 if TYPE_CHECKING:
     from genreplay.runs.store import MlflowClient, Run
+
+
+TAGS = {"command": "command", "commit": "mlflow.source.git.commit", "has_changes": "git.dirty"}
+"""Entries of a published policy's `training`, and the tags of the run that they come from."""
 
 
 class Series(NamedTuple):
@@ -69,6 +74,32 @@ def read(uri: str, run_id: str, folders: tuple[str, ...], scratch: Path) -> Reco
             {name: _series(client, run_id, name) for name in sorted(run.data.metrics)},
             _artifacts(client, run, folders, scratch),
         )
+
+
+def of_published(folder: Path) -> Record:
+    """What the card of a published policy keeps of its run: the tags of `TAGS`, and no metrics; UserError as of
+    `published.read_card`.
+    """
+    card = published.read_card(folder)
+    training = card["training"]
+    tags = {tag: training[name] for name, tag in TAGS.items() if isinstance(training.get(name), str)}
+    versions = training.get("versions") or {}
+    try:
+        start = datetime.fromisoformat(training["began"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"policy {folder}: {published.CARD} is damaged (no training.began); {published.REMEDY}"
+        ) from error
+    return Record(
+        str(training.get("run")),
+        card["name"],
+        "PUBLISHED",
+        start,
+        None,
+        tags | {f"version.{name}": str(text) for name, text in versions.items()},
+        {},
+        folder,
+    )
 
 
 def _series(client: MlflowClient, run_id: str, name: str) -> Series:

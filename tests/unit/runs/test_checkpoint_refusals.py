@@ -1,6 +1,5 @@
 """What checkpoints refuse: damage, other formats, pickles, and content that they do not keep."""
 
-import os
 import pickle
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from tensordict import NonTensorData, TensorDict
 from genreplay.common.errors import UserError
 from genreplay.runs import checkpoint
 from tests.helpers.checkpoints import save_small
+from tests.helpers.pickles import Bomb
 from tests.helpers.refusal import refusal
 
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
@@ -61,16 +61,6 @@ def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: 
         f"checkpoint {tmp_path / '000001'}: is of format 3, and this genreplay reads format 4; train it anew, or use "
         "the version of genreplay that wrote it"
     )
-
-
-class Bomb:
-    """Leaves a file behind where it is unpickled."""
-
-    def __init__(self, trace: Path):
-        self.trace = trace
-
-    def __reduce__(self) -> tuple:
-        return os.system, (f"touch {self.trace}",)
 
 
 def _rewrite_manifest(folder: Path) -> None:
