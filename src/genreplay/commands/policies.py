@@ -9,7 +9,7 @@ from genreplay.common.errors import UserError
 from genreplay.common.text import plain
 from genreplay.runs import published
 
-HEADER = ("name", "world", "in range (best baseline)", "env steps", "policy")
+HEADER = ("name", "environment", "in range (best baseline)", "env steps", "policy")
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -41,7 +41,7 @@ def _row(name: str) -> tuple[str, ...]:
     best = "no baseline"
     if found["best_baseline"] is not None:
         best = f"{plain(found['best_baseline'])} {_value(found['best_value'], evaluation['unit'])}"
-    return name, card["world"], f"{own} ({best})", f"{card['training']['env_steps']:,}", card["summary"]
+    return name, card["place"], f"{own} ({best})", f"{card['training']['env_steps']:,}", card["summary"]
 
 
 def _value(value: float, unit: str) -> str:

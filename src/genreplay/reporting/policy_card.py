@@ -86,7 +86,7 @@ def card_text(card: Mapping[str, Any]) -> str:
     lines = [
         f"# {card['name']}",
         "",
-        f"A policy for {card['world']}.",
+        f"A policy for {card['place']}.",
         "",
         *table(["", ""], [[name, str(value)] for name, value in facts.items()]),
         "",

@@ -124,7 +124,7 @@ def _card(
         "format": published.FORMAT,
         "genreplay": __version__,
         "name": name,
-        "world": place,
+        "place": place,
         "summary": f"{config.agent.name}{' with ' + ' and '.join(parts) if parts else ' on real transitions'}",
         "licence": licence or NO_LICENCE,
         "interface": published.interface_of(world.card()),

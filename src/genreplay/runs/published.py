@@ -32,7 +32,7 @@ FILES = (WEIGHTS, CONFIG, EPISODES, ABOUT)
 FORMAT = 1
 FIELDS: Mapping[str, type] = {
     "name": str,
-    "world": str,
+    "place": str,
     "summary": str,
     "genreplay": str,
     "interface": str,
@@ -113,12 +113,21 @@ def read_card(folder: Path) -> dict[str, Any]:
     for name, kind in FIELDS.items():
         if not isinstance(_select(card, name), kind):
             raise UserError(f"policy {folder}: {CARD} is damaged (no {name}); {REMEDY}")
+    if not all(_is_point(point) for point in card["training"]["curve"]):
+        raise UserError(
+            f"policy {folder}: {CARD} is damaged (training.curve has something else than numbers); {REMEDY}"
+        )
     for name in FILES:
         if not (folder / name).is_file():
             raise UserError(f"policy {folder}: {name} is missing; {REMEDY}")
         if digest(folder / name) != card["files"].get(name):
             raise UserError(f"policy {folder}: {name} is damaged (its SHA-256 is not the card's); {REMEDY}")
     return card
+
+
+def _is_point(point: Any) -> bool:
+    keys = ("env_step", "mean", "low", "high")
+    return isinstance(point, Mapping) and all(isinstance(point.get(key), int | float) for key in keys)
 
 
 def _select(tree: Any, key: str) -> Any:

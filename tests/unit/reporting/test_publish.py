@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from genreplay import cli
 from genreplay.config.schema import TrackingConfig
@@ -63,6 +65,15 @@ def test_the_published_policy_acts_as_the_checkpoints(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_the_config_has_every_option_of_the_run_but_its_store(place: Path) -> None:
+    """A default that changes later must not change the policy."""
+    tree = yaml.safe_load((place / "first" / published.CONFIG).read_text())
+    options = asdict(load_policy(_checkpoint(place)).config)
+    del options["tracking"]
+    assert tree == options
+
+
+@pytest.mark.slow
 def test_the_folder_is_small_and_says_nothing_of_this_machine(place: Path) -> None:
     files = sorted(path.relative_to(place / "first").as_posix() for path in (place / "first").rglob("*.*"))
     assert files == [
@@ -82,7 +93,7 @@ def test_the_folder_is_small_and_says_nothing_of_this_machine(place: Path) -> No
 def test_the_card_has_the_run_and_the_evaluation(place: Path) -> None:
     card = published.read_card(place / "first")
     (run,) = {path.parts[-5] for path in place.glob("mlruns/**/manifest.json")}
-    assert (card["licence"], card["world"], card["training"]["run"]) == ("MIT", "gymnasium Pendulum-v1", run)
+    assert (card["licence"], card["place"], card["training"]["run"]) == ("MIT", "gymnasium Pendulum-v1", run)
     assert card["training"]["seed"] == 3
     evaluation = card["evaluation"]
     assert evaluation["command"] == (

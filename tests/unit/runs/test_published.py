@@ -84,7 +84,7 @@ def test_unknown_names_list_the_known_ones(
 def test_the_list_and_a_card(capsys: pytest.CaptureFixture) -> None:
     assert cli.main(["policies"]) == 0
     header, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["name", "world", "in", "range", "(best", "baseline)", "env", "steps", "policy"]
+    assert header.split() == ["name", "environment", "in", "range", "(best", "baseline)", "env", "steps", "policy"]
     assert [row.split()[0] for row in rows] == published.names()
     found = published.read_card(published.FOLDER / "2way")["evaluation"]["in_range"]
     best = found["best_baseline"].replace("_", " ")
@@ -114,6 +114,10 @@ def test_truncated_and_foreign_cards_are_refused(folder: Path) -> None:
     assert refusal(lambda: load_policy(folder)) == (
         f"policy {folder}: is of format 2, and this genreplay reads format 1; publish it anew, or use the version of "
         "genreplay that wrote it"
+    )
+    (folder / published.CARD).write_text(text.replace('"mean":', '"average":'))
+    assert refusal(lambda: load_policy(folder)) == (
+        f"policy {folder}: card.json is damaged (training.curve has something else than numbers); {AGAIN}"
     )
     (folder / published.CARD).write_text(text.replace('"env_steps"', '"steps"'))
     assert refusal(lambda: load_policy(folder)) == (
