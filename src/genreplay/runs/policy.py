@@ -91,16 +91,12 @@ def _load_published(folder: Path, overrides: Sequence[str]) -> LoadedPolicy:
     config = _published_config(folder, card, overrides)
     world = build_world(config)
     policy = build_agent(config, world).policy(deterministic=True)
+    overridden = any(text.startswith(("env.", "agent.")) for text in overrides)
     try:
-        weights = load_file(folder / published.WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"policy {folder}: {published.WEIGHTS} is no safetensors file; {published.REMEDY}") from error
-    changes_env = any(text.startswith("env.") for text in overrides)
-    try:
-        policy.load_state_dict(weights)
-        fits = changes_env or published.interface_of(world.card()) == card["interface"]
+        policy.load_state_dict(_read_weights(folder))
+        fits = overridden or published.interface_of(world.card()) == card["interface"]
     except RuntimeError as error:
-        if changes_env:
+        if overridden:
             raise UserError(
                 f"policy {folder}: does not fit this environment, which has {_widths(world)}; leave the options of env "
                 "as they were in training"
@@ -113,6 +109,16 @@ def _load_published(folder: Path, overrides: Sequence[str]) -> LoadedPolicy:
         )
     training = card["training"]
     return LoadedPolicy(config, world, policy, None, training["env_steps"], folder, training["curve"])
+
+
+def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    try:
+        weights = load_file(folder / published.WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"policy {folder}: {published.WEIGHTS} is no safetensors file; {published.REMEDY}") from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise UserError(f"policy {folder}: {published.WEIGHTS} has weights that are not finite; {published.REMEDY}")
+    return weights
 
 
 def _published_config(folder: Path, card: Mapping[str, Any], overrides: Sequence[str]) -> ExperimentConfig:

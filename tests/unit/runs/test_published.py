@@ -176,6 +176,13 @@ def test_weights_of_another_network_are_refused(folder: Path, change: Callable[[
     assert refusal(lambda: load_policy(folder)) == f"policy {folder}: {OTHER.format(version=version)}"
 
 
+def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
+    _resave(folder, lambda weights: next(iter(weights.values())).fill_(torch.nan))
+    assert refusal(lambda: load_policy(folder)) == (
+        f"policy {folder}: policy.safetensors has weights that are not finite; {AGAIN}"
+    )
+
+
 def test_other_inputs_of_equal_width_are_refused(folder: Path) -> None:
     _change_card(folder, lambda card: card.update(interface="0" * 64, genreplay="0.0.9"))
     assert refusal(lambda: load_policy(folder)) == f"policy {folder}: {OTHER.format(version='0.0.9')}"
