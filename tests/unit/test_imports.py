@@ -32,10 +32,12 @@ ROOMS = {
     "partners": [*ASSEMBLED, "runs", "evaluation"],
     "reporting": [*ASSEMBLED, "diagnostics", "evaluation", "runs"],
     "studies": [*CONFIGURATION, "runs"],
+    "comparison": [*CONFIGURATION, "reporting", "runs", "studies"],
     "training": [*ASSEMBLED, "diagnostics", "evaluation", "replay", "reporting", "runs"],
     "api": [*ASSEMBLED, "evaluation", "replay", "runs", "training"],
     "commands": [
         *ASSEMBLED,
+        "comparison",
         "diagnostics",
         "evaluation",
         "partners",

@@ -1,10 +1,12 @@
-"""The command `genreplay compare`: learning curves and evaluations of runs over several training seeds."""
+"""The command `genreplay compare`: a study, experiments or runs over several training seeds."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import math
+import re
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +14,17 @@ from genreplay.commands.options import add_command, seeds
 from genreplay.common.errors import UserError
 
 if TYPE_CHECKING:
-    from genreplay.evaluation.compare import Arm
+    from genreplay.comparison.result import Comparison
 
 ABOUT = (
-    "Compare arms, MLflow experiments with one finished run for each training seed, by the area under their evaluation "
-    "curves: interquartile means over seeds, 95 % bootstrap intervals and differences from the first arm, of paired "
-    "seeds where the arms have the same ones. Writes FOLDER/arms.csv and arms.png. "
-    "With the name of one experiment: its learning curves (learning_curves.csv and .png). "
-    "With --evaluations: a table of evaluations of several training seeds. See results/README.md."
+    "Compare arms over training seeds: interquartile means, intervals, differences from the baseline, curves. WHAT is "
+    "a study (its file or shipped name), an MLflow experiment, the id or name of a run, or curves.csv of an earlier "
+    "comparison. An arm of it is WHAT:ARM; NAME=WHAT gives an arm another name. Writes tables, figures and one page, "
+    "and keeps them in MLflow."
 )
+FOLDER = Path("mlruns/comparisons")
+WIDTH = 200
+"""Of tables where the output is no terminal."""
 FEW_SEEDS = 5
 """With fewer seeds a bootstrap's interval is much too narrow."""
 PARTNER_COLUMNS = ("training_seed", "demand", "seed")
@@ -31,109 +35,107 @@ log = logging.getLogger("genreplay")
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
     command = add_command(commands, run, "compare runs over training seeds", ABOUT, takes_overrides=False)
-    command.add_argument("folder", metavar="FOLDER", type=Path, help="where to write")
-    items = (
-        "NAME=EXPERIMENT, or an arm of an earlier arms.csv: NAME=FILE.csv:ARM; or one EXPERIMENT; with --evaluations: "
-        "what genreplay evaluate --output wrote, a folder for each training seed, or nothing to read FOLDER again"
-    )
-    command.add_argument("overrides", nargs="*", metavar="ARM", help=items)
-    command.add_argument("--evaluations", action="store_true", help="join evaluations, not learning curves")
-    command.add_argument("--metric", default="delay", help="default: %(default)s")
+    command.add_argument("overrides", nargs="+", metavar="WHAT", help="see above")
+    command.add_argument("--output", metavar="FOLDER", type=Path, help=f"where to write; default: in {FOLDER}")
+    command.add_argument("--metric", help="of the evaluations; default: the plan's, else the primary one")
+    command.add_argument("--better", choices=("lower", "higher"), help="values of the metric, where that is not known")
+    command.add_argument("--baseline", metavar="ARM", help="default: the plan's, else real transitions alone")
+    axes = ("env_steps", "seconds", "gradient_steps")
+    command.add_argument("--axis", choices=axes, default=axes[0], help="of the curves; default: %(default)s")
+    window = "the window; default: the plan's, else all"
+    command.add_argument("--since", type=float, metavar="ENV_STEP", help=f"first evaluation of {window}")
+    command.add_argument("--until", type=float, metavar="ENV_STEP", help=f"last evaluation of {window}")
+    command.add_argument("--threshold", type=float, metavar="VALUE", help="of the metric, to be reached")
+    command.add_argument("--seeds", metavar="LIST", help="only these training seeds, such as 0-3; default: all")
     command.add_argument("--uri", metavar="URI", help="of the store; default: the one that genreplay fit writes to")
     command.add_argument(
-        "--until", type=float, default=math.inf, metavar="ENV_STEP", help="without the evaluations that came later"
+        "--evaluations",
+        action="store_true",
+        help="WHAT are folders that genreplay evaluate --output wrote, one a training seed: join them; or one folder "
+        "of joined evaluations to read again",
     )
-    command.add_argument(
-        "--since", type=float, default=0, metavar="ENV_STEP", help="compare from this env step on; arms.csv has all"
-    )
-    command.add_argument("--largest", action="store_true", help="compare the largest evaluations, not the means")
-    command.add_argument("--seeds", metavar="LIST", help="only these training seeds, such as 0-3; default: all")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print and write; the exit status."""
-    items: list[str] = arguments.overrides
     if arguments.evaluations:
-        _evaluations(arguments.folder, [Path(item) for item in items], arguments.metric)
-    elif len(items) == 1 and "=" not in items[0]:
-        _learning_curves(arguments, items[0])
-    elif items and all("=" in item for item in items):
-        _arms(arguments, dict(item.split("=", 1) for item in items))
-    else:
-        raise UserError("compare: name one EXPERIMENT, or arms as NAME=EXPERIMENT; or give --evaluations")
+        _evaluations(arguments)
+        return 0
+    from genreplay.comparison import result, write
+
+    request = result.Request(
+        arguments.overrides,
+        arguments.metric,
+        arguments.better,
+        arguments.baseline,
+        arguments.axis,
+        arguments.since,
+        arguments.until,
+        arguments.threshold,
+        [] if arguments.seeds is None else seeds(arguments.seeds),
+        arguments.uri,
+    )
+    comparison = result.compare(request)
+    _show(comparison)
+    folder = arguments.output or FOLDER / _slug(arguments.overrides)
+    run_id = write.write(comparison, folder, shlex.join(["genreplay", *sys.argv[1:]]))
+    print(f"{folder}/comparison.html, .md, .tex, .csv; curves.csv and figures")
+    if run_id is not None:
+        print(f"kept as run {run_id} of the experiment comparisons; look at it with: genreplay ui")
     return 0
 
 
-def _arms(arguments: argparse.Namespace, places: dict[str, str]) -> None:
-    from genreplay.common.files import make_folder, write_csv
-    from genreplay.evaluation import compare
-    from genreplay.reporting.figures import learning_curves_of_arms
+def _show(comparison: Comparison) -> None:
+    from rich.console import Console
 
-    make_folder(arguments.folder)
-    chosen = [] if arguments.seeds is None else seeds(arguments.seeds)
-    arms = {name: compare.only(_read(place, arguments), arguments.until, chosen) for name, place in places.items()}
-    for name, arm in arms.items():
-        if not any(arm.values()):
-            raise UserError(f"compare: the arm {name!r} has no evaluation left; change --seeds or --until")
-        if len(arm) < FEW_SEEDS:
-            log.warning("compare: %s has %d seeds: its interval is too narrow to rely on", name, len(arm))
-    steps = list(next(iter(next(iter(arms.values())).values())))
-    arms = {name: compare.aligned(arm, steps) for name, arm in arms.items()}
-    rows = [
-        dict(zip(compare.COLUMNS, (name, seed, step, value), strict=True))
-        for name, arm in arms.items()
-        for seed, points in arm.items()
-        for step, value in points.items()
-    ]
-    write_csv(arguments.folder / "arms.csv", rows)
-    arms = {name: compare.since(arm, arguments.since) for name, arm in arms.items()}
-    if steps[-1] < arguments.since:
-        raise UserError(f"--since {arguments.since:g}: the last evaluation is at {steps[-1]}; name an earlier env step")
-    print("\n".join(compare.arms_table(arms, arguments.largest)))
-    learning_curves_of_arms(arms, arguments.metric).savefig(arguments.folder / "arms.png", dpi=130)
+    from genreplay.comparison.page import deviations, outcomes
+    from genreplay.comparison.tables import as_rich, tables
+
+    for note in comparison.notes:
+        log.warning("compare: %s", note)
+    if comparison.plan is not None:
+        print(f"plan: {comparison.plan.sentence()}\n{comparison.plan.registration()}")
+    for line in deviations(comparison):
+        print(line)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    for table in tables(comparison):
+        console.print(as_rich(table))
+    for line in outcomes(comparison):
+        print(line)
+    for arm, keys in comparison.differences.items():
+        shown = ", ".join(keys[:8]) + (f" and {len(keys) - 8} more" if len(keys) > 8 else "")
+        print(f"{arm} differs from {comparison.baseline} in {shown or 'no option'}")
 
 
-def _read(place: str, arguments: argparse.Namespace) -> Arm:
-    from genreplay.evaluation.compare import make_arm, read_arm
-    from genreplay.runs.curves import curves
-    from genreplay.runs.store import store_uri
-
-    if ".csv" in place:
-        return read_arm(place)
-    points = curves(store_uri(arguments.uri), place, arguments.metric)
-    return make_arm(((point.seed, point.env_step, point.value) for point in points), place)
+def _slug(items: list[str]) -> str:
+    """A folder's name for what is compared."""
+    names = [item.partition("=")[0] if "=" in item else re.sub(r"\.(csv|ya?ml)", "", Path(item).name) for item in items]
+    return re.sub(r"[^\w.+-]+", "_", "-".join(names))[:80].strip("._") or "comparison"
 
 
-def _learning_curves(arguments: argparse.Namespace, experiment: str) -> None:
-    from genreplay.common.files import make_folder, write_csv
-    from genreplay.reporting.figures import learning_curves_of_seeds
-    from genreplay.runs.curves import curves
-    from genreplay.runs.store import store_uri
-
-    points = curves(store_uri(arguments.uri), experiment, arguments.metric)
-    make_folder(arguments.folder)
-    write_csv(arguments.folder / "learning_curves.csv", (point._asdict() for point in points))
-    by_seed: dict[int, dict[int, float]] = {}
-    for point in points:
-        by_seed.setdefault(point.seed, {})[point.env_step] = point.value
-    figure = learning_curves_of_seeds(by_seed, points[0].baseline, arguments.metric)
-    figure.savefig(arguments.folder / "learning_curves.png", dpi=130)
-    print(f"{arguments.folder}/learning_curves.csv and .png: {len(by_seed)} seeds")
-
-
-def _evaluations(folder: Path, evaluations: list[Path], metric: str) -> None:
+def _evaluations(arguments: argparse.Namespace) -> None:
     from genreplay.common.files import make_folder, read_csv, write_csv
     from genreplay.evaluation.seeds_table import controllers_table, join, partners_table
 
-    path = folder / "partners.csv"
-    if evaluations:
-        make_folder(folder)
-        write_csv(path, join(evaluations), (*PARTNER_COLUMNS, metric))
-    elif any(folder.glob("evaluation_seed_*.csv")):
-        print("\n".join(controllers_table(folder, metric)))
+    folders, metric = [Path(item) for item in arguments.overrides], arguments.metric or "delay"
+    first = folders[0]
+    joins = len(folders) > 1 or (first / "episodes.csv").is_file()
+    if not joins and any(first.glob("evaluation_seed_*.csv")):
+        print("\n".join(controllers_table(first, metric)))
         return
+    if joins:
+        rows = join(folders)
+        path = (arguments.output or FOLDER / _slug(arguments.overrides)) / "partners.csv"
+        make_folder(path.parent)
+        write_csv(path, rows, (*PARTNER_COLUMNS, metric))
+    else:
+        path = first / "partners.csv"
     if not path.is_file():
-        raise UserError(f"{folder}: holds neither partners.csv nor evaluation_seed_*.csv; name evaluations to join")
+        raise UserError(
+            f"{first}: holds neither partners.csv nor evaluation_seed_*.csv nor episodes.csv; name evaluations to join"
+        )
     lines, num_seeds = partners_table(read_csv(path), metric)
     print("\n".join(lines))
     if num_seeds < FEW_SEEDS:

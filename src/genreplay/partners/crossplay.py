@@ -13,7 +13,7 @@ import numpy as np
 from tensordict.nn import TensorDictModule
 
 from genreplay.common.progress import Bars
-from genreplay.common.statistics import percentile_interval, resample
+from genreplay.common.statistics import percentile_interval, resamples
 from genreplay.envs import episodes
 from genreplay.envs.overcooked.config import SELF
 from genreplay.envs.world import World
@@ -63,11 +63,15 @@ def summaries(matrix: np.ndarray) -> tuple[Summary, Summary]:
     means = float(matrix.diagonal().mean()), float(matrix[apart].mean())
     if num_runs < MIN_RUNS_FOR_INTERVAL:
         return Summary(means[0], None, None), Summary(means[1], None, None)
-    found: tuple[list[float], list[float]] = [], []
-    for chosen in resample(np.arange(num_runs), np.random.default_rng(0)):
-        found[0].append(matrix[chosen, chosen].mean())
-        pairs = matrix[np.ix_(chosen, chosen)][chosen[:, None] != chosen]
-        if len(pairs):
-            found[1].append(pairs.mean())
-    own, cross = (Summary(mean, *percentile_interval(values)) for mean, values in zip(means, found, strict=True))
+
+    def of_pairs(chosen: np.ndarray, axis: int) -> np.ndarray:
+        differ = chosen[..., :, None] != chosen[..., None, :]
+        total = np.where(differ, matrix[chosen[..., :, None], chosen[..., None, :]], 0.0).sum(axis=(-2, -1))
+        count = differ.sum(axis=(-2, -1))
+        return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+    runs = [np.arange(num_runs)]
+    found = resamples(runs, lambda chosen, axis: matrix[chosen, chosen].mean(axis=axis)), resamples(runs, of_pairs)
+    intervals = [percentile_interval(values[~np.isnan(values)]) for values in found]
+    own, cross = (Summary(mean, float(low), float(high)) for mean, (low, high) in zip(means, intervals, strict=True))
     return own, cross

@@ -98,14 +98,19 @@ class Chart:
 def as_svg(draw: Callable[[], Figure], alt: str) -> Picture:
     """The figure that `draw` makes, as an SVG whose text and axes have the page's colour."""
     with theme():
-        file = io.StringIO()
-        draw().savefig(file, format="svg", transparent=True, metadata={"Date": None})
+        head, bracket, rest = svg(draw()).partition(">")
+    return Picture(as_uri((head + bracket + STYLE + rest).encode(), "image/svg+xml"), alt)
+
+
+def svg(figure: Figure) -> str:
+    """The SVG element of a figure drawn in the `theme`: text and axes have the colour of the text around it."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
-    head, bracket, rest = text.partition(">")
     for color in (INK, GREY):
-        rest = rest.replace(color, "currentColor")
-    return Picture(as_uri((head + bracket + STYLE + rest).encode(), "image/svg+xml"), alt)
+        text = text.replace(color, "currentColor")
+    return text
 
 
 def as_uri(data: bytes, kind: str) -> str:

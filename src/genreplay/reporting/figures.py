@@ -1,4 +1,4 @@
-"""Matplotlib figures of runs and comparisons, which need no display."""
+"""Matplotlib figures of runs, which need no display."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, ScalarFormatter
 
-from genreplay.common.statistics import interquartile_mean
 from genreplay.common.text import plain
 from genreplay.diagnostics.diagnose import Diagnosis
 
@@ -182,46 +181,6 @@ def cross_play(names: Sequence[str], returns: np.ndarray) -> Figure:
         axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color)
     figure.colorbar(image, ax=axes, shrink=0.8, label="mean sparse return")
     return figure
-
-
-def learning_curves_of_arms(arms: Mapping[str, Mapping[int, Mapping[int, float]]], metric: str) -> Figure:
-    """Interquartile mean over seeds by env step for each arm (values by seed and env step), the quartiles shaded."""
-    figure, axes = _curve_axes(metric)
-    low = 0.0
-    for i, (name, arm) in enumerate(arms.items()):
-        steps = list(next(iter(arm.values())))
-        values = np.array([[points[step] for step in steps] for points in arm.values()])
-        axes.plot(steps, interquartile_mean(values, axis=0), color=f"C{i}", linewidth=2, label=name)
-        lower, upper = np.quantile(values, [0.25, 0.75], axis=0)
-        axes.fill_between(steps, lower, upper, color=f"C{i}", alpha=0.15, linewidth=0)
-        low = min(low, float(lower.min()))
-    axes.set_ylim(bottom=0 if low == 0 else None)
-    axes.legend(frameon=False)
-    return figure
-
-
-def learning_curves_of_seeds(curves: Mapping[int, Mapping[int, float]], baseline: float, metric: str) -> Figure:
-    """One thin line for each seed (values by env step), their median, and the baseline's level unless it is NaN."""
-    figure, axes = _curve_axes(metric)
-    by_step: dict[int, list[float]] = {}
-    for seed, points in curves.items():
-        axes.plot(list(points), list(points.values()), color="C0", alpha=0.35, linewidth=1, label=f"seed {seed}")
-        for step, value in points.items():
-            by_step.setdefault(step, []).append(value)
-    steps = sorted(by_step)
-    axes.plot(steps, [float(np.median(by_step[s])) for s in steps], color="C0", linewidth=2.5, label="median")
-    if not np.isnan(baseline):
-        axes.axhline(baseline, color="0.3", linestyle="--", label="baseline")
-    _log_if_wide(axes, [value for values in by_step.values() for value in values])
-    axes.legend(frameon=False)
-    return figure
-
-
-def _curve_axes(metric: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set(xlabel="environment steps", ylabel=f"{plain(metric)} on the evaluation episodes")
-    return figure, axes
 
 
 def _log_if_wide(axes: Axes, values: Sequence[float]) -> None:

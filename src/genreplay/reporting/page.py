@@ -6,12 +6,10 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from jinja2 import Environment, StrictUndefined
 
 from genreplay import __version__
 from genreplay.common.errors import UserError
@@ -29,6 +27,7 @@ from genreplay.reporting.charts import Picture
 from genreplay.reporting.film import camera_of, film
 from genreplay.reporting.page_evaluation import Evaluated, evaluation_variables, read_evaluation
 from genreplay.reporting.page_tables import diagnostics, refits
+from genreplay.reporting.templates import template
 from genreplay.runs import record, store, tracker
 from genreplay.runs.policy import LoadedPolicy, load_policy
 from genreplay.runs.record import Record
@@ -137,10 +136,8 @@ def render_page(
 ) -> str:
     """The page's HTML. `curve` has the evaluations during training: `env_step`, `mean`, `low`, `high` of each."""
     world = loaded.world
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"plain": plain, "number": _number, "moment": _moment}
-    template = environment.from_string(files("genreplay.reporting").joinpath(TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    filters: dict[str, Any] = {"plain": plain, "number": _number, "moment": _moment}
+    return template(TEMPLATE, filters=filters).render(
         run=run,
         loaded=loaded,
         num_env_steps=loaded.config.loop.num_env_steps,
