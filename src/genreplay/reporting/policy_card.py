@@ -77,6 +77,7 @@ def card_text(card: Mapping[str, Any]) -> str:
         **card["environment"],
         "agent": card["summary"],
         "command": f"`{training.get('command', 'not recorded')}`",
+        **({"resumed with": f"`{training['resumed']}`"} if "resumed" in training else {}),
         "commit": f"{training.get('commit', 'none: not in a git repository')}{changes}",
         "training seed": training["seed"],
         "env steps": f"{training['env_steps']:,}",

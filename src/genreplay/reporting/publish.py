@@ -138,8 +138,7 @@ def _card(
 def _training(loaded: LoadedPolicy, run: Record) -> dict[str, Any]:
     """The entries that `record.of_published` reads, and what else a reader wants to know."""
     tags = {name: run.tags[tag] for name, tag in record.TAGS.items() if tag in run.tags}
-    if "command" in tags:
-        tags["command"] = public_command(tags["command"])
+    tags |= {name: public_command(tags[name]) for name in ("command", "resumed") if name in tags}
     return {
         **tags,
         "seed": loaded.config.seed,

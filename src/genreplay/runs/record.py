@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from genreplay.runs.store import MlflowClient, Run
 
 
-TAGS = {"command": "command", "commit": "mlflow.source.git.commit", "has_changes": "git.dirty"}
+TAGS = {
+    "command": "command",
+    "resumed": "command.resumed",
+    "commit": "mlflow.source.git.commit",
+    "has_changes": "git.dirty",
+}
 """Entries of a published policy's `training`, and the tags of the run that they come from."""
 
 

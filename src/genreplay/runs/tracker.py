@@ -75,8 +75,8 @@ class Tracker:
         """Begin a run, or continue the one with the id `resume_run_id`.
 
         Logs the resolved config (flattened as params, whole as `config.yaml`), package versions, the git commit of the
-        working folder and the command line. Where the store has no run `resume_run_id`, a new one begins, tagged
-        `resumed_from`.
+        working folder and the command line, of a resume as `command.resumed`. Where the store has no run
+        `resume_run_id`, a new one begins, tagged `resumed_from`.
 
         Raises:
             UserError: the store cannot be used.
@@ -93,6 +93,8 @@ class Tracker:
                     tags["resumed_from"] = resume_run_id
             else:
                 client.update_run(run.info.run_id, status="RUNNING")
+                if "command" in run.data.tags:
+                    tags["command.resumed"] = tags.pop("command")
             tracker = cls(client, run)
             tracker._describe(config_yaml, tags, run.data.params)
         tracker._take_up_unsent()

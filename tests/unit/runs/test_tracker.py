@@ -85,10 +85,12 @@ def test_how_a_run_ends_is_its_status() -> None:
     assert status(RuntimeError) == "FAILED"
 
 
-def test_a_resumed_run_goes_on_and_tells_what_was_changed() -> None:
+def test_a_resumed_run_goes_on_and_tells_what_was_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["genreplay", "fit"])
     with Tracker.start(TrackingConfig(experiment="resumed"), CONFIG) as first:
         first.metrics({"loss": 1.0}, 1)
     changed = CONFIG.replace("seed: 0", "seed: 3") + "new: 1\n"
+    monkeypatch.setattr("sys.argv", ["genreplay", "fit", "--resume", "last"])
     with Tracker.start(TrackingConfig(experiment="another"), changed, resume_run_id=first.run_id) as second:
         second.metrics({"loss": 2.0}, 2)
         assert connect(URI).get_run(second.run_id).info.status == "RUNNING"
@@ -97,6 +99,8 @@ def test_a_resumed_run_goes_on_and_tells_what_was_changed() -> None:
     run = connect(URI).get_run(first.run_id)
     assert run.info.status == "FINISHED"
     assert (run.data.params["seed"], run.data.params["new"]) == ("0", "1")
+    assert run.data.tags["command"] == "genreplay fit"
+    assert run.data.tags["command.resumed"] == "genreplay fit --resume last"
     assert {key: value for key, value in run.data.tags.items() if key.startswith("resumed")} == {
         "resumed_with.seed": "3"
     }
