@@ -54,14 +54,10 @@ class StepModel(ABC):
     """The outcome of given states and actions: what a generator needs for rollouts of a policy."""
 
     @abstractmethod
-    def complete(self, rows: Tensor) -> Sampled:
-        """Rows `[n, D]` in the codec's units with their next columns, whatever they hold, replaced by predictions."""
+    def complete(self, rows: Tensor, seed: int = 0) -> Sampled:
+        """Rows `[n, D]` in the codec's units with their next columns, whatever they hold, replaced by predictions.
 
-    @abstractmethod
-    def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
-        """p(action of the player in each of `seats` `[n]` | the entries of `rows` `[n, D]` that are not NaN), `[n, A]`.
-
-        On the CPU.
+        `seed` is that of the noise, where outcomes are random.
         """
 
 
@@ -82,6 +78,8 @@ class Generator(lightning.LightningModule, ABC):
     """Whether samples carry confidence and agreement."""
     step_model: StepModel | None = None
     """What predicts the outcome of a given state and action; None where the generator draws whole rows alone."""
+    given_columns: Tensor | None = None
+    """`[D]` bool: the columns that a sampled row takes from a real one; None where it generates all of them."""
 
     config: GeneratorConfig
     network: nn.Module
@@ -126,6 +124,18 @@ class Generator(lightning.LightningModule, ABC):
     @abstractmethod
     def sample_chunk(self, num_rows: int, condition: Tensor | None, rng: torch.Generator) -> Sampled:
         """`num_rows` rows in the codec's units, drawn from `ema`."""
+
+    def fill_chunk(self, given: Tensor, condition: Tensor | None, rng: torch.Generator) -> Sampled:
+        """Rows that keep the entries of `given` `[n, D]`; those that are NaN are drawn from `ema`, to fit them.
+
+        Only for generators with `given_columns` or a step model of this kind.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws whole rows only")
+
+    def given_of(self, real: Tensor) -> Tensor | None:
+        """What rows take from real ones `[n, D]`: NaN in the columns to generate; None where that is all of them."""
+        columns = self.given_columns
+        return None if columns is None else real.masked_fill(~columns.to(real.device), torch.nan)
 
     def configure_optimizers(self) -> Any:
         """AdamW whose step size falls to zero over `fit.num_steps` along a half cosine."""
@@ -186,6 +196,7 @@ class Generator(lightning.LightningModule, ABC):
         seed: int,
         part: int = 0,
         num_parts: int = 1,
+        given: Tensor | None = None,
     ) -> Sampled:
         """Rows `[num_rows, D]` in the codec's units, not yet projected to valid ones.
 
@@ -198,11 +209,16 @@ class Generator(lightning.LightningModule, ABC):
             seed: of the noise.
             part: which of `num_parts` consecutive parts of the rows to make; the parts in order are the whole.
             num_parts: how many parts there are.
+            given: `[n, D]`, what the rows keep, NaN where they are generated (`given_of`); None for nothing.
         """
         if not self.fitted:
             raise RuntimeError("the generator has not been fitted: call fit before sample")
         if condition is not None and condition.shape != (num_rows, 1):
             raise ValueError(f"condition has shape {tuple(condition.shape)}; it must be [{num_rows}, 1]")
+        if given is None and self.given_columns is not None:
+            raise ValueError("this generator takes some columns from real rows: sample needs `given` (given_of)")
+        if given is not None and given.shape != (num_rows, self.num_columns):
+            raise ValueError(f"given has shape {tuple(given.shape)}; it must be [{num_rows}, {self.num_columns}]")
         here, size = self.part_of(num_rows, part, num_parts), self.config.sampler.chunk_size
         chunks = [torch.empty(0, self.packed_width, device=self.device)]
         for start in range(here.start, here.stop, size):
@@ -210,7 +226,11 @@ class Generator(lightning.LightningModule, ABC):
             rng = torch.Generator(self.device).manual_seed(derive_seed(seed, "sample", start // size))
             wanted = None if condition is None else condition[start:stop].to(self.device)
             with matmul_precision(self.speed.matmul_precision):
-                chunks.append(self.sample_chunk(stop - start, wanted, rng).pack())
+                if given is None:
+                    chunk = self.sample_chunk(stop - start, wanted, rng)
+                else:
+                    chunk = self.fill_chunk(given[start:stop].to(self.device), wanted, rng)
+                chunks.append(chunk.pack())
         return Sampled.unpack(torch.cat(chunks), self.num_columns)
 
     @property

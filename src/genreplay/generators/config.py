@@ -11,6 +11,7 @@ from genreplay.common.errors import NoEffect, require
 SOLVERS = ("dpmpp_2m", "heun", "stochastic_heun")
 NORMALIZATIONS = ("standard", "min_max")
 HEADS = ("networks", "trees")
+CATEGORIES = ("numbers", "given")
 
 
 def _at_least(section: Any, low: int, *names: str) -> None:
@@ -178,10 +179,14 @@ class EdmFitConfig(FitConfig):
     """Mean of ln(sigma) in training."""
     p_std: float = 1.2
     """Standard deviation of ln(sigma) in training."""
+    given_share: float = 0.0
+    """Share of the training rows whose state and action are given, so that the same network also predicts the outcome
+    of a given action, as `synthesis.source: counterfactual` needs; try 0.25."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _positive(self, "sigma_data", "p_std")
+        require(0 <= self.given_share < 1, "given_share", f"must lie in [0, 1), not {self.given_share}")
         _one_of(self, NORMALIZATIONS, "normalization")
 
 
@@ -233,5 +238,11 @@ class EdmConfig(GeneratorConfig):
 
     name: str = "edm"
     """Which generator: `edm`."""
+    categories: str = "numbers"
+    """`numbers`: the entries of one-hots are generated as numbers, as SynthER and PGR do. `given`: each row takes the
+    combination of its one-hots from a real row, and the other columns are generated to fit it."""
     fit: EdmFitConfig = field(default_factory=EdmFitConfig)
     sampler: EdmSamplerConfig = field(default_factory=EdmSamplerConfig)
+
+    def __post_init__(self) -> None:
+        _one_of(self, CATEGORIES, "categories")

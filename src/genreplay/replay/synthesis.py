@@ -105,14 +105,21 @@ class Synthesis(ABC):
 
 
 class Generated(Synthesis):
-    """Whole transitions, drawn by the generator."""
+    """Whole transitions, drawn by the generator.
+
+    Each follows one real transition, drawn with replacement: it is conditioned on that one's relevance, and takes from
+    it the columns that the generator is given. So the two are a pair that occurred.
+    """
 
     def draw(self, source: Source, num_rows: int, seed: int) -> Synthetic:
         """As of `Synthesis`."""
-        prompts = None
-        if source.relevance is not None and source.top is not None:
-            prompts = draw_prompts(source.relevance[source.top], num_rows, seed)
-        return self._kept(self.team.sample(num_rows, prompts, seed))
+        top = torch.arange(len(source.real)) if source.top is None else source.top
+        followed = draw_prompts(top, num_rows, seed)
+        prompts = None if source.relevance is None else source.relevance[followed]
+        given = None
+        if self.generator.given_columns is not None:
+            given = self.generator.given_of(self.codec.encode(source.real[followed.to(source.real.device)]))
+        return self._kept(self.team.sample(num_rows, prompts, seed, given))
 
 
 def most_relevant(relevance: Tensor, top_fraction: float) -> Tensor:
@@ -121,7 +128,7 @@ def most_relevant(relevance: Tensor, top_fraction: float) -> Tensor:
 
 
 def draw_prompts(top: Tensor, num_prompts: int, seed: int) -> Tensor:
-    """Conditions `[num_prompts, 1]` drawn with replacement from the largest relevances `[*, 1]`.
+    """`num_prompts` of the most relevant transitions `[*, ...]`, with replacement: of their row numbers or relevances.
 
     Wang et al. (2025), section 4.2: the prompts are the relevances of the most relevant real transitions.
     """

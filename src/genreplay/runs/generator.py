@@ -10,6 +10,7 @@ from tensordict import TensorDict
 
 from genreplay.build import build_generator, build_world
 from genreplay.common.errors import UserError
+from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import from_yaml
 from genreplay.config.schema import ExperimentConfig
 from genreplay.generators.base import Generator
@@ -24,6 +25,8 @@ class LoadedGenerator(NamedTuple):
     codec: Codec
     generator: Generator
     """Fitted, on the CPU."""
+    real: TensorDict | None = None
+    """The real transitions of the checkpoint, where samples take columns from them; None where they do not."""
 
     def sample(self, num_rows: int, seed: int = 0, relevance: float | None = None) -> TensorDict:
         """Synthetic transitions `[num_rows]`, the same at every call.
@@ -34,7 +37,12 @@ class LoadedGenerator(NamedTuple):
             relevance: condition of every row, in the unit of the run's relevance function; None samples without one.
         """
         condition = None if relevance is None else torch.full((num_rows, 1), relevance)
-        return self.codec.decode(self.generator.sample(num_rows, condition, seed).rows)
+        given = None
+        if self.real is not None:
+            rng = torch.Generator().manual_seed(derive_seed(seed, "prompts"))
+            followed = self.real[torch.randint(len(self.real), (num_rows,), generator=rng)]
+            given = self.generator.given_of(self.codec.encode(followed))
+        return self.codec.decode(self.generator.sample(num_rows, condition, seed, given=given).rows)
 
 
 def load_generator(folder: Path) -> LoadedGenerator:
@@ -56,4 +64,5 @@ def load_generator(folder: Path) -> LoadedGenerator:
     generator.load_state_dict(loaded.modules["generator"])
     if not generator.fitted:
         raise UserError(f"checkpoint {loaded.folder}: its generator is not fitted yet; name a later checkpoint")
-    return LoadedGenerator(config, codec, generator.requires_grad_(False).eval())
+    real = None if generator.given_columns is None else loaded.buffers["real"]
+    return LoadedGenerator(config, codec, generator.requires_grad_(False).eval(), real)

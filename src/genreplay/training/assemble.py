@@ -15,6 +15,7 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.facets import Oracle
 from genreplay.envs.world import World
 from genreplay.evaluation.evaluator import Evaluator
+from genreplay.generators.discrete.partner_model import PartnerModel
 from genreplay.generators.distributed.team import Team
 from genreplay.relevance.base import Relevance
 from genreplay.replay.buffers import MixedReplay
@@ -59,7 +60,8 @@ def build_synthesis(
     if source == "counterfactual" and generator is not None and generator.step_model is None:
         raise UserError(
             f"synthesis.source: counterfactual needs a generator that predicts the outcome of a given action, and "
-            f"{config.generator.name!r} does not; write generator.name: factorised, or synthesis.source: generated"
+            f"{config.generator.name!r} does not; write generator.fit.given_share: 0.25 (edm alone), "
+            "generator.name: factorised, or synthesis.source: generated"
         )
     if source == "oracle" and world.oracle is None:
         raise UserError(
@@ -73,7 +75,7 @@ def build_synthesis(
         goes_on
         and seats is not None
         and seats.learners != "both"
-        and (generator is None or generator.step_model is None)
+        and (generator is None or not isinstance(generator.step_model, PartnerModel))
     ):
         raise UserError(
             "synthesis.rollout_length: with a partner more than one step needs a generator that can be this partner, "

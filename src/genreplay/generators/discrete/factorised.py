@@ -156,8 +156,8 @@ class FactorisedGenerator(MaskedGenerator, StepModel):
         return self._complete(self.draw_codes(num_rows, condition, rng)[:, : len(self.current_columns)])
 
     @torch.no_grad()
-    def complete(self, rows: Tensor) -> Sampled:
-        """As of `StepModel`."""
+    def complete(self, rows: Tensor, seed: int = 0) -> Sampled:
+        """As of `StepModel`: the likeliest outcome, so that nothing depends on `seed`."""
         if not self.fitted:
             raise RuntimeError("the generator has not been fitted: call fit before complete")
         if rows.ndim != 2 or rows.shape[1] != self.num_columns:

@@ -98,7 +98,7 @@ class MaskedGenerator(Generator):
         return unmask(predict, masks.expand(num_rows, -1), masks, num_steps, rng, self.drawn_first())
 
     def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
-        """As of `StepModel`.
+        """As of `PartnerModel`.
 
         One forward pass of the averaged network: the relevance is left open (the null token), and nothing is guided.
         """

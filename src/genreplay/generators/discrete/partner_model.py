@@ -5,7 +5,7 @@ Shapes: n states, O observation, A actions, P partners.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,11 +15,15 @@ from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import LEARNER, OBSERVATION, PARTNER
 
 
+@runtime_checkable
 class PartnerModel(Protocol):
     """A generator that can predict a partner's action."""
 
     def partner_probabilities(self, rows: Tensor, seats: Tensor) -> Tensor:
-        """As of `StepModel`."""
+        """p(action of the player in each of `seats` `[n]` | the entries of `rows` `[n, D]` that are not NaN), `[n, A]`.
+
+        On the CPU.
+        """
 
 
 @torch.no_grad()

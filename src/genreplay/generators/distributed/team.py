@@ -103,17 +103,18 @@ class Team:
             shared = self._share(rows), self._share_optional(condition)
             return fit(self.fabric, self.generator, *shared, seed, on_progress)
 
-    def sample(self, num_rows: int, condition: Tensor | None, seed: int) -> Sampled:
+    def sample(self, num_rows: int, condition: Tensor | None, seed: int, given: Tensor | None = None) -> Sampled:
         """On rank 0: n rows, on this rank's device, each rank making a part of them.
 
-        The rows are those that one rank alone would draw (to rounding).
+        The rows are those that one rank alone would draw (to rounding). Arguments as of `Generator.sample`.
 
         Raises:
             RankError: another rank failed.
         """
-        with self._order("sample", num_rows, condition, seed):
-            condition, world_size = self._share_optional(condition), self.fabric.world_size
-            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size).pack()]
+        with self._order("sample", num_rows, condition, seed, given):
+            condition, given = self._share_optional(condition), self._share_optional(given)
+            world_size = self.fabric.world_size
+            parts = [self.generator.sample(num_rows, condition, seed, 0, world_size, given).pack()]
             for rank in range(1, world_size):
                 here = self.generator.part_of(num_rows, rank, world_size)
                 part = parts[0].new_empty(here.stop - here.start, self.generator.packed_width)
@@ -150,23 +151,26 @@ class Team:
     def _obey(self, order: Message) -> None:
         num_rows, seed = int(order["num_rows"]), int(order["seed"])
         device = self.fabric.device
-        rows = torch.empty(num_rows, self.generator.num_columns, device=device)
+        rows = torch.empty(num_rows, self.generator.num_columns, device=device)  # training rows, or what is given
         condition = torch.empty(num_rows, 1, device=device) if order["conditional"] else None
         if order["op"] == "fit":
             fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
         else:
             rank, world_size = self.fabric.global_rank, self.fabric.world_size
             condition = self._share_optional(condition)
-            dist.send(self.generator.sample(num_rows, condition, seed, rank, world_size).pack(), 0)
+            given = self._share(rows) if order["given"] else None
+            dist.send(self.generator.sample(num_rows, condition, seed, rank, world_size, given).pack(), 0)
 
     @contextmanager
-    def _order(self, op: str, num_rows: int, condition: Tensor | None, seed: int) -> Iterator[None]:
+    def _order(
+        self, op: str, num_rows: int, condition: Tensor | None, seed: int, given: Tensor | None = None
+    ) -> Iterator[None]:
         if not isinstance(self._channel, Leader):
             yield
             return
         self._channel.check()
-        conditional = condition is not None
-        self._channel.send({"op": op, "num_rows": num_rows, "seed": seed, "conditional": conditional})
+        has = {"conditional": condition is not None, "given": given is not None}
+        self._channel.send({"op": op, "num_rows": num_rows, "seed": seed, **has})
         try:
             yield
         except Exception:

@@ -39,10 +39,19 @@ def preconditioning(sigma: Tensor, sigma_data: float) -> Preconditioning:
     )
 
 
-def denoise(network: Denoiser, x: Tensor, sigma: Tensor, context: Tensor, sigma_data: float) -> Tensor:
-    """D(x; sigma) `[B, D]`, the expected data behind x (EDM, equation 7). `sigma` is `[B, 1]` or `[1, 1]`."""
+def denoise(
+    network: Denoiser, x: Tensor, sigma: Tensor, context: Tensor, sigma_data: float, given: Tensor | None = None
+) -> Tensor:
+    """D(x; sigma) `[B, D]`, the expected data behind x (EDM, equation 7). `sigma` is `[B, 1]` or `[1, 1]`.
+
+    `given` `[B, D]` holds the columns that are known, NaN elsewhere: the network sees them clean, and they come back.
+    """
     c = preconditioning(sigma, sigma_data)
-    return c.skip * x + c.out * network(c.inp * x, c.noise, context)
+    if given is None:
+        return c.skip * x + c.out * network(c.inp * x, c.noise, context)
+    unknown = given.isnan()
+    clean = c.skip * x + c.out * network(torch.where(unknown, c.inp * x, given), c.noise, context)
+    return torch.where(unknown, clean, given)
 
 
 def edm_loss(
@@ -53,24 +62,31 @@ def edm_loss(
     context: Tensor,
     sigma_data: float,
     bfloat16: bool | None = None,
+    known: Tensor | None = None,
 ) -> Tensor:
     """Mean squared error of the network's own target, unit weight at every noise level (EDM, equation 8).
 
-    Equal to lambda(sigma) |D(x; sigma) - y|^2 averaged over rows and columns, with lambda = 1 / c_out^2.
+    Equal to lambda(sigma) |D(x; sigma) - y|^2 averaged over rows and columns, with lambda = 1 / c_out^2. Columns that
+    are known enter the network clean and are left out of the average, which is then taken within each row first.
 
     Args:
         network: F in the paper.
         rows: y `[B, D]`, normalised.
         noise: standard normal `[B, D]`.
         sigma: `[B, 1]`.
-        context: what `network.embed` gave for the rows' conditions.
+        context: what `network.context` gave for the rows' conditions and known columns.
         sigma_data: standard deviation of y.
         bfloat16: as in `Denoiser.forward`.
+        known: `[B, D]` or `[1, D]` bool, not all of a row; None for none.
     """
     c = preconditioning(sigma, sigma_data)
     x = torch.addcmul(rows, noise, sigma)
     target = (rows - c.skip * x) / c.out
-    return F.mse_loss(network(c.inp * x, c.noise, context, bfloat16), target)
+    if known is None:
+        return F.mse_loss(network(c.inp * x, c.noise, context, bfloat16), target)
+    output = network(torch.where(known, rows, c.inp * x), c.noise, context, bfloat16)
+    error = (output - target).square().masked_fill(known, 0.0)
+    return (error.sum(dim=1) / (~known).sum(dim=1)).mean()
 
 
 class Denoiser(ConditionedNetwork):
@@ -81,15 +97,22 @@ class Denoiser(ConditionedNetwork):
         width: W.
         num_blocks: residual blocks, each with weights of its own.
         conditional: whether rows have a condition.
+        with_known: whether some columns may be known, so that it is told which.
     """
 
-    def __init__(self, num_columns: int, width: int, num_blocks: int, conditional: bool):
+    def __init__(self, num_columns: int, width: int, num_blocks: int, conditional: bool, with_known: bool = False):
         super().__init__()
         self.data = nn.Linear(num_columns, width)
         self.noise = nn.Sequential(FourierFeatures(NUM_FREQUENCIES), *two_layers(2 * NUM_FREQUENCIES + 1, width))
         self.add_condition(width, conditional)
         self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(num_blocks))
         self.out = nn.Linear(width, num_columns)
+        self.known = nn.Linear(num_columns, width, bias=False) if with_known else None
+
+    def context(self, condition: Tensor | None, keep: Tensor | None, known: Tensor | None) -> Tensor:
+        """As `embed`, and what tells which columns are `known` (`[B, D]` or `[1, D]` bool): `[B, W]` or `[1, W]`."""
+        context = self.embed(condition, keep)
+        return context if known is None or self.known is None else context + self.known(known.to(context.dtype))
 
     def forward(self, x: Tensor, c_noise: Tensor, context: Tensor, bfloat16: bool | None = None) -> Tensor:
         """The network's output `[B, D]` for scaled rows `[B, D]` at `c_noise` `[B, 1]` or `[1, 1]`.
