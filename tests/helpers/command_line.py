@@ -75,4 +75,5 @@ def assert_same(one: checkpoint.Checkpoint, other: checkpoint.Checkpoint) -> Non
         assert torch.equal(value, other.buffers[key]), f"buffer {key} differs"
     for state in (one.counters, other.counters):
         state.pop("run_id", None)
+        state["report"].pop("elapsed", None)
     assert one.counters == other.counters

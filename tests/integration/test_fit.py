@@ -61,6 +61,11 @@ def test_a_run_leaves_its_record_in_mlflow(whole: Path) -> None:
     assert run.data.params["agent.ensemble_size"] == "2"
     assert run.data.params["loop.num_env_steps"] == "160"
     assert {"version.torch", "version.genreplay"} <= set(run.data.tags)
+    assert (run.info.run_name, run.data.tags["method"], run.data.tags["world"]) == (
+        "pendulum_pgr-seed0",
+        "PGR",
+        "gymnasium Pendulum-v1",
+    )
     evaluated = client.get_metric_history(run.info.run_id, "evaluation/return")
     assert [metric.step for metric in evaluated] == [80, 160]
     for name in (
@@ -73,6 +78,7 @@ def test_a_run_leaves_its_record_in_mlflow(whole: Path) -> None:
         "diagnostics/wasserstein_mean",
         "diagnostics/one_step_error_yardstick",
         "speed/gradient_steps_per_second",
+        "speed/elapsed_seconds",
     ):
         history = client.get_metric_history(run.info.run_id, name)
         assert history, name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from genreplay.commands.options import add_command, named_uri, run_folder
 from genreplay.common.errors import UserError
@@ -38,4 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     assert experiment is not None
     from genreplay.training import run as training
 
-    return training.fit(experiment, resume)
+    name = None if arguments.config is None else Path(arguments.config).stem
+    return training.fit(experiment, resume, name)

@@ -207,7 +207,7 @@ class TrackingConfig:
     experiment: str = "genreplay"
     """MLflow experiment, created where there is none."""
     run_name: str | None = None
-    """Name of the run; null: MLflow picks one."""
+    """Name of the run; null: the config file and the seed, such as `sumo_pgr-seed0`."""
     tags: dict[str, str] = field(default_factory=dict)
     """MLflow tags of the run, such as `{note: with the new map}`."""
 

@@ -64,7 +64,9 @@ class Reader:
         which = "" if study is None else f"tags.study = '{study}'"
         with store_errors(self.uri):
             found = self._client.get_experiment_by_name(name)
-            return None if found is None else list(self._search([found.experiment_id], which))
+            if found is None:
+                return None
+            return sorted(self._search([found.experiment_id], which), key=lambda run: (run.start, run.name))
 
     def run(self, reference: str) -> list[StoredRun]:
         """The run with this id, else every run with this name."""

@@ -45,7 +45,7 @@ class Monitor:
         self.bars, self.tracker, self.world = bars, tracker, world
         self._sums: dict[str, Tensor | float] = defaultdict(float)
         self._counts: dict[str, int] = defaultdict(int)
-        self._clock = time.perf_counter()
+        self._clock = self._begun = time.perf_counter()
         self._seconds: dict[str, float] = defaultdict(float)
         self._gradient_step = 0
         self._last_primary: float | None = None
@@ -60,12 +60,22 @@ class Monitor:
 
     def state_dict(self) -> dict[str, Any]:
         """The learning curve so far."""
-        return {"curve": self._curve, "last_primary": self._last_primary, "gradient_step": self._gradient_step}
+        return {
+            "curve": self._curve,
+            "last_primary": self._last_primary,
+            "gradient_step": self._gradient_step,
+            "elapsed": self._elapsed(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up the learning curve of an earlier part of the run."""
         self._curve, self._last_primary = list(state["curve"]), state["last_primary"]
         self._gradient_step = state["gradient_step"]
+        self._begun -= state.get("elapsed", 0.0)
+
+    def _elapsed(self) -> float:
+        """Seconds of all parts of the run so far."""
+        return time.perf_counter() - self._begun
 
     # Collecting and updating -----------------------------------------------------------------------------------
 
@@ -220,7 +230,8 @@ class Monitor:
     def evaluated(self, evaluation: Evaluation, counters: Counters) -> None:
         """The policy's figures on the evaluation episodes: to the tracker, the screen and the learning curve."""
         primary_metric = self.world.primary_metric
-        self.tracker.metrics({f"evaluation/{k}": v for k, v in evaluation.means().items()}, counters.env_step)
+        place = {"counters/gradient_step": counters.gradient_step, "speed/elapsed_seconds": self._elapsed()}
+        self.tracker.metrics({f"evaluation/{k}": v for k, v in evaluation.means().items()} | place, counters.env_step)
         if self.baseline is not None:
             self.tracker.metrics({f"baseline/{k}": v for k, v in self.baseline.means().items()}, counters.env_step)
         values = [episode[primary_metric] for episode in evaluation.episodes]

@@ -15,10 +15,10 @@ from genreplay.common.precision import GENERATOR_SPEEDS
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
-from genreplay.config.schema import ExperimentConfig
+from genreplay.config.schema import ExperimentConfig, TrackingConfig
 from genreplay.envs.world import World
 from genreplay.generators.distributed.team import Team, make_fabric
-from genreplay.runs import checkpoint
+from genreplay.runs import checkpoint, labels
 from genreplay.runs.tracker import Tracker
 from genreplay.training import snapshot
 from genreplay.training.assemble import build_parts
@@ -39,13 +39,13 @@ class TrainedRun(NamedTuple):
     """False where the run was interrupted, and saved."""
 
 
-def fit(config: ExperimentConfig, resume: Path | None = None) -> int:
+def fit(config: ExperimentConfig, resume: Path | None = None, name: str | None = None) -> int:
     """`train` with an exit status: 0 when complete, 130 when interrupted."""
-    trained = train(config, resume)
+    trained = train(config, resume, name)
     return 0 if trained is None or trained.complete else 130
 
 
-def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | None:
+def train(config: ExperimentConfig, resume: Path | None = None, name: str | None = None) -> TrainedRun | None:
     """Train as `config` says; every rank runs this function.
 
     Rank 0 trains, the others serve its generator until it ends.
@@ -53,6 +53,7 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
     Args:
         config: the resolved tree.
         resume: folder of a checkpoint to continue from.
+        name: of the config file, which names the run with its seed; None to name it by method and environment.
 
     Returns:
         The run; None on a rank that served the generator.
@@ -70,7 +71,7 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
     with ExitStack() as stack:
         team = None if generator is None else stack.enter_context(Team(fabric, generator))
         if fabric.global_rank == 0:
-            return _lead(config, fabric, world, codec, team, loaded, stack)
+            return _lead(config, labels.tracking(config, name, world), fabric, world, codec, team, loaded, stack)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)  # rank 0 decides when an interrupted run ends
         if team is not None:
@@ -80,6 +81,7 @@ def train(config: ExperimentConfig, resume: Path | None = None) -> TrainedRun | 
 
 def _lead(
     config: ExperimentConfig,
+    tracking: TrackingConfig,
     fabric: Fabric,
     world: World,
     codec: Codec,
@@ -93,7 +95,7 @@ def _lead(
     stop = Stop()
     stack.enter_context(stop.listening())
     run_id = None if loaded is None else loaded.counters["run_id"]
-    tracker = stack.enter_context(Tracker.start(config.tracking, to_yaml(config), run_id))
+    tracker = stack.enter_context(Tracker.start(tracking, to_yaml(config), run_id))
     parts = build_parts(config, fabric, world, codec, team)
     stack.callback(parts.close)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")

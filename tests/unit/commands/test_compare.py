@@ -123,7 +123,7 @@ def test_the_page_is_whole_with_hostile_names(uri, tmp_path, capsys):
         for name, offset in ((HOSTILE, 0.0), ("b", 1.0)):
             tags = {"method": name, "name": f"{HOSTILE}-{seed}"}
             write_run(uri, "all", seed, [offset + seed, offset + 2.0 * seed], tags=tags)
-    assert cli.main(["compare", "all", "--output", "out", "--threshold", "3"]) == 0
+    assert cli.main(["compare", "all", "--output", "out", "--threshold", "3", "--baseline", HOSTILE]) == 0
     page = Path("out/comparison.html")
     for width in (1280, PHONE):
         with opened(page, tmp_path / f"profile{width}", width) as browser:
