@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from genreplay.common.files import read_csv
 from tests.helpers.command_line import environment, genreplay
 from tests.helpers.studies import REAL, write
 
@@ -95,6 +96,13 @@ def test_a_study_that_is_killed_goes_on_until_every_cell_is_there_once(tmp_path:
     for run in found:
         assert run.info.run_name == f"{run.data.tags['arm']}-seed{run.data.params['seed']}"
         assert {m.step for m in client.get_metric_history(run.info.run_id, "evaluation/return")} == {120, 240}
+
+    compared = genreplay(tmp_path, "compare", "tiny.yaml", "--output", "out")
+    assert compared.returncode == 0, compared.stderr
+    rows = read_csv(tmp_path / "out" / "runs.csv")
+    assert [(row["arm"], row["seed"], row["evaluations"]) for row in rows] == [
+        (arm, seed, "2") for arm in ("slow", "usual") for seed in ("0", "1")
+    ]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from genreplay.comparison.compare import ALL, FEW_SEEDS, Row
 from genreplay.comparison.measures import measured
 from genreplay.comparison.result import Comparison
 from genreplay.comparison.runs import ComparedRun
-from genreplay.reporting.charts import GREY, INK
+from genreplay.reporting.charts import GREY, INK, POINTS_FROM
 
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Of the arms after the baseline, for colour-blind readers too (Wong, 2011, "Points of view: Color blindness")."""
@@ -101,7 +101,8 @@ def _curve(axes: Axes, runs: Sequence[ComparedRun], axis: str, scale: float, loo
     else:
         places = np.mean([[getattr(point, axis) for point in run.points.values()] for run in runs], axis=0) / scale
     look = looks.line(runs[0].arm)
-    axes.plot(places, interquartile_mean(values), linewidth=2, marker=looks.marker(runs[0].arm), markersize=4, **look)
+    marker = looks.marker(runs[0].arm) if len(places) < POINTS_FROM else ""
+    axes.plot(places, interquartile_mean(values), linewidth=2, marker=marker, markersize=4, **look)
     if len(runs) >= FEW_SEEDS:
         low, high = percentile_interval(resamples([values], interquartile_mean))
         axes.fill_between(places, low, high, color=look["color"], alpha=0.13, linewidth=0)

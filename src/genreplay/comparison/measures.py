@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import NamedTuple
 
+from genreplay.common.text import plain, with_unit
 from genreplay.comparison.runs import ComparedRun, Metric
 from genreplay.studies.config import MEASURES
 
@@ -22,6 +23,7 @@ class Measure(NamedTuple):
     """One measure of a metric."""
 
     name: str
+    metric: str
     unit: str
     minimise: bool
     """True where lower is better."""
@@ -34,15 +36,16 @@ class Measure(NamedTuple):
     @property
     def label(self) -> str:
         """Its name and unit for a reader."""
-        return f"{LABELS[self.name]} ({self.unit})" if self.unit and not self.is_time else LABELS[self.name]
+        return (
+            LABELS[self.name] if self.is_time else with_unit(f"{LABELS[self.name]} of {plain(self.metric)}", self.unit)
+        )
 
 
 def measures(metric: Metric, threshold: float | None) -> list[Measure]:
     """All that can be made of the metric; those of a threshold where there is one."""
-    found = [Measure(name, metric.unit, metric.minimise) for name in MEASURES if not name.endswith("threshold")]
-    if threshold is not None:
-        found += [Measure("steps_to_threshold", "env steps", True), Measure("seconds_to_threshold", "s", True)]
-    return found
+    names = [name for name in MEASURES if threshold is not None or not name.endswith("threshold")]
+    units = {"steps_to_threshold": "env steps", "seconds_to_threshold": "s"}
+    return [Measure(n, metric.name, units.get(n, metric.unit), n in units or metric.minimise) for n in names]
 
 
 def measured(run: ComparedRun, measure: Measure, metric: Metric, threshold: float | None) -> float:

@@ -13,7 +13,7 @@ from genreplay.common.text import plain, with_unit
 from genreplay.comparison.plan import moment
 from genreplay.comparison.result import Comparison
 from genreplay.comparison.runs import listed
-from genreplay.comparison.tables import LEGEND, interval, tables
+from genreplay.comparison.tables import LEGEND, capitalized, interval, tables
 from genreplay.reporting.templates import template
 
 
@@ -27,7 +27,7 @@ def page(comparison: Comparison, pictures: Mapping[str, str], command: str) -> s
     """
     main, *others = tables(comparison)
     alts = captions(comparison)
-    return template("comparison.html", "genreplay.comparison", {"capitalize_first": _capitalized}).render(
+    return template("comparison.html", "genreplay.comparison", {"capitalize_first": capitalized}).render(
         version=__version__,
         title=title(comparison),
         made=moment(datetime.now(UTC)),
@@ -113,7 +113,3 @@ def _inline(svg: str, alt: str) -> Markup:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     label = Markup('<svg role="img" aria-label="{}" ').format(alt)
     return label + Markup(svg.removeprefix("<svg "))
-
-
-def _capitalized(text: str) -> str:
-    return text[:1].upper() + text[1:]

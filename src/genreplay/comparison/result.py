@@ -151,7 +151,7 @@ def _about_seeds(runs: Sequence[ComparedRun], baseline: str) -> list[str]:
     seeds: dict[tuple[str, str], set[int]] = defaultdict(set)
     for run in runs:
         seeds[run.arm, run.world].add(run.seed)
-    notes = []
+    notes, apart = [], []
     several = len({world for _, world in seeds}) > 1
     for (arm, world), own in seeds.items():
         name = f"{arm} in {world}" if several else arm
@@ -160,7 +160,9 @@ def _about_seeds(runs: Sequence[ComparedRun], baseline: str) -> list[str]:
         elif len(own) < FEW_SEEDS:
             notes.append(f"{name} has {len(own)} seeds: its interval is too narrow to rely on")
         if arm != baseline and own != seeds.get((baseline, world), own):
-            notes.append(f"{name} and {baseline} have different seeds: their difference is not of pairs")
+            apart.append(name)
+    if apart:
+        notes.append(f"other seeds than {baseline}, so that differences from it are not of pairs: {listed(apart)}")
     return notes
 
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from genreplay.common.statistics import Estimate
 from genreplay.comparison.compare import Row
-from genreplay.comparison.measures import Measure
+from genreplay.comparison.measures import Measure, measured
 from genreplay.comparison.result import Comparison
 
 
@@ -39,7 +39,7 @@ def _table(comparison: Comparison, measure: Measure, rows: Sequence[Row]) -> Tex
     columns["IQM (95 %)"] = [_with_interval(row.iqm, digits) for row in rows]
     columns["median"] = [f"{row.median.value:.{digits}f}" for row in rows]
     if any(row.gap for row in rows):
-        columns["optimality gap"] = ["" if row.gap is None else f"{row.gap.value:.{digits}f}" for row in rows]
+        columns["gap to the threshold"] = ["" if row.gap is None else f"{row.gap.value:.{digits}f}" for row in rows]
     if any(row.reached is not None for row in rows):
         columns["reach the threshold"] = ["" if row.reached is None else f"{row.reached:.0%}" for row in rows]
     if any(row.difference for row in rows):
@@ -50,8 +50,13 @@ def _table(comparison: Comparison, measure: Measure, rows: Sequence[Row]) -> Tex
             ]
         columns["P(better) (95 %)"] = [_with_interval(row.improvement, 2) for row in rows]
     better = "lower" if measure.minimise else "higher"
-    title = f"{comparison.metric.name}: {measure.label}, {better} is better ({comparison.standing(measure)})"
+    title = f"{capitalized(measure.label)}, {better} is better ({comparison.standing(measure)})"
     return TextTable(title, list(columns), [list(cells) for cells in zip(*columns.values(), strict=True)])
+
+
+def capitalized(text: str) -> str:
+    """With a capital first letter."""
+    return text[:1].upper() + text[1:]
 
 
 def interval(estimate: Estimate, digits: int, sign: str = "") -> str:
@@ -69,9 +74,9 @@ def _with_interval(estimate: Estimate | None, digits: int, sign: str = "") -> st
 
 
 def _digits(values: Iterator[float] | Sequence[float]) -> int:
-    """Digits behind the point: one, more for small values."""
+    """Digits behind the point: one, more for small values, none for large ones."""
     largest = max((abs(value) for value in values if math.isfinite(value)), default=1.0)
-    return 1 if largest >= 10 or largest == 0 else 2 if largest >= 1 else 3
+    return 0 if largest >= 5000 else 1 if largest >= 10 or largest == 0 else 2 if largest >= 1 else 3
 
 
 LEGEND = (
@@ -106,6 +111,22 @@ def numbers(comparison: Comparison) -> list[dict[str, Any]]:
         }
         for measure, rows in comparison.tables.items()
         for row in rows
+    ]
+
+
+def of_runs(comparison: Comparison) -> list[dict[str, Any]]:
+    """Every measure of every run, a row each."""
+    return [
+        {
+            "arm": run.arm,
+            "world": run.world,
+            "seed": run.seed,
+            "name": run.name,
+            "run_id": run.run_id,
+            "evaluations": len(run.points),
+            **{m.name: measured(run, m, comparison.metric, comparison.threshold) for m in comparison.tables},
+        }
+        for run in comparison.runs
     ]
 
 

@@ -13,12 +13,14 @@ from genreplay.comparison.figures import all_figures
 from genreplay.comparison.page import captions, deviations, outcomes, page, title, window
 from genreplay.comparison.result import Comparison
 from genreplay.comparison.runs import write_points
-from genreplay.comparison.tables import LEGEND, as_latex, as_markdown, markdown, numbers, tables
+from genreplay.comparison.tables import LEGEND, as_latex, as_markdown, markdown, numbers, of_runs, tables
 from genreplay.reporting.charts import svg, theme
 from genreplay.runs import store
-from genreplay.runs.publish import publish
+from genreplay.runs.comparisons import publish
 
 DPI = 150
+NAMES = ("comparison", "runs", "curves", "profile", "differences")
+"""Of its files, without their endings."""
 
 
 def write(comparison: Comparison, folder: Path, command: str) -> str | None:
@@ -29,6 +31,7 @@ def write(comparison: Comparison, folder: Path, command: str) -> str | None:
     """
     make_folder(folder)
     write_csv(folder / "comparison.csv", numbers(comparison))
+    write_csv(folder / "runs.csv", of_runs(comparison))
     write_points(folder / "curves.csv", comparison.everything, comparison.metric)
     pictures = _draw(comparison, folder)
     (folder / "comparison.md").write_text(as_text(comparison, list(pictures)), encoding="utf-8")
@@ -88,6 +91,6 @@ def _keep(comparison: Comparison, folder: Path, command: str) -> str | None:
         tags["study"] = comparison.plan.study
     with tempfile.TemporaryDirectory(prefix="genreplay-comparison-") as scratch:
         for path in folder.iterdir():
-            if path.is_file() and path.stem in ("comparison", "curves", "profile", "differences"):
+            if path.is_file() and path.stem in NAMES:
                 (Path(scratch) / path.name).write_bytes(path.read_bytes())
         return publish(uri, title(comparison), Path(scratch), arms, tags)

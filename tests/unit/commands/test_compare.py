@@ -14,7 +14,7 @@ from tests.helpers.browser import opened, requests
 from tests.helpers.comparisons import HOSTILE, store, write_run
 from tests.helpers.studies import write
 
-FILES = {"comparison.csv", "comparison.md", "comparison.tex", "comparison.html", "curves.csv"} | {
+FILES = {"comparison.csv", "comparison.md", "comparison.tex", "comparison.html", "runs.csv", "curves.csv"} | {
     f"{name}.{ending}" for name in ("curves", "profile", "differences") for ending in ("png", "svg")
 }
 PHONE = 375
@@ -44,8 +44,8 @@ def test_a_study_is_compared_as_planned(uri, capsys, caplog):
     assert cli.main(["compare", "tiny.yaml", "--output", "out"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("plan: area of return; 2 seeds; expected to be lower than usual\nnot pre-registered: the")
-    assert "return: area under the curve, higher is better (planned, not pre-registered)" in printed
-    assert "return: last evaluation, higher is better (exploratory)" in printed
+    assert "Area under the curve of return, higher is better (planned, not pre-registered)" in printed
+    assert "Last evaluation of return, higher is better (exploratory)" in printed
     assert "slow: as expected (-1.00, -1.00 to -1.00)" in printed
     assert "slow differs from usual in agent.actor_learning_rate" in printed
     assert caplog.messages == [
@@ -60,6 +60,7 @@ def test_a_study_is_compared_as_planned(uri, capsys, caplog):
         "1",
         "0.25",
     )
+    assert [row["area"] for row in read_csv(Path("out/runs.csv"))] == ["-951.0", "-946.0", "-950.0", "-945.0"]
     for name in ("curves", "profile", "differences"):
         with Image.open(f"out/{name}.png") as picture:
             assert picture.width > 900
@@ -96,7 +97,7 @@ def test_its_points_are_compared_again(uri, capsys):
     again = ["compare", "out/curves.csv", "--baseline", "usual", "--output", "again", "--seeds", "0,1"]
     assert cli.main([*again, "--axis", "seconds", "--threshold", "-950"]) == 0
     printed = capsys.readouterr().out
-    assert "return: env steps to the threshold, lower is better (exploratory)" in printed
+    assert "Env steps to the threshold, lower is better (exploratory)" in printed
     first, second = (read_csv(Path(f"{folder}/comparison.csv"))[:2] for folder in ("out", "again"))
     for one, other in zip(first, second, strict=True):
         assert {**one, "standing": ""} | {"optimality_gap": "", "reached": ""} == {

@@ -103,7 +103,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(rng):
 def test_the_published_table_of_synthetic_replay_in_sumo():
     """`results/sumo_2way/replay/README.md`, mean from 750."""
     points: dict[tuple[str, int], dict[int, float]] = {}
-    for line in read_csv(REPOSITORY / "results" / "sumo_2way" / "replay" / "arms.csv"):
+    for line in read_csv(REPOSITORY / "results" / "sumo_2way" / "replay" / "curves.csv"):
         if int(line["env_step"]) >= 750:
             points.setdefault((line["arm"], int(line["seed"])), {})[int(line["env_step"])] = float(line["value"])
     runs = [run(arm, seed, values) for (arm, seed), values in points.items()]
