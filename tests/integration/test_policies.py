@@ -44,14 +44,14 @@ def test_every_command_takes_a_policy_by_name(
     pytest.importorskip("onnxscript", reason="needs genreplay[export]")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    named = ["--checkpoint", "2way"]
-    evaluate = ["evaluate", *named, "--demand", "1000", "--seeds", "101", "--workers", "1", "--baselines", "none"]
+    named = ["--checkpoint", "cramped_room"]
+    evaluate = ["evaluate", *named, "--demand", "self", "--seeds", "101", "--workers", "1"]
     assert cli.main([*evaluate, "--output", "out"]) == 0
     assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["env_step"] > 0
     assert cli.main(["export", *named, "--output", "out"]) == 0
     assert "the policy of the published folder " in capsys.readouterr().out
     about = json.loads((tmp_path / "out" / "policy.json").read_text())["checkpoint"]
-    assert (about["run_id"], about["number"]) == (None, "2way")
+    assert (about["run_id"], about["number"]) == (None, "cramped_room")
     assert cli.main(["render", *named, "--begin", "0", "--seconds", "4", "--output", "film.gif"]) == 0
     assert (tmp_path / "film.gif").stat().st_size > 0
     assert cli.main(["render", *named, "--synthetic", "--output", "rows.gif"]) == 2
@@ -64,14 +64,14 @@ def test_every_command_takes_a_policy_by_name(
 @pytest.mark.slow
 def test_the_page_of_a_published_policy(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     page = tmp_path / "page.html"
-    assert cli.main(["report", "--checkpoint", "2way", "--no-film", "--output", str(page)]) == 0
-    assert capsys.readouterr().out.startswith(f"{page}: policy 2way on one page, ")
+    assert cli.main(["report", "--checkpoint", "cramped_room", "--no-film", "--output", str(page)]) == 0
+    assert capsys.readouterr().out.startswith(f"{page}: policy cramped_room on one page, ")
     with opened(page, tmp_path / "profile") as browser:
         text = browser.find_element("tag name", "body").text
         assert [url for url in requests(browser) if not url.startswith(("file:", "data:"))] == []
         assert browser.get_log("browser") == []
-    card = published.read_card(published.FOLDER / "2way")
+    card = published.read_card(published.FOLDER / "cramped_room")
     assert f"policy after {card['training']['env_steps']:,} env steps" in text
-    assert f"{card['evaluation']['means']['policy']['1500']:.1f}" in text
+    assert f"{card['evaluation']['means']['policy']['self']:.1f}" in text
     assert "This is a published policy." in text
     assert "Appendix" not in text, "its store is elsewhere"

@@ -54,5 +54,5 @@ def test_the_wheel_runs_a_shipped_configuration_by_name(fresh, tmp_path):
     assert run(tmp_path, fresh.with_name("genreplay"), "config", "--config", "overcooked/edm").startswith("seed: 0\n")
     listed = run(tmp_path, fresh.with_name("genreplay"), "policies").splitlines()[1:]
     assert [line.split()[0] for line in listed] == published.names()
-    export = ["export", "--checkpoint", "2way"]
+    export = ["export", "--checkpoint", "cramped_room"]
     assert "the policy of the published folder " in run(tmp_path, fresh.with_name("genreplay"), *export)

@@ -18,7 +18,7 @@ from genreplay.runs.policy import load_policy
 from tests.helpers.pickles import Bomb
 from tests.helpers.refusal import refusal
 
-NAME = "2way"
+NAME = "cramped_room"
 KNOWN = ", ".join(published.names())
 AGAIN = "copy the folder again, or publish the run anew with: genreplay publish"
 OTHER = (
@@ -58,7 +58,7 @@ def test_policies_are_found_by_name_and_a_folder_wins(folder: Path, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("2way1", "did you mean 2way? "),
+        ("cologne", "did you mean cologne1? "),
         ("nowhere at all", ""),
         ("../policies/2way", ""),
         ("2way/../2way", ""),
@@ -89,6 +89,7 @@ def test_the_list_and_a_card(capsys: pytest.CaptureFixture) -> None:
     found = published.read_card(published.FOLDER / "2way")["evaluation"]["in_range"]
     best = found["best_baseline"].replace("_", " ")
     assert f"delay {found['policy']:.1f} s ({best} {found['best_value']:.1f} s)" in rows[0]
+    assert "(no baseline)" in next(row for row in rows if row.startswith(NAME))
     assert cli.main(["policies", "2way"]) == 0
     assert capsys.readouterr().out == (published.FOLDER / "2way" / "card.md").read_text()
 
@@ -214,9 +215,9 @@ def test_a_config_names_no_other_file_and_no_store(folder: Path) -> None:
 
 
 def test_overrides_change_the_environment_where_the_policy_still_fits(folder: Path) -> None:
-    assert load_policy(folder, ["env.episode_seconds=60"]).config.env.episode_seconds == 60
-    assert refusal(lambda: load_policy(folder, ["env.scenario=cologne1"])) == (
-        f"policy {folder}: does not fit this environment, which has observations of width 51 and actions of width 5; "
+    assert load_policy(folder, ["env.horizon=20"]).config.env.horizon == 20
+    assert refusal(lambda: load_policy(folder, ["env.layout=forced_coordination"])) == (
+        f"policy {folder}: does not fit this environment, which has observations of width 126 and actions of width 12; "
         "leave the options of env as they were in training"
     )
     assert refusal(lambda: load_policy(folder, ["env.wings=2"])).startswith("override 'env.wings=2': ")
@@ -232,7 +233,7 @@ def test_a_shipped_policy_is_small_and_whole(name: str) -> None:
     assert len(card["training"]["commit"]) == 40
     assert card["training"]["has_changes"] == "false"
     assert card["training"]["command"].startswith("genreplay fit --config conf/")
-    assert loaded.env_step == loaded.config.loop.num_env_steps, "trained to the end"
+    assert loaded.env_step >= loaded.config.loop.num_env_steps, "trained to the end"
     for path in folder.rglob("*"):
         if path.suffix in (".json", ".md", ".yaml"):
             assert not re.search("/(tmp|home|root|work)/", path.read_text()), path
