@@ -28,6 +28,9 @@ from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION
 
+sys.path.insert(0, str(Path(__file__).parents[2]))  # run as a program, it does not see the tests' helpers
+from tests.helpers import stages
+
 CODEC = Codec(TransitionLayout(tuple(continuous_columns(OBSERVATION, ["a", "b", "c"], -9.0, 9.0))))
 DISCRETE_CODEC = Codec(
     TransitionLayout(
@@ -72,6 +75,16 @@ def judge(team: Team, out: Path) -> None:
     torch.save(team.sample(75, None, seed=2)._asdict(), out)
 
 
+def give(team: Team, out: Path) -> None:
+    """A fit with given columns, a prompted sample that keeps the stages of real rows, and outcomes."""
+    rows = stages.stage_rows(100)
+    condition = rows[:, :1].abs()
+    team.fit(rows, condition, seed=1)
+    sampled = team.sample(75, condition[:75], seed=2, given=team.generator.given_of(rows[:75])).rows
+    state = team.generator.state_dict()
+    torch.save({"state": state, "real": rows[:75], "drawn": sampled}, out)
+
+
 def main(mode: str, out: Path, devices: int) -> None:
     """Run `mode` on rank 0 and serve on the others."""
     torch.set_num_threads(1)
@@ -86,6 +99,14 @@ def main(mode: str, out: Path, devices: int) -> None:
             network=network, head=network, fit=FitConfig(**steps), sampler=SamplerConfig(chunk_size=8)
         )
         generator = FactorisedGenerator(config, DISCRETE_CODEC, conditional=False)
+    elif mode == "give":
+        config = EdmConfig(
+            network=network,
+            fit=EdmFitConfig(given_share=0.25, **steps),
+            sampler=EdmSamplerConfig(chunk_size=8),
+            categories="given",
+        )
+        generator = EdmGenerator(config, stages.CODEC, conditional=True)
     else:
         part = Doomed if mode == "rank_1_raises" else EdmGenerator
         # What is compiled is traced and differentiated; what the code generator makes of it, test_compiled.py runs.
@@ -106,7 +127,7 @@ def main(mode: str, out: Path, devices: int) -> None:
             elif mode == "rank_1_dies":
                 time.sleep(60)
             else:
-                (judge if mode == "judge" else work)(team, out)
+                {"judge": judge, "give": give}.get(mode, work)(team, out)
     finally:
         print(f"rank {fabric.global_rank} cleans up", flush=True)
 

@@ -11,6 +11,7 @@ import torch
 
 from genreplay.common.errors import UserError
 from genreplay.generators.distributed.team import make_fabric
+from tests.helpers.stages import STAGE
 
 SCRIPT = Path(__file__).with_name("team_script.py")
 TIME_LIMIT = 300  # seconds; a lost rank that is only noticed by the process group would take 1,800
@@ -61,6 +62,21 @@ def test_two_ranks_fit_and_draw_what_one_does_with_the_doubled_batch(tmp_path, m
     assert torch.allclose(one["drawn"], two["drawn"], atol=1e-2)
     assert torch.allclose(one["unconditional"], two["unconditional"], atol=1e-2)
     assert len(torch.unique(two["drawn"].round(decimals=4), dim=0)) == 75  # no stream is used twice
+
+
+@pytest.mark.slow
+def test_two_ranks_fit_and_keep_given_columns_as_one_does(tmp_path):
+    results = {}
+    for devices in (1, 2):
+        done = run("give", tmp_path / f"{devices}.pt", devices)
+        assert done.returncode == 0, done.stderr
+        results[devices] = torch.load(tmp_path / f"{devices}.pt", weights_only=True)
+    one, two = results[1], results[2]
+    for name, value in one["state"].items():
+        assert torch.allclose(value.float(), two["state"][name].float(), atol=1e-4), name
+    assert torch.equal(two["drawn"][:, STAGE], two["real"][:, STAGE])
+    assert not torch.isnan(two["drawn"]).any()
+    assert torch.allclose(one["drawn"], two["drawn"], atol=1e-2)
 
 
 @pytest.mark.slow

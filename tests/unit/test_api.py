@@ -12,6 +12,7 @@ from genreplay.build import build_world
 from genreplay.config.reader import from_yaml
 from genreplay.training.assemble import build_replay
 from genreplay.transitions.keys import IS_SYNTHETIC, TERMINATED
+from tests.helpers.parts import random_rows
 from tests.helpers.saved import save_untrained
 
 PENDULUM = "env: {name: gymnasium, id: Pendulum-v1, max_episode_steps: 5}\nagent: {name: redq_sac, hidden_width: 8}\n"
@@ -62,6 +63,20 @@ def test_a_generator_draws_the_same_valid_transitions_again(tmp_path: Path) -> N
     assert not (rows == generator.sample(6, seed=4)).all()
     assert rows["is_synthetic"].all()
     assert rows["action"].abs().max() <= 1
+
+
+def test_a_generator_with_given_columns_takes_them_from_the_runs_real_rows(tmp_path: Path) -> None:
+    config = "env: {name: sumo, scenario: 2way, episode_seconds: 100}\nagent: {name: redq_sac, hidden_width: 8}\n"
+    given = GENERATOR.replace("edm,", "edm, categories: given,")
+    real = random_rows("sumo", 20)
+    buffers = TensorDict({"cursor": torch.tensor(0), "real": real}, batch_size=[])
+    generator = genreplay.load_generator(save_untrained(tmp_path, config + given, fit_generator=True, buffers=buffers))
+    rows = generator.sample(200, seed=3)
+    assert (rows == generator.sample(200, seed=3)).all()
+    phase = next(column for column in generator.codec.columns if column.kind == "categorical")
+    here = slice(phase.start, phase.start + phase.width)
+    shares = [part["observation"][:, here].mean(dim=0) for part in (rows, real)]
+    assert torch.allclose(*shares, atol=0.12)
 
 
 @pytest.mark.parametrize(
