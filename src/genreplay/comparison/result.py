@@ -31,12 +31,20 @@ class Request:
     seeds: Collection[int] = ()
     uri: str | None = None
 
-    @property
-    def changes(self) -> list[str]:
-        """Options that replace what a plan states."""
-        names = ("metric", "better", "baseline", "since", "until", "threshold")
-        given = [name for name in names if getattr(self, name) is not None]
-        return [f"--{name}" for name in (*given, *(["seeds"] if self.seeds else []))]
+    def changes(self, plan: Plan | None) -> list[str]:
+        """Options that replace what the plan states."""
+        if plan is None:
+            return []
+        stated: dict[str, object] = {
+            "metric": plan.config.metric,
+            "baseline": plan.config.baseline,
+            "since": plan.config.since_env_step,
+            "until": plan.config.until_env_step,
+        }
+        if plan.config.threshold is not None:  # else it adds exploratory measures and changes none
+            stated["threshold"] = plan.config.threshold
+        given = [name for name, value in stated.items() if getattr(self, name) not in (None, value)]
+        return [f"--{name}" for name in (*given, *(["seeds"] if self.seeds and {*self.seeds} != {*plan.seeds} else []))]
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ def compare(request: Request) -> Comparison:
         (since, until),
         threshold,
         found.plan,
-        request.changes,
+        request.changes(found.plan),
         found.runs,
         runs,
         {measure: rows(runs, measure, found.metric, baseline, threshold) for measure in wanted},

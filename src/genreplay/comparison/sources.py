@@ -202,6 +202,8 @@ def _runs(
     source: Source, metric: str, seeds: Collection[int], reader: Reader | None, notes: list[str]
 ) -> list[ComparedRun]:
     runs = source.points or [_named(source, run) for run in source.stored]
+    if source.study is not None:
+        runs = _of_study(source.study, runs, notes)
     known = sorted({run.seed for run in runs})
     runs = [run for run in runs if not seeds or run.seed in seeds]
     if known and not runs:
@@ -269,9 +271,17 @@ def _place(study: Study | None, arm: str) -> int:
     return names.index(arm) if arm in names else len(names)
 
 
+def _of_study(study: Study, runs: Sequence[ComparedRun], notes: list[str]) -> list[ComparedRun]:
+    """Those that are cells of the study as its file states it now."""
+    others = [str(run) for run in runs if (run.arm, run.seed) not in study.experiments]
+    if others:
+        notes.append(f"{study.name}: not in the study file, and left out: {listed(others)}")
+    return [run for run in runs if (run.arm, run.seed) in study.experiments]
+
+
 def _note_missing(study: Study, runs: Sequence[ComparedRun], notes: list[str]) -> None:
     there = {(run.arm, run.seed) for run in runs}
-    missing = [f"{arm}/{seed}" for arm in study.config.arms for seed in study.config.seeds if (arm, seed) not in there]
+    missing = [str(cell) for cell in study.experiments if cell not in there]
     if missing:
         notes.append(f"{study.name}: planned, but not there: {listed(missing)}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from genreplay.runs.store import connect, is_new, store_errors
+from genreplay.runs.store import connect, is_new, search, store_errors
 
 if TYPE_CHECKING:
-    from genreplay.runs.store import MlflowClient, Run
+    from genreplay.runs.store import Run
 
 PREFIX = "evaluation/"
 
@@ -44,7 +44,8 @@ def cell_runs(uri: str, experiment: str, study: str) -> list[CellRun]:
         client = connect(uri)
         found = client.get_experiment_by_name(experiment)
         ids = [] if found is None else [found.experiment_id]
-        return [run for run in _runs(client, ids, f"tags.study = '{study}'") if run.arm]
+        found_runs = map(_cell_run, search(client, ids, f"tags.study = '{study}'"))
+        return [run for run in found_runs if run.arm]
 
 
 def finished_runs(uri: str) -> list[CellRun]:
@@ -58,16 +59,7 @@ def finished_runs(uri: str) -> list[CellRun]:
     with store_errors(uri):
         client = connect(uri)
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
-        return list(_runs(client, ids, "attributes.status = 'FINISHED'"))
-
-
-def _runs(client: MlflowClient, experiment_ids: list[str], which: str) -> Iterator[CellRun]:
-    token: str | None = None
-    while experiment_ids and token != "":
-        order = ["attributes.start_time ASC"]
-        page = client.search_runs(experiment_ids, which, order_by=order, max_results=500, page_token=token)
-        yield from map(_cell_run, page)
-        token = page.token or ""
+        return [_cell_run(run) for run in search(client, ids, "attributes.status = 'FINISHED'")]
 
 
 def _cell_run(run: Run) -> CellRun:

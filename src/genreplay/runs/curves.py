@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.common.errors import UserError
-from genreplay.runs.store import connect, find_run, is_new, store_errors
+from genreplay.runs.store import connect, find_run, is_new, search, store_errors
 
 if TYPE_CHECKING:
     from genreplay.runs.store import MlflowClient, Run
@@ -66,7 +66,8 @@ class Reader:
             found = self._client.get_experiment_by_name(name)
             if found is None:
                 return None
-            return sorted(self._search([found.experiment_id], which), key=lambda run: (run.start, run.name))
+            found_runs = map(_stored, search(self._client, [found.experiment_id], which))
+            return sorted(found_runs, key=lambda run: (run.start, run.name))
 
     def run(self, reference: str) -> list[StoredRun]:
         """The run with this id, else every run with this name."""
@@ -75,7 +76,7 @@ class Reader:
             if run is not None:
                 return [_stored(run)]
             ids = [experiment.experiment_id for experiment in self._client.search_experiments()]
-            return [run for run in self._search(ids, "") if run.name == reference]
+            return [_stored(run) for run in search(self._client, ids) if run.info.run_name == reference]
 
     def experiments(self) -> list[str]:
         """Names of all experiments."""
@@ -101,14 +102,6 @@ class Reader:
             return {}
         points = sorted(self._client.get_metric_history(run.run_id, key), key=lambda p: (p.step, p.timestamp))
         return {point.step: (point.value, point.timestamp / 1000) for point in points}
-
-    def _search(self, experiment_ids: list[str], which: str) -> Iterator[StoredRun]:
-        token: str | None = None
-        while experiment_ids and token != "":
-            order = ["attributes.start_time ASC"]
-            page = self._client.search_runs(experiment_ids, which, order_by=order, max_results=500, page_token=token)
-            yield from map(_stored, page)
-            token = page.token or ""
 
 
 def _stored(run: Run) -> StoredRun:

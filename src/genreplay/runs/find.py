@@ -14,6 +14,7 @@ from genreplay.runs.store import (
     find_run,
     is_new,
     local_path,
+    search,
     store_errors,
 )
 
@@ -101,13 +102,7 @@ def _choices(client: MlflowClient, has_checkpoint: HasCheckpoint) -> str:
 def _runs(client: MlflowClient) -> Iterator[Run]:
     """Every run of the store, the newest first."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    token: str | None = None
-    while token != "":
-        page = client.search_runs(
-            experiments, order_by=["attributes.start_time DESC"], max_results=100, page_token=token
-        )
-        yield from page
-        token = page.token or ""
+    return search(client, experiments, order="attributes.start_time DESC")
 
 
 def _fetch(client: MlflowClient, run: Run, has_checkpoint: HasCheckpoint) -> Path | None:

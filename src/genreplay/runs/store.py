@@ -128,6 +128,17 @@ def find_run(client: MlflowClient, run_id: str) -> Run | None:
     return run if run.info.lifecycle_stage == "active" else None
 
 
+def search(
+    client: MlflowClient, experiment_ids: list[str], which: str = "", order: str = "attributes.start_time ASC"
+) -> Iterator[Run]:
+    """Every run of some experiments that MLflow's filter `which` lets through, the oldest first."""
+    token: str | None = None
+    while experiment_ids and token != "":
+        page = client.search_runs(experiment_ids, which, order_by=[order], max_results=100, page_token=token)
+        yield from page
+        token = page.token or ""
+
+
 def checkpoint_dir(run: Run) -> Path:
     """Folder of the run's checkpoint on this machine."""
     artifacts = local_path(run.info.artifact_uri)

@@ -91,6 +91,12 @@ def test_another_window_than_planned_makes_all_exploratory(uri, capsys):
     assert "(planned" not in printed
 
 
+def test_options_that_say_what_is_planned_change_nothing(uri, capsys):
+    same = ["--metric", "return", "--baseline", "usual", "--since", "0", "--seeds", "0,1"]
+    assert cli.main(["compare", "tiny.yaml", *same, "--output", "out"]) == 0
+    assert "(planned, not pre-registered)" in capsys.readouterr().out
+
+
 def test_its_points_are_compared_again(uri, capsys):
     assert cli.main(["compare", "tiny.yaml", "--output", "out"]) == 0
     capsys.readouterr()

@@ -136,12 +136,15 @@ def test_of_a_repeated_run_the_newer_one_counts(uri, name):
 
 
 def test_a_study_names_its_arms_metric_and_missing_cells(uri, tmp_path):
-    for arm, seed in (("usual", 0), ("usual", 1), ("slow", 0)):
+    for arm, seed in (("usual", 0), ("usual", 1), ("slow", 0), ("usual", 9), ("former", 0)):
         write_run(uri, "tiny", seed, [1.0], tags={"study": "tiny", "arm": arm, "seed": str(seed)})
     write_run(uri, "tiny", 5, [1.0])  # belongs to no study
     found = get(write(tmp_path))
     assert arms(found) == {"slow": [0], "usual": [0, 1]}
-    assert found.notes == ["tiny: planned, but not there: slow/1"]
+    assert found.notes == [
+        "tiny: not in the study file, and left out: former/0, usual/9",
+        "tiny: planned, but not there: slow/1",
+    ]
     assert (found.plan.study, found.plan.first_start, found.metric.name) == ("tiny", 1000.0, "return")
 
 
