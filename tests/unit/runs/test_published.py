@@ -19,7 +19,7 @@ from tests.helpers.pickles import Bomb
 from tests.helpers.refusal import refusal
 
 NAME = "cramped_room"
-KNOWN = ", ".join(published.names())
+KNOWN = "2way, cologne1, cramped_room, ingolstadt1"
 AGAIN = "copy the folder again, or publish the run anew with: genreplay publish"
 OTHER = (
     "was published by genreplay {version} for other inputs, outputs or networks than this version has; use that "
