@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ class Light:
         spare = {p: self.spare(p) for p in range(count)}
         allowed = [p for p in range(count) if spare[p] is not None and not self.is_exhausted(p)]
         if allowed:
-            chosen = max(allowed, key=lambda p: (action[1 + p] - p * 1e-9, -p))
+            chosen = max(allowed, key=lambda p: (action[p - count] - p * 1e-9, -p))
         else:
             others = [each["stage"] for each in self.round if each["stage"] != self.stage]
             chosen = max(others, key=lambda p: (self.waited[p], -p))
@@ -91,12 +92,20 @@ class Light:
         entry = min(max(float(entry), -1.0), 1.0)
         return (low + (entry + 1.0) / 2.0 * (high - low) + 0.5) // 1.0
 
-    def show(self, stage, green, run):
-        """Change to `stage` and keep it for `green` s; `run(seconds)` simulates."""
-        passed = green + self.change_seconds(stage)
+    def show(self, stage, green, run, goes_on=None):
+        """Change to `stage` and keep it for `green` s; `run(seconds)` simulates. With `goes_on` the green ends before
+        that, from the shortest on, in the second in which `goes_on()` is false.
+        """
+        change = self.change_seconds(stage)
         for state, seconds in self.transitions[self.stage][stage]:
             self.turn(state, seconds, run)
-        self.turn(self.stages[stage]["state"], green, run)
+        state, longest = self.stages[stage]["state"], green
+        green = longest if goes_on is None else min(self.stages[stage]["min_green"], longest)
+        self.turn(state, green, run)
+        while green < longest and goes_on():
+            self.turn(state, 1, run)
+            green += 1
+        passed = green + change
         longest = max(bounds["max_green"] for bounds in self.stages)
         so_far = self.last_green[stage] if stage == self.stage else 0.0
         self.last_green[stage] = min(green + so_far, longest)
@@ -120,6 +129,17 @@ class Light:
         if seconds > 0:
             traci.trafficlight.setRedYellowGreenState(self.name, state)
             run(int(seconds))
+
+
+def is_in_use(card, sensors, stage, reach):
+    """Whether an actuated green goes on: it is used, or nobody calls another stage."""
+    states, zone = [each["state"] for each in card["signal"]["stages"]], card["signal"]["zone_metres"]
+    served, always = states[stage], [all(c in "GgoOs" for c in column) for column in zip(*states, strict=True)]
+    coming = [each for each in sensors.approaching(max(reach, zone)) if not always[each[0]]]
+    if any(metres <= reach and served[link] in "GgoOs" for link, metres in coming):
+        return True
+    calling = {link for link, metres in coming if metres <= zone} | sensors.walkers()
+    return all(served[link] in "GgoOs" for link in calling)
 
 
 def observe(card, sensors, light):
@@ -154,8 +174,11 @@ def drive(folder, seconds, sumo, options, log, failed=()):
         if writer is not None:
             writer.writerow([traci.simulation.getTime() - begin, *(int(part) for pair in shown for part in pair)])
         sensors.forget()
+        is_actuated = mode == "actuated"
+        reach = card["signal"]["zone_metres"] * 3.0 ** min(max(float(action[0, 1]), -1.0), 1.0) if is_actuated else 0.0
         for stage, green in shown:
-            light.show(stage, green, sensors.run)
+            prolongs = partial(is_in_use, card, sensors, stage, reach) if is_actuated else None
+            light.show(stage, green, sensors.run, prolongs)
         light.call(sensors.is_seen, mode == "cycle")
         decisions += 1
     traci.close()

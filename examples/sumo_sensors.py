@@ -54,6 +54,21 @@ class Sensors:
         values = self.values()
         return any(values.get((quantity, section), 0.0) > 0 for quantity in self.card["signal"]["called_by"])
 
+    def approaching(self, reach):
+        """The link that each vehicle in the last `reach` metres before the light takes next, and its distance, m."""
+        light = self.card["signal"]["light"]
+        ahead = [lights[0] for name in traci.vehicle.getIDList() if (lights := traci.vehicle.getNextTLS(name))]
+        return [(link, metres) for its_light, link, metres, _ in ahead if its_light == light and metres <= reach]
+
+    def walkers(self):
+        """Links of the crossings that somebody waits for."""
+        return {
+            link
+            for section in self.card["sections"]
+            if section["crossing"] and any(map(Person(section["crossing"]).present, section["edges"]))
+            for link in self.card["signal"]["crossings"][section["name"]]
+        }
+
     def buttons(self):
         """Whether somebody waits for each crossing."""
         return {
@@ -107,7 +122,23 @@ class Counter(Sensors):
             column = [second[i] for second in self.waiting] or [0]
             found["backlog", approach] += column[-1]
             found["mean_backlog", approach] += sum(column) / len(column)
+        self.count_zones(found)
         return found
+
+    def count_zones(self, found):
+        """Vehicles in the zones before the stop line, by the links that are named behind `links`."""
+        names = {about["quantity"] for about in self.card["inputs"] if about["quantity"].startswith("within_")}
+        zones = sorted(names, key=lambda name: float(name[7:]))
+        group_of = {
+            int(link): about["of"]
+            for about in self.card["inputs"]
+            if about["quantity"] == zones[0]
+            for link in about["of"].split()[1:]
+        }
+        for link, metres in self.approaching(float(zones[-1][7:])):
+            if link in group_of:
+                zone = next(name for name in zones if metres <= float(name[7:]))
+                found[zone, group_of[link]] += 1
 
 
 class Zones(Sensors):

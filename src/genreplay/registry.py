@@ -97,6 +97,7 @@ _OURS = (
     ("env", "overcooked", "envs.overcooked.config:OvercookedConfig", "partners.learned:overcooked_world"),
     ("agent", "redq_sac", "agents.config:RedqSacConfig", "agents.continuous.redq_sac:RedqSac"),
     ("agent", "discrete_redq_sac", "agents.config:DiscreteRedqSacConfig", "agents.discrete.redq_sac:DiscreteRedqSac"),
+    ("agent", "hybrid_redq_sac", "agents.config:HybridRedqSacConfig", "agents.hybrid.redq_sac:HybridRedqSac"),
     ("generator", "none", "registry:NoPart", None),
     ("generator", "edm", "generators.config:EdmConfig", "generators.edm.generator:EdmGenerator"),
     ("generator", "masked", "generators.config:MaskedConfig", "generators.discrete.masked:MaskedGenerator"),

@@ -5,15 +5,17 @@ from contextlib import closing
 import numpy as np
 import pytest
 import torch
+from tensordict.nn import TensorDictModule
 
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.facets import BaselineRun
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.world import SumoWorld
+from genreplay.replay.warmup import random_actions
 from genreplay.transitions.codec import Codec
-from genreplay.transitions.keys import NEXT_OBSERVATION, OBSERVATION, REWARD
+from genreplay.transitions.keys import ACTION, NEXT_OBSERVATION, OBSERVATION, REWARD
 
-MODES = ["phase_duration", "duration", "cycle"]
+MODES = ["actuated", "stage_duration", "phase_duration", "duration", "cycle"]
 
 
 def seeds(worker, index):
@@ -28,9 +30,13 @@ def world(scenario="2way", mode="phase_duration", seconds=300):
     return SumoWorld(SumoConfig(scenario=scenario, action_mode=mode, episode_seconds=seconds))
 
 
-def rollout(env, num_steps, seed=0):
-    torch.manual_seed(seed)
-    return env.rollout(num_steps, break_when_any_done=False)
+def rollout(env, num_steps, layout=None):
+    """Uniformly random numbers, and of a `layout` with a choice a random one."""
+    torch.manual_seed(0)
+    policy, like = None, torch.zeros(env.action_spec.shape)
+    if layout is not None and layout.choice is not None:
+        policy = TensorDictModule(lambda _: random_actions(layout, like), in_keys=[OBSERVATION], out_keys=[ACTION])
+    return env.rollout(num_steps, policy, break_when_any_done=False)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -38,7 +44,7 @@ def rollout(env, num_steps, seed=0):
 def test_derived_columns_are_what_the_environment_gave(scenario, mode):
     here = world(scenario, mode, seconds=400)
     with running(here) as env:
-        real = rollout(env, 12 if mode == "cycle" else 50).reshape(-1)
+        real = rollout(env, 12 if mode == "cycle" else 50, here.layout).reshape(-1)
     assert real["next", "truncated"].any()
     codec = Codec(here.layout)
     decoded = codec.decode(codec.encode(real))  # the rows of a codec are without derived columns
@@ -66,6 +72,11 @@ def test_any_generated_row_decodes_to_a_valid_transition(mode, derive):
     assert (durations >= 5).all()
     assert (durations <= here.view.timing.longest_decision).all()
     assert (decoded[REWARD] <= 0).all()
+    choice = here.layout.choice
+    if choice is not None:
+        stages = decoded[ACTION][:, choice.start :]
+        assert ((stages == 0) | (stages == 1)).all()
+        assert (stages.sum(1) == 1).all()
     if derive:
         assert not decoded["next", "terminated"].any()
 

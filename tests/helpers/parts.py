@@ -22,6 +22,7 @@ SMALL = {
     "overcooked": {"horizon": 6, "start": "random", "partners": ["random", "greedy:1"]},
     "redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "discrete_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
+    "hybrid_redq_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
     "edm": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "masked": {"network": {"hidden_width": 16}, "fit": {"num_steps": 5}, "sampler": {"chunk_size": 8}},
     "factorised": {
@@ -35,6 +36,9 @@ SMALL = {
     "gentle_sac": {"hidden_width": 8, "ensemble_size": 3, "critic_updates_per_actor_update": 2},
 }
 
+VARIANTS = {"sumo:actuated": {"action_mode": "actuated"}}
+"""Environments with other options, where some agents are at home."""
+
 
 def named(kind: str) -> list[str]:
     """The parts of a kind, without the one that stands for none; those of the plug-in come last."""
@@ -43,7 +47,10 @@ def named(kind: str) -> list[str]:
 
 
 def experiment(**parts: str) -> ExperimentConfig:
-    tree = {kind: {"name": name, **SMALL.get(name, {})} for kind, name in parts.items()}
+    tree = {}
+    for kind, name in parts.items():
+        part = name.partition(":")[0]
+        tree[kind] = {"name": part, **SMALL.get(part, {}), **VARIANTS.get(name, {})}
     return from_yaml(yaml.safe_dump(tree), "test")
 
 
@@ -54,7 +61,7 @@ def world_of(env: str) -> World:
 
 def home_of(kind: str, name: str) -> str:
     """The first environment that an agent or a generator can be built for."""
-    for env in named("env"):
+    for env in (*named("env"), *VARIANTS):
         config, world = experiment(env=env, **{kind: name}), world_of(env)
         try:
             build_agent(config, world) if kind == "agent" else build_generator(config, Codec(world.layout))

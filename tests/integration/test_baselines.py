@@ -154,7 +154,15 @@ def test_rules_go_to_the_only_queue_and_stay(play, name):
     assert figures["delay"] < 0.2 * play("fixed_plan")[0]["delay"]
 
 
-@pytest.mark.parametrize(("name", "sensors"), [("fully_actuated", "full"), ("fully_actuated_loops", "loops")])
+@pytest.mark.parametrize(
+    ("name", "sensors"),
+    [
+        ("fully_actuated", "full"),
+        ("fully_actuated_loops", "loops"),
+        ("actuated_queue", "full"),
+        ("actuated_queue", "loops"),
+    ],
+)
 def test_people_are_served_within_seconds_and_then_the_light_rests(tmp_path, name, sensors):
     """The first person crosses in the stage that is green, the second one in the other stage."""
     walks = '<walk from="n_in" to="s_out"/>', '<walk from="e_in" to="w_out"/>'

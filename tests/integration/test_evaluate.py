@@ -150,7 +150,8 @@ MISTAKES = [
     (
         ["--baselines", "fixed_plan,websterr"],
         "--baselines websterr: there is no such baseline; choose among fixed_plan, webster, constant_plan, actuated, "
-        "delay_based, fully_actuated, fully_actuated_loops, max_pressure, longest_queue, random, or none",
+        "delay_based, fully_actuated, fully_actuated_loops, actuated_queue, max_pressure, longest_queue, random, or "
+        "none",
     ),
     (
         ["--demand", "rush"],

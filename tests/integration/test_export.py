@@ -23,6 +23,7 @@ from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.actions import decode_action
 from genreplay.envs.sumo.config import SENSORS
 from genreplay.envs.sumo.sensors.table import failed_lanes
+from genreplay.envs.sumo.signals.timing import WITH_CHOICE
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.reporting.export import CARD, MODEL, export, observations
@@ -44,7 +45,7 @@ env:
   all_red_time: {all_red}
   sensors: {sensors}
   sensor_failures: {failures}
-agent: {{hidden_width: 32}}
+agent: {{name: {agent}, hidden_width: 32}}
 """
 
 
@@ -62,7 +63,8 @@ def config(
     name: str | None = None,
 ) -> str:
     where = "scenario: 2way" if name is None else map_of(name)
-    return CONFIG.format(map=where, mode=mode, all_red=all_red, sensors=sensors, failures=failures)
+    agent = "hybrid_redq_sac, begin_with_rule: false" if mode in WITH_CHOICE else "redq_sac"
+    return CONFIG.format(agent=agent, map=where, mode=mode, all_red=all_red, sensors=sensors, failures=failures)
 
 
 def exported(folder: Path, **options: Any) -> tuple[Path, Path]:
@@ -132,6 +134,8 @@ def original_decisions(saved: Path) -> list[list[int]]:
             pairs = zip(shown.order[0], shown.greens[0], strict=True)
             decisions.append([int(seconds), *(int(part) for pair in pairs for part in pair)])
             step = env.advance({0: action[0]})[0]
+            if view.timing.action_mode == "actuated":  # the log has the longest green
+                assert step.duration <= shown.duration[0] or step.truncated
             observation, seconds, over = step.observation, seconds + step.duration, step.truncated
             assert not step.failed
     finally:
@@ -185,6 +189,8 @@ def drive(saved: Path, folder: Path, scratch: Path, failed: Sequence[str] = ()) 
         {"all_red": 0}, {"all_red": 2}, {"mode": "duration"}, {"mode": "cycle", "all_red": 1},
         {"sensors": "zones"}, {"sensors": "loops"}, {"sensors": "loops", "mode": "cycle", "failures": 0.4},
         {"name": "nema", "all_red": 2}, {"name": "ped"}, {"name": "tram"},
+        {"mode": "stage_duration"}, {"mode": "actuated"}, {"mode": "actuated", "name": "ped"},
+        {"mode": "actuated", "sensors": "zones"},
     ],
     ids=str,
 )  # fmt: skip

@@ -46,8 +46,10 @@ class EnsembleAgent(LightningModule, ABC):
 
     config: EnsembleConfig
     num_actor_updates: Tensor
-    target_entropy: float
-    """Entropy the policy is held at where the temperature is learned, in nats."""
+    target_entropy: float | Tensor
+    """Entropy the policy is held at where the temperature is learned, in nats; of each part that has its own."""
+    begins_with_rule = False
+    """Whether the untrained policy is a sensible rule, which can collect the warm-up."""
 
     def __init__(
         self, config: EnsembleConfig, actor: nn.Module, critics: StackedCritics, discount_period: float, speed: Speed
@@ -59,9 +61,7 @@ class EnsembleAgent(LightningModule, ABC):
         self.average_actor = deepcopy(actor).requires_grad_(False)
         self.register_buffer("num_actor_updates", torch.zeros(()))
         self.target_critics = deepcopy(critics).requires_grad_(False)
-        self.log_temperature = nn.Parameter(
-            torch.tensor(math.log(config.initial_temperature)), requires_grad=config.learn_temperature
-        )
+        self.log_temperature = nn.Parameter(self.first_log_temperature(), requires_grad=config.learn_temperature)
         self._adams = self._new_optimizers()
         self._compiled_updates: CompiledUpdates | None = None
         if speed.compile:
@@ -104,6 +104,15 @@ class EnsembleAgent(LightningModule, ABC):
     def _update(self, block: TensorDictBase) -> dict[str, Tensor]:
         """`training_step`, on a block of the right shape."""
 
+    def first_log_temperature(self) -> Tensor:
+        """What `log_temperature` is at the start."""
+        return torch.tensor(math.log(self.config.initial_temperature))
+
+    @property
+    def critic_temperature(self) -> Tensor:
+        """Temperature in the critics' targets, a scalar."""
+        return self.log_temperature.detach().exp()
+
     def set_progress(self, env_step: int) -> None:
         """Move schedules to `env_step`; the loop calls it after collecting, before everything that follows."""
 
@@ -139,7 +148,7 @@ class EnsembleAgent(LightningModule, ABC):
         Returns:
             The block's metrics.
         """
-        temperature = self.log_temperature.detach().exp()
+        temperature = self.critic_temperature
         compiled = self._compiled_updates if self.device.type == "cpu" else None
         updates = compiled or self._eager_updates
         return _critic_metrics(*updates(block, temperature), is_synthetic, block.weight)
@@ -166,7 +175,7 @@ class EnsembleAgent(LightningModule, ABC):
 
         Args:
             loss: scalar.
-            log_prob: `[B, 1]`, minus the policy's entropy, or one sample of it.
+            log_prob: `[B, 1]`, minus the policy's entropy, or one sample of it; one column for each temperature.
             weight: `[B, 1]`, of each row; None for equal ones.
         """
         optimizers = self._stepped_optimizers()

@@ -19,6 +19,7 @@ class EnsembleConfig:
             (
                 "agent.temperature_learning_rate",
                 "agent.target_entropy",
+                "agent.target_number_entropy",
                 "agent.target_entropy_start",
                 "agent.target_entropy_end",
                 "agent.target_entropy_env_steps",
@@ -111,6 +112,43 @@ class RedqSacConfig(EnsembleConfig):
             self.target_entropy is None or math.isfinite(self.target_entropy),
             "target_entropy",
             f"must be a finite number of nats, or null for minus the action width, not {self.target_entropy}",
+        )
+
+
+@dataclass
+class HybridRedqSacConfig(EnsembleConfig):
+    """The same for actions of numbers and one choice, such as how long a green lasts and which stage it is."""
+
+    name: str = "hybrid_redq_sac"
+    """Which agent: `hybrid_redq_sac`."""
+    begin_with_rule: bool = True
+    """Begin as the environment's rule, if it has one, and pay temperature times KL divergence for leaving it, in place
+    of the entropy bonus; false for Soft Actor-Critic from random weights. With a rule the temperatures are fixed."""
+    first_actor_env_step: int = 0
+    """The actor rests until this environment step, while the critics learn to value its actions."""
+    learn_temperature: bool = False
+    """Adapt both temperatures to hold the entropies at their targets; only without a rule."""
+    initial_number_temperature: float = 0.1
+    """Temperature of the numbers, at the start or throughout; `initial_temperature` is that of the choice."""
+    target_entropy: float = 0.3
+    """Entropy the choice is held at where the temperature is learned, as a share of its largest, in [0, 1]."""
+    target_number_entropy: float = -1.0
+    """Entropy the numbers are held at likewise, nats a number."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        value = self.initial_number_temperature
+        require(0 < value < math.inf, "initial_number_temperature", f"must be positive and finite, not {value}")
+        require(
+            self.first_actor_env_step >= 0,
+            "first_actor_env_step",
+            f"must be at least 0, not {self.first_actor_env_step}",
+        )
+        require(0 <= self.target_entropy <= 1, "target_entropy", f"must lie in [0, 1], not {self.target_entropy}")
+        require(
+            math.isfinite(self.target_number_entropy),
+            "target_number_entropy",
+            f"must be a finite number of nats, not {self.target_number_entropy}",
         )
 
 

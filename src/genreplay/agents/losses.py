@@ -31,8 +31,26 @@ def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     _require_same_shape(mean=mean, log_std=log_std, noise=noise)
     before_tanh = mean + log_std.exp() * noise
     log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    log_slope = 2 * (math.log(2) - before_tanh - softplus(-2 * before_tanh))
-    return before_tanh.tanh(), (log_gaussian - log_slope).sum(dim=-1, keepdim=True)
+    return before_tanh.tanh(), (log_gaussian - _log_slope(before_tanh)).sum(dim=-1, keepdim=True)
+
+
+def tanh_gaussian_log_prob(before_tanh: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
+    """Log-probability `[B, 1]` of the actions tanh(`before_tanh`) `[B, A]` under another `tanh_gaussian`.
+
+    Args:
+        before_tanh: `[B, A]`.
+        mean: `[B, A]`, before the tanh.
+        log_std: `[B, A]`.
+    """
+    _require_same_shape(before_tanh=before_tanh, mean=mean, log_std=log_std)
+    noise = (before_tanh - mean) * (-log_std).exp()
+    log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
+    return (log_gaussian - _log_slope(before_tanh)).sum(dim=-1, keepdim=True)
+
+
+def _log_slope(before_tanh: Tensor) -> Tensor:
+    """log(1 - tanh(x)^2), without rounding to minus infinity."""
+    return 2 * (math.log(2) - before_tanh - softplus(-2 * before_tanh))
 
 
 def soft_value(subset_q: Tensor, log_prob: Tensor, temperature: Tensor, mode: str) -> Tensor:
@@ -79,6 +97,25 @@ def discount(duration: Tensor, gamma: float, discount_period: float) -> Tensor:
         discount_period: in the same unit as `duration`.
     """
     return gamma ** (duration / discount_period)
+
+
+def accrued(reward: Tensor, duration: Tensor, gamma: float, discount_period: float) -> Tensor:
+    """Reward `[B, 1]` that accrues evenly over a semi-MDP step, discounted to its beginning.
+
+    The mean over the step of gamma ** (t / discount_period), times the reward (Bradtke and Duff, 1994, "Reinforcement
+    learning methods for continuous-time Markov decision problems", equation 8). Undiscounted, a long step would count
+    for more than two short ones.
+
+    Args:
+        reward: sum over the step, `[B, 1]`.
+        duration: of the step, in the unit of `discount_period`, `[B, 1]`.
+        gamma: discount over one `discount_period`.
+        discount_period: see `discount`.
+    """
+    _require_same_shape(reward=reward, duration=duration)
+    exponent = duration * (math.log(gamma) / discount_period)
+    share = torch.where(exponent > -1e-6, 1.0, torch.expm1(exponent) / exponent.clamp_max(-1e-6))
+    return reward * share
 
 
 def bellman_target(reward: Tensor, terminated: Tensor, step_discount: Tensor, next_value: Tensor) -> Tensor:
@@ -146,13 +183,35 @@ def categorical_actor_loss(q: Tensor, log_prob: Tensor, temperature: Tensor, wei
     return weighted_mean(_expectation(temperature * log_prob - q.mean(dim=0), log_prob), weight)
 
 
+def hybrid_actor_loss(q: Tensor, log_prob: Tensor, costs: Tensor, temperatures: Tensor) -> Tensor:
+    """`actor_loss` of a choice and numbers, exactly in expectation over the choices, a scalar.
+
+    The mean over rows of the sum over p of pi(p|s) (sum over i of temperature_i cost_i - mean of all N critics)
+    (Delalleau et al., 2019, equation 8, with REDQ's mean of critics).
+
+    Args:
+        q: `[N, B, P]`, at one sample of every choice's numbers, which carry the actor's gradient.
+        log_prob: `[B, P]`, of the choices, with the actor's gradient.
+        costs: `[B, P, 2]`, of the choice and of its numbers: log pi, or log(pi / pi0).
+        temperatures: `[2]`, without gradient.
+    """
+    _require_same_shape(q=q[0], log_prob=log_prob, costs=costs[..., 0])
+    value = (costs * temperatures).sum(dim=-1) - q.mean(dim=0)
+    return _expectation(value, log_prob).mean()
+
+
+def expectation(values: Tensor, log_prob: Tensor) -> Tensor:
+    """Sums over choices of pi * values, `[B, V]`, from `[B, P, V]` and log-probabilities `[B, P]`."""
+    return (log_prob.exp()[..., None] * values).sum(dim=-2)
+
+
 def mean_log_prob(log_prob: Tensor) -> Tensor:
     """Minus the entropy of a categorical policy, `[B, 1]` in nats, from its log-probabilities `[B, A]`."""
     return _expectation(log_prob, log_prob)
 
 
 def temperature_loss(
-    log_temperature: Tensor, log_prob: Tensor, target_entropy: float, weight: Tensor | None = None
+    log_temperature: Tensor, log_prob: Tensor, target_entropy: float | Tensor, weight: Tensor | None = None
 ) -> Tensor:
     """-log(temperature) * (mean log pi + target entropy): it falls where the policy is too random.
 
@@ -160,9 +219,9 @@ def temperature_loss(
     on the temperature.
 
     Args:
-        log_temperature: scalar.
-        log_prob: `[B, 1]`, without gradient; of a sampled action, or `mean_log_prob` of all.
-        target_entropy: in nats.
+        log_temperature: scalar; or one for each part of the action `[V]`.
+        log_prob: `[B, 1]`, or `[B, V]`, without gradient; of a sampled action, or `mean_log_prob` of all.
+        target_entropy: in nats, likewise.
         weight: `[B, 1]`, of each row in the mean; None for equal ones.
     """
     return weighted_mean(-(log_temperature * (log_prob + target_entropy)), weight)

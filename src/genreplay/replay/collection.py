@@ -1,4 +1,4 @@
-"""Collection: parallel simulators with random warm-up, resumable; in turns with the updates.
+"""Collection: parallel simulators with a warm-up, resumable; in turns with the updates.
 
 Shapes: W workers, n new rows (W less those whose simulator failed).
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from tensordict import TensorDict, TensorDictBase
-from tensordict.nn import TensorDictModule
+from tensordict.nn import TensorDictModule, TensorDictModuleBase
 from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType
 
@@ -28,9 +28,9 @@ class Collection:
     Args:
         env: the simulators.
         policy: observation -> action, exploring.
-        warmup_env_steps: decisions drawn uniformly from the action space before the policy takes over;
-            rounded up to whole rounds of W.
+        warmup_env_steps: decisions before the policy takes over; rounded up to whole rounds of W.
         keys: the keys of a transition to keep.
+        warmup_policy: decides until then; None for actions drawn uniformly from the action space.
     """
 
     def __init__(
@@ -39,8 +39,10 @@ class Collection:
         policy: TensorDictModule,
         warmup_env_steps: int,
         keys: Sequence[Key] = STORED_KEYS,
+        warmup_policy: TensorDictModuleBase | None = None,
     ):
         self.env, self.policy, self._keys = env, policy, tuple(keys)
+        self.warmup_policy = warmup_policy
         self._warmup_left = -(-warmup_env_steps // env.num_workers) * env.num_workers
         self._collector: Collector | None = None
         self._batches: Iterator[TensorDictBase] | None = None
@@ -99,6 +101,11 @@ class Collection:
     def _running_state(self) -> dict[str, Any]:
         return {"warmup_left": self._warmup_left, "env": self.env.state_dict()}
 
+    def act(self, tensordict: TensorDictBase) -> TensorDictBase:
+        """Writes the next decisions of the simulators, by the warm-up's policy or the agent's."""
+        policy = self.warmup_policy if self._warmup_left else None
+        return (policy or self.policy)(tensordict)
+
     @property
     def _policy_device(self) -> torch.device:
         return next((parameter.device for parameter in self.policy.parameters()), torch.device("cpu"))
@@ -111,12 +118,13 @@ class Collection:
         return next(self._batches).reshape(-1)
 
     def _new_collector(self) -> Collector:
+        has_own = self.warmup_policy is not None
         return Collector(
             self.env,
-            self.policy,
+            _InTurns(self) if has_own else self.policy,
             frames_per_batch=self.env.num_workers,
             total_frames=-1,
-            init_random_frames=self._warmup_left,
+            init_random_frames=0 if has_own else self._warmup_left,
             policy_device=self._policy_device,  # given another one, TorchRL would act with a copy that never learns
             env_device="cpu",
             storing_device="cpu",
@@ -125,6 +133,18 @@ class Collection:
             track_traj_ids=False,
             auto_register_policy_transforms=False,
         )
+
+
+class _InTurns(TensorDictModuleBase):
+    """`Collection.act` as a policy for TorchRL."""
+
+    def __init__(self, collection: Collection):
+        super().__init__()
+        self.in_keys, self.out_keys = collection.policy.in_keys, collection.policy.out_keys
+        self.policy, self._act = collection.policy, collection.act
+
+    def forward(self, tensordict: TensorDictBase) -> TensorDictBase:
+        return self._act(tensordict)
 
 
 def executed(steps: TensorDictBase) -> TensorDictBase:

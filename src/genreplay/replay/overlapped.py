@@ -69,8 +69,8 @@ class OverlappedCollection(Collection):
         return steps
 
     def _draw(self, state: TensorDictBase) -> torch.Tensor:
-        if self._warmup_left:
+        if self._warmup_left and self.warmup_policy is None:
             return self.env.rand_action(state)[ACTION]
         seen = state.select(*self.policy.in_keys).to(self._policy_device)
         with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
-            return self.policy(seen)[ACTION].to("cpu")
+            return self.act(seen)[ACTION].to("cpu")

@@ -23,6 +23,7 @@ from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
 from genreplay.replay.rollouts import OracleRollouts, Rollouts
 from genreplay.replay.synthesis import Generated, Synthesis
+from genreplay.replay.warmup import warmup_policy
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
 
@@ -108,8 +109,13 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
         config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
     )
     replay = build_replay(config, world.layout, device)
+    policy = agent.policy(deterministic=False)
     collection = (OverlappedCollection if config.loop.overlap_collection else Collection)(
-        env, agent.policy(deterministic=False), config.loop.warmup_env_steps, world.layout.stored_keys
+        env,
+        policy,
+        config.loop.warmup_env_steps,
+        world.layout.stored_keys,
+        warmup_policy(policy, world.layout, agent.begins_with_rule),
     )
     synthesis = build_synthesis(config, codec, agent, world, team)
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)

@@ -13,7 +13,7 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.transitions.keys import DONE, IS_SYNTHETIC, TRUNCATED, Key
+from genreplay.transitions.keys import ACTION, DONE, IS_SYNTHETIC, TRUNCATED, Key
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,16 @@ class Seats:
             raise ValueError("Seats: permutation must hold every index of an observation once")
 
 
+@dataclass(frozen=True, eq=False)
+class ActionRule:
+    """A simple rule for actions of numbers and one choice, from which learning can begin."""
+
+    preference: Tensor
+    """The logits of the choices are observation @ preference, `[O, P]` for P choices."""
+    numbers: Tensor
+    """The numbers of every choice, in (-1, 1), `[C]`."""
+
+
 @dataclass(frozen=True)
 class TransitionLayout:
     """The columns of an environment's transitions.
@@ -72,6 +82,19 @@ class TransitionLayout:
     derive: Callable[[TensorDictBase], None] | None = None
     seats: Seats | None = None
     """Where two players act together with categorical actions; None where one acts."""
+    reward_accrues: bool = False
+    """Whether the reward accrues evenly over a step's duration; False where it comes at the end."""
+    rule: ActionRule | None = None
+    """Where learning can begin; None where there is no such rule. Only with a `choice`."""
+
+    @property
+    def choice(self) -> Column | None:
+        """The categorical entries of an action of numbers and one choice, which come last; None for other actions."""
+        columns = sorted((column for column in self.columns if column.key == ACTION), key=lambda column: column.start)
+        kinds = [column.kind for column in columns]
+        if self.seats is not None or not kinds or kinds != ["continuous"] * (len(kinds) - 1) + ["categorical"]:
+            return None
+        return columns[-1]
 
     @property
     def stored_keys(self) -> tuple[Key, ...]:

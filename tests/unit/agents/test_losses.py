@@ -27,6 +27,22 @@ def test_log_prob_is_the_transformed_distributions():
     torch.testing.assert_close(log_prob[inside, 0], reference, rtol=1e-6, atol=1e-6)
 
 
+def test_log_prob_under_another_gaussian_is_the_transformed_distributions():
+    torch.manual_seed(1)
+    before_tanh, mean, log_std = (torch.randn(50, 3, dtype=torch.float64) for _ in range(3))
+    reference = TransformedDistribution(Independent(Normal(mean, log_std.exp()), 1), [TanhTransform()])
+    expected = reference.log_prob(before_tanh.tanh())
+    torch.testing.assert_close(losses.tanh_gaussian_log_prob(before_tanh, mean, log_std)[:, 0], expected)
+
+
+@pytest.mark.parametrize("gamma", [0.8, 0.999999, 1.0])
+def test_accrued_reward_is_the_integral_over_the_step(gamma):
+    seconds, reward = column(0.0, 7.0, 45.0), column(-2.0, -1.0, 3.0)
+    times = torch.linspace(0, 1, 20_001) * seconds
+    expected = reward * (gamma ** (times / 30.0)).mean(dim=1, keepdim=True)
+    torch.testing.assert_close(losses.accrued(reward, seconds, gamma, 30.0), expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("before_tanh", [-60.0, -9.0, 0.0, 9.0, 60.0])
 def test_log_prob_and_gradient_stay_exact_where_the_action_saturates(before_tanh):
     mean = torch.tensor([[before_tanh]], requires_grad=True)

@@ -77,8 +77,13 @@ class RedqSac(EnsembleAgent):
         """An untrained agent for an environment's transitions.
 
         Raises:
-            UserError: its actions are those of two seats.
+            UserError: its actions are those of two seats, or have a choice.
         """
+        if layout.choice is not None:
+            raise UserError(
+                f"agent.name: {config.name!r} acts with numbers alone, and the actions of this environment have a "
+                "choice; write hybrid_redq_sac (or for SUMO env.action_mode: phase_duration)"
+            )
         if layout.seats is not None:
             raise UserError(
                 f"agent.name: {config.name!r} acts in continuous actions, and this environment has two seats with "

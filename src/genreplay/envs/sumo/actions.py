@@ -65,6 +65,7 @@ def decode_action(timing: Timing, signal: Signal, action: Array) -> Decision:
     """Stages, green durations and the next signal state for actions `[N, A]`.
 
     A green lies within its stage's bounds, counted over all decisions that continue it. See `admit` for who comes next.
+    The green of an actuated one is the longest that it may get.
     """
     action = action.clip(-1.0, 1.0)
     if timing.action_mode == "cycle":
@@ -74,7 +75,7 @@ def decode_action(timing: Timing, signal: Signal, action: Array) -> Decision:
         limit = _like(timing.max_greens, action)[number]
     else:
         shortest = signal.phase * 0.0 + _like(timing.min_greens, action)
-        number, limit = admit(timing, signal, action[:, 1:], shortest)
+        number, limit = admit(timing, signal, action[:, -timing.num_stages :], shortest)
     green = _green_seconds(timing, action[:, 0], number)
     return show(timing, signal, number, green - (green - limit).clip(0.0))
 
@@ -150,6 +151,12 @@ def show(timing: Timing, signal: Signal, number: Array, green: Array) -> Decisio
         _waits(timing, chosen, signal.waited + duration[:, None]),
     )
     return Decision(number[:, None], green[:, None], duration, following)
+
+
+def at_least(timing: Timing, number: Array, longest: Array) -> Array:
+    """The shortest green of stages `number` `[N]`, s, or the `longest` one `[N]` where that is shorter."""
+    least = _like(timing.min_greens, longest)[number]
+    return least - (least - longest).clip(0.0)
 
 
 def _decode_cycle(timing: Timing, signal: Signal, action: Array) -> Decision:

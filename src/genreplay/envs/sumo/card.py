@@ -10,25 +10,39 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
+from genreplay.envs.sumo.actuated import REACH_FACTOR
+from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import View
+from genreplay.envs.sumo.signals.timing import WITH_CHOICE
 from genreplay.envs.sumo.traffic.arrivals import APPROACH_WEIGHT_RANGE, TRAINING_TURNS
 
 HOW_TO_READ = (
     "An input is min(value, limit) / scale, or the square root of that where transform is sqrt. Values are read at the "
     "moment of a decision; "
 )
+BOUNDS = (
+    "Somebody waits for a stage of the round if an input in called_by is above 0 for one of the sections in calls (of "
+    "a stage of the round, by the stage shown); waited_for counts the seconds. While somebody waits, the current stage "
+    "may not go on where its green so far + min_green > max_green. A stage may be shown if, after the transition to it "
+    "and its min_green, every stage of the round that it does not satisfy can still be green within max_red - "
+    "waited_for, and every other one within max_red, when all are served in the order of these deadlines, each after "
+    "its reach for its min_green. If none may, the most urgent is shown. The green ends when the first of these "
+    "deadlines would be missed, and at max_green while somebody waits."
+)
+ONE_HOT = "Of the stages that may be shown the one whose entry is largest is next, for "
 HOW_TO_ACT = {
+    "actuated": (
+        f"{ONE_HOT}longest green seconds at most; of equals the lowest number. From its min_green on the green ends in "
+        "the second in which no vehicle within reach metres of the stop line takes a link next that the stage serves "
+        "(state G, g, o, O or s), while a vehicle within zone_metres takes a link that it does not serve, or somebody "
+        f"waits at a crossing whose links it does not serve. Links that every stage serves do not count. {BOUNDS}"
+    ),
+    "stage_duration": f"{ONE_HOT}green seconds; of equals the lowest number. {BOUNDS}",
     "phase_duration": (
         "The stage with the largest preference of those that may be shown is next, for green seconds; of equals the "
-        "lowest number. Somebody waits for a stage of the round if an input in called_by is above 0 for one of the "
-        "sections in calls (of a stage of the round, by the stage shown); waited_for counts the seconds. While "
-        "somebody waits, the current stage may not go on where its green so far + min_green > max_green. A stage may "
-        "be shown if, after the transition to it and its min_green, every stage of the round that it does not satisfy "
-        "can still be green within max_red - waited_for, and every other one within max_red, when all are served in "
-        "the order of these deadlines, each after its reach for its min_green. If none may, the most urgent is shown. "
-        "The green ends when the first of these deadlines would be missed, and at max_green while somebody waits."
+        f"lowest number. {BOUNDS}"
     ),
     "duration": "The next stage in order is shown for green seconds.",
     "cycle": (
@@ -96,6 +110,12 @@ def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
             for r, stage in enumerate(timing.home)
         ],
         "longest_wait": SINCE_GREEN_LIMIT,
+        "zone_metres": ZONE,
+        "crossings": {
+            section.name: list(links)
+            for section, links in zip(intersection.sections, intersection.section_links, strict=True)
+            if section.crossing
+        },
         "time_unit": "s",
     }
 
@@ -131,8 +151,18 @@ def _outputs(view: View) -> list[dict[str, Any]]:
     green = {"name": "green", "meaning": "green of the next stage, within its bounds", **bounds[0], **ends}
     if timing.action_mode == "duration":
         return [green]
-    preferences = [
+    stages = [
         {"name": f"preference {p}", "meaning": f"for stage {p} as the next one", "unit": None, "low": -1.0, "high": 1.0}
         for p in range(timing.num_stages)
     ]
-    return [green, *preferences]
+    if timing.action_mode in WITH_CHOICE:
+        stages = [{**each, "name": f"stage {p}", "low": 0.0} for p, each in enumerate(stages)]
+    if timing.action_mode != "actuated":
+        return [green, *stages]
+    reach = {"low_value": ZONE / REACH_FACTOR, "high_value": ZONE * REACH_FACTOR}
+    told = "from how far a vehicle prolongs the green: entry a means zone_metres * 3 ** a"
+    return [
+        {**green, "name": "longest green", "meaning": "longest green of the next stage, within its bounds"},
+        {"name": "reach", "meaning": told, "unit": "m", "low": -1.0, "high": 1.0, **reach},
+        *stages,
+    ]

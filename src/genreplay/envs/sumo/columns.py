@@ -12,24 +12,21 @@ from tensordict import TensorDictBase
 from torch import Tensor
 
 from genreplay.envs.sumo.actions import decode_action
+from genreplay.envs.sumo.actuated import RULE_NUMBERS, ended_after, queue_preference
 from genreplay.envs.sumo.observation import SIGNAL_PARTS, View
 from genreplay.envs.sumo.reward import decision_reward, shows_reward
-from genreplay.transitions.columns import Column, TransitionLayout, continuous_columns
+from genreplay.envs.sumo.signals.timing import NUMBERS, WITH_CHOICE, Timing
+from genreplay.transitions.columns import ActionRule, Column, TransitionLayout, continuous_columns
 from genreplay.transitions.keys import ACTION, DURATION, NEXT_OBSERVATION, OBSERVATION, REWARD, TERMINATED, Key
 
 
 def build_layout(view: View) -> TransitionLayout:
     """The layout of one intersection's transitions."""
     timing = view.timing
-    actions = {
-        "phase_duration": ["green", *(f"preference {p}" for p in range(timing.num_stages))],
-        "duration": ["green"],
-        "cycle": [f"green {p}" for p in range(timing.num_stages)],
-    }[timing.action_mode]
     return TransitionLayout(
         columns=(
             *_observation_columns(OBSERVATION, "", view),
-            *continuous_columns(ACTION, actions, -1.0, 1.0),
+            *_action_columns(timing),
             *_observation_columns(NEXT_OBSERVATION, "next ", view),
             Column(REWARD, 0, "continuous", "reward", high=0.0, derived=shows_reward(view)),
             Column(TERMINATED, 0, "binary", "terminated", derived=True),
@@ -41,16 +38,40 @@ def build_layout(view: View) -> TransitionLayout:
                 low=float(timing.min_greens.min()),
                 high=timing.longest_decision,
                 resolution=1.0,
-                derived=True,
+                derived=timing.action_mode != "actuated",
             ),
         ),
         derive=Derive(view),
+        reward_accrues=True,
+        rule=_rule(view),
     )
+
+
+def _rule(view: View) -> ActionRule | None:
+    """The queue rule, where actions have a stage and the sensors show queues."""
+    weights = queue_preference(view) if view.timing.action_mode in WITH_CHOICE else None
+    if weights is None:
+        return None
+    numbers = RULE_NUMBERS[: len(NUMBERS[view.timing.action_mode])]
+    return ActionRule(torch.from_numpy(weights), torch.tensor(numbers))
+
+
+def _action_columns(timing: Timing) -> list[Column]:
+    numbers, stages = NUMBERS.get(timing.action_mode, ()), range(timing.num_stages)
+    if timing.action_mode in WITH_CHOICE:
+        choice = Column(ACTION, len(numbers), "categorical", "stage", width=timing.num_stages)
+        return [*continuous_columns(ACTION, list(numbers), -1.0, 1.0), choice]
+    of_stages = {
+        "phase_duration": [f"preference {p}" for p in stages],
+        "duration": [],
+        "cycle": [f"green {p}" for p in stages],
+    }[timing.action_mode]
+    return continuous_columns(ACTION, [*numbers, *of_stages], -1.0, 1.0)
 
 
 class Derive:
     """Computes the derived columns: the next signal state, duration, `terminated`, which is always false, and the
-    reward where the observation shows it.
+    reward where the observation shows it. The duration of an actuated green is brought into its bounds.
 
     Args:
         view: the intersection's observations.
@@ -63,7 +84,10 @@ class Derive:
         """Overwrite the derived columns of transitions `[N]`, in place."""
         view = self.view
         observation = transitions.get(OBSERVATION).double()
-        decision = decode_action(view.timing, view.signal(observation), transitions.get(ACTION).double())
+        now = view.signal(observation)
+        decision = decode_action(view.timing, now, transitions.get(ACTION).double())
+        if view.timing.action_mode == "actuated":
+            decision = ended_after(view.timing, now, decision, transitions.get(DURATION)[:, 0].double())
         following = transitions.get(NEXT_OBSERVATION)
         signal = view.with_calls(decision.signal, following[:, view.calling].double())
         for name, values in zip(SIGNAL_PARTS, view.signal_entries(signal), strict=True):

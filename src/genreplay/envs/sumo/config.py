@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from genreplay.common.errors import require
 
-ACTION_MODES = ("phase_duration", "duration", "cycle")
+ACTION_MODES = ("actuated", "stage_duration", "phase_duration", "duration", "cycle")
 SENSORS = ("full", "zones", "loops")
 BACKENDS = ("libsumo", "traci")
 
@@ -83,8 +83,10 @@ class SumoConfig:
     """Length of an episode, s; it ends with the first decision that reaches this. Null for the scenario's own (for your
     own map 1800 s, or to the end of the counts)."""
     action_mode: str = "phase_duration"
-    """`phase_duration`: the next phase and its green; `duration`: the green, phases in fixed order; `cycle`: the greens
-    of a whole cycle."""
+    """What an action says. `actuated`: the next stage, its longest green and how far upstream a vehicle prolongs it;
+    the green ends by itself, as in a street cabinet. `stage_duration`: the next stage and its green. For agents with
+    numbers alone, `phase_duration`: a preference for each stage and the green; `duration`: the green, stages in fixed
+    order; `cycle`: the greens of a whole cycle."""
     light: str | None = None
     """Name of the traffic light to control, where `net_file` has several; the others keep their programmes."""
     programme: str | None = None

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from genreplay.envs.facets import EvaluationSet, NamedDemand, SearchEpisode, SearchResult
+from genreplay.envs.sumo.actuated import REACH_FACTOR
+from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.search import search_plan
 from genreplay.envs.sumo.baselines.table import CONSTANT_PLAN, POLICY_SEES, TIME_OF_DAY, baselines_of
 from genreplay.envs.sumo.config import DemandConfig
@@ -40,6 +42,8 @@ class TrafficEvaluation(EvaluationSet):
         self.baselines = tuple(name for name in baselines if name != TIME_OF_DAY or num_intervals > 1)
         self.sees = {name: baselines[name].sees for name in self.baselines}
         self.policy_sees = POLICY_SEES[sensors]
+        if timing.action_mode == "actuated":
+            self.policy_sees += f"; last {ZONE * REACH_FACTOR:.0f} m to end a green"
 
     def demands(self, names: Sequence[str] | None = None) -> list[NamedDemand]:
         """The named demands (see `profiles`); by default some inside and some outside the range of training."""

@@ -71,8 +71,17 @@ def test_cycle_shows_every_phase_once_beginning_after_the_current_one():
     assert decision.signal.last_green.tolist() == [[5, 25, 45]]
 
 
-@pytest.mark.parametrize("mode", ["phase_duration", "duration", "cycle"])
-@settings(max_examples=40, deadline=None)
+def test_a_chosen_stage_is_shown_wherever_its_entries_are():
+    """The last entries are the stages, whatever numbers come before them; equal ones give the lowest stage."""
+    state = signal(0, [0, 40, 20], [10, 7, 9])
+    for mode, numbers in (("stage_duration", [0.0]), ("actuated", [0.0, 1.0])):
+        decision = decode_action(timing(mode), state, np.array([[*numbers, 0.0, 1.0, 0.0]]))
+        assert (decision.order.tolist(), decision.greens.tolist()) == ([[1]], [[25]])
+        assert decode_action(timing(mode), state, np.array([[*numbers, 1.0, 1.0, 1.0]])).order.tolist() == [[0]]
+
+
+@pytest.mark.parametrize("mode", ["actuated", "stage_duration", "phase_duration", "duration", "cycle"])
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**31), num_stages=st.integers(2, 8))
 def test_greens_stay_in_bounds_and_torch_agrees_with_numpy(mode, seed, num_stages):
     bounds = timing(mode, num_stages)

@@ -26,7 +26,7 @@ from tests.helpers.refusal import refusal
         (
             SumoConfig,
             {"action_mode": "split"},
-            "action_mode: must be one of phase_duration, duration, cycle, not 'split'",
+            "action_mode: must be one of actuated, stage_duration, phase_duration, duration, cycle, not 'split'",
         ),
         (
             SumoConfig,

@@ -45,7 +45,7 @@ class EpisodeContext:
 class Baseline:
     """A controller to compare with."""
 
-    build: Callable[[EpisodeContext], Programme | Rule | None]
+    build: Callable[[EpisodeContext], Programme | Rule | rules.ActuatedQueue | None]
     """The controller of one episode; None for the map's own programme."""
     sees: str
     """What it sees of the traffic of its episode, in a few words for tables."""
@@ -85,6 +85,7 @@ BASELINES: dict[str, Baseline] = {
     "fully_actuated_loops": Baseline(
         lambda episode: cabinet.fully_actuated_loops(episode.timing, episode.intersection), LOOPS, has_loops=True
     ),
+    "actuated_queue": Baseline(lambda episode: rules.ActuatedQueue(), "last 50 m"),
     "max_pressure": Baseline(lambda episode: rules.max_pressure(episode.intersection), LANES),
     "longest_queue": Baseline(lambda episode: rules.longest_queue(episode.intersection), LANES),
     "random": Baseline(

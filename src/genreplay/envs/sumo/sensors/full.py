@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from genreplay.envs.sumo.network.intersection import Intersection
+from genreplay.envs.sumo.network.intersection import VEHICLE_SPACE, Intersection
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT, Detector, Part
 from genreplay.envs.sumo.signals.timing import Timing
 
+DISTANCES = (20.0, 50.0, 100.0)
+"""Where zones before the stop line end, m; each begins where the one before it ends."""
 BACKLOG_SCALE = 100.0
 """Backlog whose entry is 1, vehicles."""
 BACKLOG_LIMIT = 300.0
@@ -33,7 +37,9 @@ class Full:
         "time_loss and mean_backlog are means over the seconds of the decision before (0 at the start). Queue are "
         "vehicles slower than 0.1 m/s; time_loss adds up vehicles * max(0, 1 - mean speed / speed limit) over a "
         "section's lanes or edges. Of a crossing, people are counted who stand on its walking areas and cross next; "
-        "each loses 1 s in each s. Backlog are vehicles that wait to enter the map on the approach's edges."
+        "each loses 1 s in each s. Of the links that are green together, within_20 are the vehicles that take one of "
+        "them next and are at most 20 m before the stop line, within_50 those 20 to 50 m before it, within_100 those "
+        "50 to 100 m before it. Backlog are vehicles that wait to enter the map on the approach's edges."
     )
 
     def __init__(self, intersection: Intersection, timing: Timing):
@@ -46,6 +52,7 @@ class Full:
             Part("density", "vehicles", sections, capacity, COUNT_LIMIT, grid=1.0),
             Part("queue", "vehicles", sections, capacity, COUNT_LIMIT, grid=1.0),
             Part("time_loss", "s lost in each s", sections, capacity, COUNT_LIMIT),
+            *_zones(intersection),
             Part("backlog", "vehicles", approaches, backlog, reach, is_root=True),
             Part("mean_backlog", "vehicles", approaches, backlog, reach, is_root=True),
         )
@@ -53,3 +60,20 @@ class Full:
     def read(self, sumo: Any, failed: np.ndarray) -> None:
         """The simulator counts everything anyway, for the reward (see `Readings`)."""
         return
+
+
+def _zones(intersection: Intersection) -> list[Part]:
+    """Vehicles in each zone before the stop line, by group of links that are green together."""
+    groups = tuple(f"links {' '.join(map(str, group))}" for group in intersection.groups)
+    lanes = np.array([float(len(intersection.lanes_of(group))) for group in intersection.groups])
+    return [
+        Part(
+            f"within_{metres:.0f}",
+            "vehicles",
+            groups,
+            lanes * math.ceil((metres - before) / VEHICLE_SPACE),
+            COUNT_LIMIT,
+            grid=1.0,
+        )
+        for before, metres in pairwise((0.0, *DISTANCES))
+    ]

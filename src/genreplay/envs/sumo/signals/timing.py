@@ -14,6 +14,18 @@ from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.signals.plan import SignalPlan
 
+IN_ORDER = ("duration", "cycle")
+"""Action modes that show every stage in turn."""
+NUMBERS = {
+    "actuated": ("longest green", "reach"),
+    "stage_duration": ("green",),
+    "phase_duration": ("green",),
+    "duration": ("green",),
+}
+"""Numbers of an action, which come before what it says of each stage, by action mode; `cycle` has a green a stage."""
+WITH_CHOICE = ("actuated", "stage_duration")
+"""Action modes whose last P entries are the one-hot next stage."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -49,7 +61,7 @@ class Timing:
         Where every stage is shown in turn, they are short enough that none is red for longer than `max_red`.
         """
         longest = np.array([float(stage.max_green) for stage in self.plan.stages])
-        if self.action_mode == "phase_duration":
+        if self.action_mode not in IN_ORDER:
             return longest
         room = self.spare_seconds // (self.num_stages - 1)
         return np.minimum(longest, self.min_greens + room)
@@ -78,7 +90,8 @@ class Timing:
     @property
     def action_width(self) -> int:
         """A."""
-        return {"phase_duration": 1 + self.num_stages, "duration": 1, "cycle": self.num_stages}[self.action_mode]
+        num_numbers = len(NUMBERS.get(self.action_mode, ()))
+        return num_numbers + (0 if self.action_mode == "duration" else self.num_stages)
 
     @property
     def longest_green(self) -> float:
@@ -100,7 +113,7 @@ def timing_of(config: SumoConfig, plan: SignalPlan) -> Timing:
         UserError: stages in a fixed order cannot keep `max_red`.
     """
     timing = Timing(config.action_mode, plan)
-    if config.action_mode != "phase_duration" and timing.spare_seconds < 0:
+    if config.action_mode in IN_ORDER and timing.spare_seconds < 0:
         least = round(timing.max_red - timing.spare_seconds)
         raise UserError(
             f"env.max_red: with env.action_mode={config.action_mode} every stage is shown in turn, which takes "

@@ -36,10 +36,12 @@ class Detectors:
         ]
 
     def coming(self) -> frozenset[int]:
-        """Links that vehicles in the last `ZONE` metres before the stop line take next, whatever road they are on."""
-        vehicle = self._sumo.vehicle
-        ahead = [lights[0] for name in vehicle.getIDList() if (lights := vehicle.getNextTLS(name))]
-        return frozenset(link for light, link, metres, _ in ahead if light == self._light and metres <= ZONE)
+        """Links that vehicles in the last `ZONE` metres before the stop line take next."""
+        return frozenset(link for link, _ in self.approaching(ZONE))
+
+    def approaching(self, reach: float) -> list[tuple[int, float]]:
+        """See the function."""
+        return approaching(self._sumo.vehicle, self._light, reach)
 
     def walkers(self) -> frozenset[int]:
         """Links of the crossings that somebody waits for."""
@@ -53,6 +55,14 @@ class Detectors:
     def quiet(self, loop: str) -> float:
         """Time since a vehicle was on an induction loop, s; 0 while one is."""
         return self._sumo.inductionloop.getTimeSinceDetection(loop)
+
+
+def approaching(vehicle: Any, light: str, reach: float) -> list[tuple[int, float]]:
+    """The link that each vehicle in the last `reach` metres before the stop line takes next, and its distance, m,
+    whatever road it is on.
+    """
+    ahead = [lights[0] for name in vehicle.getIDList() if (lights := vehicle.getNextTLS(name))]
+    return [(link, metres) for its_light, link, metres, _ in ahead if its_light == light and metres <= reach]
 
 
 def loops_to_xml(intersection: Intersection) -> Element:

@@ -5,14 +5,16 @@ Shapes: S sections, B approaches.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from genreplay.envs.sumo.network.intersection import Intersection
-from genreplay.envs.sumo.sensors.full import BACKLOG_LIMIT
+from genreplay.envs.sumo.sensors.full import BACKLOG_LIMIT, DISTANCES
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT
 from genreplay.envs.sumo.sensors.people import PeopleAtCrossing
+from genreplay.envs.sumo.simulator.detectors import approaching
 
 
 class Counts(NamedTuple):
@@ -64,6 +66,9 @@ class Readings:
         entries = [(i, name) for i, approach in enumerate(approaches) for name in approach.edges]
         self._pending, self._backlog_reads = sumo.edge.getPendingVehicles, [name for _, name in entries]
         self._of_approach = np.eye(len(approaches))[:, [i for i, _ in entries]]
+        self._vehicle, self._light = sumo.vehicle, intersection.light
+        self._group_of = {link: i for i, links in enumerate(intersection.groups) for link in links}
+        self._num_groups = len(intersection.groups)
         self.clear()
 
     def clear(self) -> None:
@@ -92,7 +97,23 @@ class Readings:
     def values(self) -> list[np.ndarray]:
         """Of the parts of `Full`: present, waiting and lost on sections, waiting and lost by waiting to enter."""
         waiting, losing = self.waiting(), self.losing()
-        return [self.present(), waiting.sections, losing.sections, waiting.approaches, losing.approaches]
+        return [
+            self.present(),
+            waiting.sections,
+            losing.sections,
+            *self.zones(),
+            waiting.approaches,
+            losing.approaches,
+        ]
+
+    def zones(self) -> np.ndarray:
+        """Vehicles now by zone and group of links, `[Z, G]`."""
+        counts = np.zeros((len(DISTANCES), self._num_groups))
+        for link, metres in approaching(self._vehicle, self._light, DISTANCES[-1]):
+            group = self._group_of.get(link)
+            if group is not None:
+                counts[bisect_left(DISTANCES, metres), group] += 1
+        return counts
 
     def waiting(self) -> Counts:
         """Vehicles that stand or wait to enter in the last recorded second; zeros before the first."""

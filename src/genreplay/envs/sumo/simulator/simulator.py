@@ -24,9 +24,11 @@ from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import Decision, Signal, admit, decode_action, first_signal, show
+from genreplay.envs.sumo.actions import Decision, Signal, at_least, decode_action, first_signal, show
+from genreplay.envs.sumo.actuated import goes_on, reach_metres
+from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.programmes import Programme
-from genreplay.envs.sumo.baselines.rules import Rule
+from genreplay.envs.sumo.baselines.rules import ActuatedQueue
 from genreplay.envs.sumo.baselines.table import EpisodeContext, baselines_of
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
@@ -35,10 +37,11 @@ from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.reward import decision_reward
 from genreplay.envs.sumo.sensors.full import Full
 from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
-from genreplay.envs.sumo.signals.timing import timing_of
+from genreplay.envs.sumo.signals.timing import Timing, timing_of
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.simulator.detectors import Detectors, loops_to_xml
 from genreplay.envs.sumo.simulator.episode import Episode, EpisodeRequest, Light, Outcome
+from genreplay.envs.sumo.simulator.following import follow_queues, follow_rule, run_programme
 from genreplay.envs.sumo.simulator.guard import Guard
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.readings import Readings
@@ -49,9 +52,6 @@ from genreplay.envs.sumo.traffic.notices import differences, read_log
 from genreplay.envs.sumo.traffic.routes import count_vehicles
 from genreplay.envs.sumo.traffic.scenarios import resolve
 from genreplay.envs.sumo.traffic.ways import has_junctions
-
-CHECK_SECONDS = 60
-"""How often the limit of an episode is checked, s."""
 
 
 class Simulator(SumoEnvironment):
@@ -66,6 +66,8 @@ class Simulator(SumoEnvironment):
     """The running or the last one."""
     light: Light
     """Of the episode, unless SUMO runs a programme."""
+    detectors: Detectors
+    """What rules and actuated greens read, likewise."""
     signal: Signal
     """State of the light at the last decision."""
     notices: list[str]
@@ -105,10 +107,8 @@ class Simulator(SumoEnvironment):
 
     def decide(self, action: np.ndarray) -> Outcome:
         """Carry out one decision `[A]`."""
-        decision = decode_action(self.timing, self.signal, np.asarray(action, dtype=np.float64)[None])
         episode, before = self.episode, self.episode.elapsed
-        episode.clear()
-        self._carry_out(decision)
+        self.act(self.timing, np.asarray(action, dtype=np.float64)[None])
         observation = self._observe()
         duration = float(episode.elapsed - before)
         everything = self.full.observe(episode.readings.values(), self.signal)[None].astype(np.float64)
@@ -149,48 +149,60 @@ class Simulator(SumoEnvironment):
                 self.episode.watch = Guard(self.sumo, self.view, controller, self.episode.sensors.calling).watch
             return self._run_programme(count_vehicles(traffic.root), limit)
         self._light_up()
-        self._follow(controller)
+        if isinstance(controller, ActuatedQueue):
+            follow_queues(self)
+        else:
+            follow_rule(self, controller)
         return self._finish()
 
     def _run_programme(self, num_vehicles: float, limit: float) -> dict[str, float]:
-        """Let SUMO run its programme to the end of the episode, or until `limit` is exceeded for certain."""
+        # Each vehicle that stands or waits to enter loses a second each second: a lower bound of the delay of all
+        # vehicles, of which a warm-up leaves some out.
+        if run_programme(self, limit * num_vehicles):
+            return self._finish()
+        self.close()
         episode = self.episode
-        while not episode.is_over:
-            episode.clear()
-            episode.run(CHECK_SECONDS)
-            # Each vehicle that stands or waits to enter loses a second each second: a lower bound of the delay of all
-            # vehicles, of which a warm-up leaves some out.
-            if episode.queue > limit * num_vehicles and not episode.warmup:
-                self.close()
-                return {"delay": episode.queue / num_vehicles, "simulated_seconds": float(episode.elapsed)}
-        return self._finish()
-
-    def _follow(self, rule: Rule) -> None:
-        """Let a rule decide to the end of the episode, within the bounds of a policy's greens and of `max_red`."""
-        episode, timing = self.episode, self.timing
-        detectors = Detectors(self.sumo, self.intersection, lambda: self.signal.waited[0])
-        self._carry_out(show(timing, self.signal, np.array([0]), timing.min_greens[:1]))
-        while not episode.is_over:
-            episode.clear()
-            choice = rule(detectors, self.light.shown)
-            wanted = -np.argsort(choice.order)[None].astype(np.float64)  # the first stage most
-            shown = self.signal.phase
-            shortest = (1.0 - shown) * timing.min_greens + shown * min(
-                choice.seconds, timing.min_greens[shown.argmax()]
-            )
-            number, limit = admit(timing, self.signal, wanted, shortest)
-            seconds = np.clip(float(choice.seconds), shortest[0, number], limit)
-            self._carry_out(show(timing, self.signal, number, seconds))
+        return {"delay": episode.queue / num_vehicles, "simulated_seconds": float(episode.elapsed)}
 
     def _light_up(self) -> None:
         """Show the first stage, where SUMO runs no programme of its own."""
         self.light = Light(self.sumo, self.intersection.plan)
         self.signal = first_signal(self.timing)
+        self.detectors = Detectors(self.sumo, self.intersection, lambda: self.signal.waited[0])
 
-    def _carry_out(self, decision: Decision) -> None:
+    def act(self, timing: Timing, action: np.ndarray) -> None:
+        """One decision `[1, A]`, in the action mode of `timing`."""
+        self.episode.clear()
+        decision = decode_action(timing, self.signal, action)
+        if timing.action_mode == "actuated":
+            self._actuate(timing, decision, float(reach_metres(action)[0]))
+        else:
+            self.carry_out(decision)
+
+    def carry_out(self, decision: Decision) -> None:
+        """Show the stages of a decision for its greens."""
         for number, green in zip(decision.order[0], decision.greens[0], strict=True):
             self.light.switch(int(number), self.episode.run)
             self.episode.run(int(green))
+        self._end(decision)
+
+    def _actuate(self, timing: Timing, longest: Decision, reach: float) -> None:
+        """Show a stage until its green ends by itself (see `actuated.goes_on`), or at its longest."""
+        episode, number = self.episode, longest.order[:, 0]
+        stage, most = int(number[0]), int(longest.greens[0, 0])
+        self.light.switch(stage, episode.run)
+        green = int(at_least(timing, number, longest.greens[:, 0])[0])
+        episode.run(green)
+        while green < most and not (episode.is_cut and episode.is_over):
+            coming = self.detectors.approaching(max(reach, ZONE))
+            if not goes_on(timing.plan, stage, coming, self.detectors.walkers(), reach):
+                break
+            episode.run(1)
+            green += 1
+        self._end(show(timing, self.signal, number, np.array([float(green)])))
+
+    def _end(self, decision: Decision) -> None:
+        """Take over the signal state after a decision, with what the sensors see now."""
         self.signal = self.view.with_calls(decision.signal, self.episode.sensors.calling()[None])
 
     def _observe(self) -> np.ndarray:

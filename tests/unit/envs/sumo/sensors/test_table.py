@@ -29,10 +29,12 @@ def test_parts_of_each_kind():
     """8 lanes, 4 crossings, 4 roads: everything, or what the detectors of the lanes and the buttons see."""
     parts = {kind: {part.quantity: len(part.places) for part in view_of(kind).sensors.parts} for kind in KINDS}
     lanes, sections = parts["zones"]["zone_count"], parts["full"]["density"]
+    groups = len(view_of("full").served_groups[0])
     assert parts["full"] == {
         "density": sections,
         "queue": sections,
         "time_loss": sections,
+        **{f"within_{metres}": groups for metres in (20, 50, 100)},
         "backlog": 4,
         "mean_backlog": 4,
     }
