@@ -160,7 +160,8 @@ def test_mistakes(changes, message, tmp_path):
 
 def test_no_such_study_and_no_such_cell(tmp_path):
     assert refusal(lambda: study.load("pendulun")) == (
-        "pendulun: no such study file, and no study of this name; write a path, or one of pendulum"
+        "pendulun: no such study file, and no study of this name; write a path, or one of controller_2way, "
+        "controller_cologne1, controller_ingolstadt1, pendulum"
     )
     tiny = study.load(write(tmp_path))
     assert tiny.cell("slow/1") == Cell("slow", 1)
