@@ -20,7 +20,7 @@ def run_fit(monkeypatch: pytest.MonkeyPatch) -> list:
     """Stands in for `genreplay.training.run`; what its `fit` was called with."""
     calls: list = []
     module = ModuleType("genreplay.training.run")
-    module.fit = lambda experiment, resume=None: calls.append((experiment, resume)) or 7  # type: ignore[attr-defined]
+    module.fit = lambda experiment, resume, name: calls.append((experiment, resume, name)) or 7  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "genreplay.training.run", module)
     monkeypatch.setattr("genreplay.training.run", module, raising=False)
     return calls
@@ -112,7 +112,7 @@ def test_mistakes(capsys: pytest.CaptureFixture, argv: list[str], message: str) 
 
 def test_fit_runs_what_the_file_says_and_gives_its_exit_status(run_fit: list) -> None:
     assert cli.main(["fit", "--config", "x.yaml", "seed=3"]) == 7
-    assert run_fit == [(config.load("x.yaml", ["seed=3"]), None)]
+    assert run_fit == [(config.load("x.yaml", ["seed=3"]), None, "x")]
 
 
 def test_an_error_during_the_run_is_one_line_too(run_fit: list, capsys: pytest.CaptureFixture) -> None:
@@ -143,7 +143,9 @@ def test_resume_takes_the_config_from_the_checkpoint_and_overrides_win(
     assert cli.main(["fit", "--resume", "saved", "--config", "x.yaml"]) == 7
     longer = config.load("x.yaml", ["seed=3", "loop.num_env_steps=9000"])
     relative = folder.relative_to(tmp_path)
-    assert run_fit == [(experiment, relative), (longer, relative), (config.load("x.yaml"), relative)]
+    assert run_fit == [
+        (experiment, relative, None), (longer, relative, None), (config.load("x.yaml"), relative, "x"),
+    ]  # fmt: skip
     assert _error(capsys, "fit", "--resume", "saved", "sed=1") == (
         "override 'sed=1': sed: unknown key; did you mean 'seed'?"
     )
