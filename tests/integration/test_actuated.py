@@ -222,9 +222,9 @@ def test_derived_columns_are_exactly_what_was_stored(name, mode):
     assert len(real[DURATION].unique()) > 10
 
 
-@pytest.mark.parametrize("options", ["scenario: 2way", f"net_file: {MAPS}/nema.net.xml, max_green: 40, min_green: 5"])
+@pytest.mark.parametrize("options", ["scenario: 2way", f"net_file: {MAPS}/nema.net.xml, max_green: 35, min_green: 5"])
 def test_an_untrained_policy_decides_as_the_baseline_does(tmp_path, options):
-    """The greens between 5 and 40 s make 0.8 half a second."""
+    """Of greens between 5 and 35 s, three quarters are half a second: there the two could differ."""
     config = from_yaml(
         f"env: {{{options}, action_mode: actuated, episode_seconds: 1200, demand: {{evaluation_flows: [1500]}}}}\n"
         "agent: {name: hybrid_redq_sac, learn_temperature: false}\n",
