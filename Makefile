@@ -35,9 +35,9 @@ bench: env
 
 policies: $(POLICIES:%=policy-%)
 
-BASELINES := fixed_plan,webster,actuated,delay_based,fully_actuated,max_pressure
+BASELINES := fixed_plan,webster,delay_based,fully_actuated,actuated_queue,max_pressure
 policy-2way: EXPERIMENT := sumo_pgr
-policy-2way: EVALUATION := --demand 1000,1500,2000,2600,tidal --baselines $(BASELINES)
+policy-2way: EVALUATION := --demand 1000,1500,2000,2600,tidal,surge,other_day --baselines $(BASELINES)
 policy-cologne1 policy-ingolstadt1: EVALUATION := --demand 0.75,1,1.1,1.25 --baselines $(BASELINES)
 policy-cologne1: EXPERIMENT := cologne1_pgr
 policy-ingolstadt1: EXPERIMENT := ingolstadt1_pgr
