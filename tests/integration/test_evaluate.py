@@ -35,7 +35,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             modules={"agent": build_agent(experiment, build_world(experiment)).state_dict()},
             optimizers={},
             buffers=TensorDict({"real": torch.zeros(1)}, batch_size=[]),
-            counters={"run_id": tracker.run_id, "counters": {"env_step": 7}},
+            counters={"run_id": tracker.run_id, "counters": {"env_step": 7}, "report": {"curve": []}},
             config_yaml=config.to_yaml(experiment),
         )
     return folder

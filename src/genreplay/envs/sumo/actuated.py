@@ -22,9 +22,9 @@ LONGEST, REACH = 0, 1
 """Entries of an action; the one-hot stage follows."""
 REACH_FACTOR = 3.0
 """The reach is `ZONE` metres at entry 0, so many times as long at 1, and so many times as short at -1."""
-RULE_NUMBERS = (0.503, 0.0)
-"""The queue rule's longest green and reach, as entries. The green is never half a second,
-which would be rounded by the last digit of a float32."""
+RULE_NUMBERS = {"actuated": (0.503, 0.0), "stage_duration": (-0.76,)}
+"""The queue rule's numbers, as entries, by action mode: longest green and reach, or the committed green (10 s where
+greens last 5 to 45 s). The green is never half a second, which would be rounded by the last digit of a float32."""
 RULE_METRES = 50.0
 """The queue rule counts vehicles up to this far before the stop line, m."""
 
@@ -98,4 +98,4 @@ def queue_preference(view: View) -> np.ndarray | None:
 def queue_action(weights: np.ndarray, observation: np.ndarray) -> np.ndarray:
     """The queue rule's action `[A]` at an observation `[O]`."""
     stage = int((observation.astype(np.float32) @ weights).argmax())
-    return np.concatenate([RULE_NUMBERS, np.eye(weights.shape[1])[stage]])
+    return np.concatenate([RULE_NUMBERS["actuated"], np.eye(weights.shape[1])[stage]])

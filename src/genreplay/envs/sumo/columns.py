@@ -52,7 +52,7 @@ def _rule(view: View) -> ActionRule | None:
     weights = queue_preference(view) if view.timing.action_mode in WITH_CHOICE else None
     if weights is None:
         return None
-    numbers = RULE_NUMBERS[: len(NUMBERS[view.timing.action_mode])]
+    numbers = RULE_NUMBERS[view.timing.action_mode]
     return ActionRule(torch.from_numpy(weights), torch.tensor(numbers))
 
 

@@ -25,8 +25,8 @@ from genreplay.envs.sumo.signals.timing import timing_of
 from tests.helpers.signals import MAPS, map_plan, plan_of, timing_of_plan
 
 
-def view_of(kind: str, name: str, mode: str = "actuated") -> View:
-    config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), action_mode=mode)
+def view_of(kind: str, name: str, mode: str = "actuated", **options: int) -> View:
+    config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), action_mode=mode, **options)
     intersection = read_intersection(MAPS / f"{name}.net.xml", config)
     timing = timing_of(config, intersection.plan)
     return View(intersection, timing, KINDS[kind](intersection, timing))
@@ -173,7 +173,7 @@ def test_the_queue_rule_counts_whom_each_stage_serves(kind, name):
         ties = 1e-3 * np.arange(view.timing.num_stages)
         np.testing.assert_allclose(observation @ weights, expected - ties, atol=1e-4)
         action = queue_action(weights, observation)
-        assert action[:2].tolist() == list(RULE_NUMBERS)
+        assert action[:2].tolist() == list(RULE_NUMBERS["actuated"])
         assert action[2:].tolist() == np.eye(view.timing.num_stages)[int(np.argmax(expected))].tolist()
         chosen.add(int(np.argmax(expected)))
     assert len(chosen) > 1
@@ -198,13 +198,23 @@ def test_loops_do_not_show_queues():
 @pytest.mark.parametrize(("mode", "numbers"), [("actuated", 2), ("stage_duration", 1)])
 def test_learning_can_begin_with_the_rule(mode, numbers):
     layout = build_layout(view_of("full", "ped", mode))
-    assert layout.rule.numbers.tolist() == pytest.approx(list(RULE_NUMBERS[:numbers]))
+    assert layout.rule.numbers.tolist() == pytest.approx(list(RULE_NUMBERS[mode]))
     assert (layout.choice.name, layout.choice.start, layout.choice.width) == ("stage", numbers, 2)
     assert build_layout(view_of("full", "ped", "phase_duration")).rule is None
 
 
-def test_the_rules_longest_green_is_never_half_a_second():
+@pytest.mark.parametrize("mode", list(RULE_NUMBERS))
+def test_the_rules_green_is_never_half_a_second(mode):
     """Where it were, the last digit of a float32 would decide, and exported policies would differ by a second."""
     for spread in range(1, 121):
-        seconds = (RULE_NUMBERS[0] + 1.0) / 2.0 * spread + 0.5
+        seconds = (RULE_NUMBERS[mode][0] + 1.0) / 2.0 * spread + 0.5
         assert abs(seconds - round(seconds)) > 1e-4
+
+
+def test_the_rules_committed_green_is_short():
+    """It cannot end when the last vehicle is through."""
+    timing = view_of("full", "ped", "stage_duration", min_green=5, max_green=45).timing
+    signal = Signal(*(np.array([[float(name == "phase"), 0.0]]) for name in Signal._fields))
+    action = np.array([[*RULE_NUMBERS["stage_duration"], 0.0, 1.0]])
+    least, most = timing.min_greens[1], timing.max_greens[1]
+    assert decode_action(timing, signal, action).greens.item() == np.floor(least + 0.12 * (most - least) + 0.5) < 15
