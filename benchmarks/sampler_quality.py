@@ -36,6 +36,7 @@ from genreplay.generators.distributed.team import make_fabric
 from genreplay.generators.fitting import fit
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import draw_prompts, most_relevant
+from genreplay.replay.warmup import warmup_policy
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.keys import REWARD
 
@@ -70,7 +71,8 @@ def transitions(config: ExperimentConfig, num_rows: int) -> TensorDict:
     world = build_world(config)
     env = world.make_env(1, lambda worker, index: derive_seed(config.seed, "episode", worker, index))
     policy = build_agent(config, world).policy(deterministic=False)
-    collection = Collection(env, policy, num_rows, world.layout.stored_keys)
+    warmup = warmup_policy(policy, world.layout, begins_with_rule=False)
+    collection = Collection(env, policy, num_rows, world.layout.stored_keys, warmup)
     torch.manual_seed(config.seed)
     try:
         return torch.cat([collection.next() for _ in range(num_rows)])
@@ -89,14 +91,16 @@ def measure(name: str, seed: int, num_rows: int, fit_steps: int | None) -> Itera
     fitting.num_steps = fit_steps or FIT_STEPS_FACTOR * fitting.num_steps
     fit(make_fabric("cpu"), generator, codec.encode(real), relevance, seed)
     top = most_relevant(relevance, standard.prompt_top_fraction)
-    prompts = draw_prompts(relevance[top], num_rows, seed)
+    followed = draw_prompts(top, num_rows, seed)
+    prompts = relevance[followed]
+    given = None if generator.given_columns is None else generator.given_of(codec.encode(real[followed]))
     prompted = real[top]
     for guidance in (1.0, standard.guidance_scale):
         found: dict[str, float] = {}
         for sampler, options in SAMPLERS.items():
             generator.config.sampler = replace(standard, guidance_scale=guidance, **options)
             generator.speed = EXACT if sampler in (PUBLISHED, IN_FP32) else GENERATOR_SPEEDS["default"]
-            rows = generator.sample(num_rows, prompts, seed).rows
+            rows = generator.sample(num_rows, prompts, seed, given=given).rows
             found = diagnose(codec, real, rows, seed, prompted, world.oracle).metrics
             for figure in FIGURES.keys() & found.keys():
                 yield line(name, seed, guidance, sampler, figure, found[figure])
