@@ -66,7 +66,7 @@ def test_a_preempted_task_saves_and_is_queued_again(launch, tmp_path):
     wait_for(lambda: log.read_text().count("ready") == 2)
     assert log.read_text().count("saved") == 1
     assert launcher.poll(job).code is None
-    time.sleep(1.0)  # until the job has taken note of the process that it started
+    time.sleep(3.0)  # until the job has taken note of the process that it started
     launcher.cancel(job)
     wait_for(lambda: launcher.poll(job) == STOPPED)
     wait_for(lambda: log.read_text().count("saved") == 2)
