@@ -30,8 +30,7 @@ def tanh_gaussian(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor,
     """
     _require_same_shape(mean=mean, log_std=log_std, noise=noise)
     before_tanh = mean + log_std.exp() * noise
-    log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return before_tanh.tanh(), (log_gaussian - _log_slope(before_tanh)).sum(dim=-1, keepdim=True)
+    return before_tanh.tanh(), _squashed_log_prob(before_tanh, noise, log_std)
 
 
 def tanh_gaussian_log_prob(before_tanh: Tensor, mean: Tensor, log_std: Tensor) -> Tensor:
@@ -44,13 +43,15 @@ def tanh_gaussian_log_prob(before_tanh: Tensor, mean: Tensor, log_std: Tensor) -
     """
     _require_same_shape(before_tanh=before_tanh, mean=mean, log_std=log_std)
     noise = (before_tanh - mean) * (-log_std).exp()
+    return _squashed_log_prob(before_tanh, noise, log_std)
+
+
+def _squashed_log_prob(before_tanh: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
+    """Log-probability `[B, 1]` of tanh(x) from x, its standard-normal noise and the log deviation, each `[B, A]`."""
     log_gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    return (log_gaussian - _log_slope(before_tanh)).sum(dim=-1, keepdim=True)
-
-
-def _log_slope(before_tanh: Tensor) -> Tensor:
-    """log(1 - tanh(x)^2), without rounding to minus infinity."""
-    return 2 * (math.log(2) - before_tanh - softplus(-2 * before_tanh))
+    # log(1 - tanh(x)^2), without rounding to minus infinity.
+    log_slope = 2 * (math.log(2) - before_tanh - softplus(-2 * before_tanh))
+    return (log_gaussian - log_slope).sum(dim=-1, keepdim=True)
 
 
 def soft_value(subset_q: Tensor, log_prob: Tensor, temperature: Tensor, mode: str) -> Tensor:

@@ -18,8 +18,8 @@ from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.signals.timing import Timing
 
-LONGEST, REACH = 0, 1
-"""Entries of an action; the one-hot stage follows."""
+REACH = 1
+"""Place of the reach in an action, after the longest green and before the one-hot stage."""
 REACH_FACTOR = 3.0
 """The reach is `ZONE` metres at entry 0, so many times as long at 1, and so many times as short at -1."""
 RULE_NUMBERS = {"actuated": (0.503, 0.0), "stage_duration": (-0.76,)}
