@@ -16,7 +16,8 @@ from genreplay.runs.policy import load_policy
 from genreplay.runs.tracker import Tracker
 from genreplay.transitions.keys import ACTION, OBSERVATION
 
-FILES = ["delay.png", "episodes.csv", "evaluation.json", "metrics.png", "movements.csv", "summary.csv", "tables.txt"]
+FILES = ["delay.png", "episodes.csv", "evaluation.json", "greens.csv", "greens.png", "metrics.png", "movements.csv",
+         "summary.csv", "tables.txt"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,15 @@ def test_every_controller_on_the_same_episodes(
         assert 0 <= float(episode["num_vehicles"]) - sum(float(row["vehicles"]) for row in own) <= 3
         assert {row["level_of_service"] for row in own} <= set("ABCDEF")
     assert "Delay (s) of movements" in out
+
+    greens = rows(outputs[0] / "greens.csv")
+    assert (outputs[1] / "greens.csv").read_text() == (outputs[0] / "greens.csv").read_text()
+    assert len(greens) == 9 * 2 * 4
+    assert sum(float(row["share"]) for row in greens) == pytest.approx(9 * 2)
+    assert "Greens by stage: median and 10 to 90 % (s), share of green time" in out
+    (line,) = {line for line in out.splitlines() if line.startswith("worst episode: the policy has ")}
+    assert line.endswith("of 4 episodes above 2 times")
+    assert line in (outputs[0] / "tables.txt").read_text().splitlines()
 
     artifacts = next(trained.rglob("evaluation"))
     for folder in (outputs[0], artifacts):

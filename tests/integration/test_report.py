@@ -171,10 +171,12 @@ def test_the_page_of_an_evaluated_run(folder: Path, capsys: pytest.CaptureFixtur
     order = [
         "Mean delay over seeds (s)",
         "Delay of the policy minus each baseline's, 95 % interval",
+        "Delay of the policy over the best baseline's of the same episode; worst episode",
         "Waits and reds over all demands and seeds",
         "Movements at demand 1500",
         "level of service",
         "Green time of each stage at demand 1500",
+        "Greens in light and in heavy traffic",
         "The policy at work",
         "Learning The deterministic policy",
         "Appendix: training",

@@ -187,6 +187,7 @@ def _show(result: EvaluationResult, searched: Searched, console: Console) -> Non
         console.print(table)
     if any(not demand.in_range for demand in result.demands):
         console.print("* unseen: outside the range that training draws from")
+    _print_worst(result, console)
     console.print(figures_table)
     for baseline, cost in search_costs(searched).items():
         console.print(
@@ -196,11 +197,20 @@ def _show(result: EvaluationResult, searched: Searched, console: Console) -> Non
         )
 
 
+def _print_worst(result: EvaluationResult, console: Console) -> None:
+    """The policy's worst episode compared with the best baseline of that episode, in one line."""
+    from genreplay.evaluation.ratios import ratios, sentence
+
+    if compared := ratios(result):
+        console.print(sentence(compared, result.primary_metric), soft_wrap=True)
+
+
 def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> None:
     from rich.console import Console
 
     from genreplay.common.text import plain, with_unit
-    from genreplay.evaluation.files import write_episodes, write_parts, write_summary
+    from genreplay.evaluation.files import write_episodes, write_greens, write_parts, write_summary
+    from genreplay.evaluation.greens import NAME
     from genreplay.evaluation.tables import tables
     from genreplay.reporting import figures
 
@@ -208,11 +218,15 @@ def _write(folder: Path, result: EvaluationResult, about: Mapping[str, Any]) -> 
     write_summary(result, folder / "summary.csv")
     if result.parts:
         write_parts(result, folder / f"{result.parts_name}.csv")
+    if result.greens:
+        write_greens(result, folder / f"{NAME}.csv")
+        figures.greens(result.shown_greens()).savefig(folder / f"{NAME}.png", dpi=150)
     (folder / "evaluation.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     with (folder / "tables.txt").open("w", encoding="utf-8") as file:
         console = Console(file=file, width=SCREEN_WIDTH)
         for table in tables(result):
             console.print(table)
+        _print_worst(result, console)
     names = [demand.name if demand.in_range else f"{demand.name}*" for demand in result.demands]
     values = {
         metric: {

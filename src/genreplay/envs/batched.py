@@ -116,6 +116,12 @@ class BatchedEnv(EnvBase):
         """
         return []
 
+    def greens(self, worker: int) -> list[list[int]]:
+        """Lengths of the greens of each stage in the episode that just ended in `worker`, s, `[P]` lists; empty where
+        the environment has no stages.
+        """
+        return []
+
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics by worker of a baseline on the whole episodes of `seeds`, by worker (see `EvaluationSet`)."""
         raise NotImplementedError(f"{type(self).__name__} has no baselines")

@@ -45,6 +45,8 @@ class PlayedEpisode(NamedTuple):
     figures: Episode
     parts: list[Part]
     """A row for each part (see `BatchedEnv.parts`)."""
+    greens: list[list[int]]
+    """Lengths by stage (see `BatchedEnv.greens`)."""
 
 
 class Finished(Protocol):
@@ -131,7 +133,9 @@ class EpisodePool:
             else:
                 run = BaselineRun(spec.controller, spec.settings, spec.limit, spec.brief)
                 figures = env.play_baseline(run, {0: spec.seed})[0]
-            return PlayedEpisode(figures, [] if spec.brief else env.parts(0))
+            if spec.brief:
+                return PlayedEpisode(figures, [], [])
+            return PlayedEpisode(figures, env.parts(0), env.greens(0))
         finally:
             self._idle.put(env)
 

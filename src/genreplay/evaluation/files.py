@@ -11,6 +11,7 @@ from genreplay.common.statistics import student_interval
 from genreplay.envs.facets import NamedDemand
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec, Part
+from genreplay.evaluation.greens import NAME, Greens
 from genreplay.evaluation.result import STATISTICS, EvaluationResult, make_result
 
 
@@ -27,7 +28,9 @@ def read_episodes(path: Path, world: World) -> EvaluationResult:
             in_range[specs[-1].demand] = row.pop("in_range") == "1"
             episodes.append({name: float(value) for name, value in row.items() if value})
         demands = [NamedDemand(name, known) for name, known in in_range.items()]
-        return make_result(world, specs, episodes, demands, _read_parts(path.parent, world, specs))
+        return make_result(
+            world, specs, episodes, demands, _read_parts(path.parent, world, specs), _read_greens(path.parent)
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: is not what genreplay evaluate wrote; evaluate the run again") from error
 
@@ -43,6 +46,28 @@ def _read_parts(folder: Path, world: World, specs: list[EpisodeSpec]) -> list[li
         del row["in_range"]
         parts[key].append({name: _number_or_text(text) for name, text in row.items() if text})
     return [parts[spec[:3]] for spec in specs]
+
+
+def _read_greens(folder: Path) -> list[Greens]:
+    """What `write_greens` wrote; nothing where there is no such file."""
+    path = folder / f"{NAME}.csv"
+    return [
+        Greens(
+            row["controller"],
+            row["demand"],
+            int(row["stage"]),
+            int(row["number"]),
+            _number_or_none(row["median"]),
+            _number_or_none(row["low"]),
+            _number_or_none(row["high"]),
+            float(row["share"]),
+        )
+        for row in (read_csv(path) if path.is_file() else ())
+    ]
+
+
+def _number_or_none(text: str) -> float | None:
+    return float(text) if text else None
 
 
 def _number_or_text(text: str) -> float | str:
@@ -83,6 +108,11 @@ def write_parts(result: EvaluationResult, path: Path) -> None:
         for part in parts
     ]
     write_csv(path, rows)
+
+
+def write_greens(result: EvaluationResult, path: Path) -> None:
+    """One row for each controller, demand and stage."""
+    write_csv(path, (row._asdict() for row in result.greens))
 
 
 def write_summary(result: EvaluationResult, path: Path) -> None:

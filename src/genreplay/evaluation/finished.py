@@ -70,7 +70,7 @@ def _read(path: Path) -> dict[str, PlayedEpisode]:
     for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
         try:
             entry = json.loads(line)
-            known[entry["key"]] = PlayedEpisode(dict(entry["figures"]), list(entry["parts"]))
+            known[entry["key"]] = PlayedEpisode(*(entry[name] for name in PlayedEpisode._fields))
         except (ValueError, KeyError, TypeError):
             continue
     return known

@@ -17,6 +17,7 @@ from genreplay.envs.facets import NO_SETTINGS, NamedDemand, SearchEpisode, Searc
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodePool, EpisodeSpec
 from genreplay.evaluation.finished import FinishedEpisodes
+from genreplay.evaluation.greens import summarise
 from genreplay.evaluation.result import EvaluationResult, make_result
 
 NUM_SEARCH_EPISODES = 5
@@ -161,8 +162,9 @@ def _play(plan: Plan, pool: EpisodePool, bars: Bars, searched: Searched) -> Eval
     if not bars.console.is_terminal:
         bars.line(f"episodes {bars.position(num_known)}")
     played = pool.play(specs, on_episode)
-    parts = [episode.parts for episode in played]
-    return make_result(plan.world, specs, [episode.figures for episode in played], plan.demands, parts)
+    parts, greens = [episode.parts for episode in played], [episode.greens for episode in played]
+    figures = [episode.figures for episode in played]
+    return make_result(plan.world, specs, figures, plan.demands, parts, summarise(specs, greens))
 
 
 def search_costs(searched: Searched) -> dict[str, dict[str, Any]]:

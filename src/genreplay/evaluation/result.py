@@ -13,6 +13,7 @@ from genreplay.envs.episodes import Episode
 from genreplay.envs.facets import NamedDemand
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec, Part
+from genreplay.evaluation.greens import Greens
 
 FOLDER = "evaluation"
 """Of the results, among a run's artifacts."""
@@ -80,6 +81,8 @@ class EvaluationResult:
     """See `World.grade`."""
     sees: Mapping[str, str] = field(default_factory=dict)
     """What each controller sees, in a few words; empty where all see the same."""
+    greens: Sequence[Greens] = ()
+    """A row for each controller, demand and stage; empty where the environment has no stages."""
 
     def values(self, controller: str, demand: str, metric: str) -> list[float]:
         """One for each seed."""
@@ -151,6 +154,29 @@ class EvaluationResult:
         num_beaten = sum(margin > 0 if self.minimise else margin < 0 for margin in margins)
         return BaselineComparison(name, self.statistic("mean", name, demands, self.primary_metric), num_beaten)
 
+    def best_baseline(self) -> str | None:
+        """The baseline whose mean primary metric over the range of training is best; None without baselines."""
+        demands = [demand.name for demand in self.demands if demand.in_range] or [each.name for each in self.demands]
+        return (min if self.minimise else max)(
+            (name for name in self.controllers if name != POLICY),
+            key=lambda name: self.statistic("mean", name, demands, self.primary_metric),
+            default=None,
+        )
+
+    def shown_greens(self) -> dict[tuple[str, str], list[Greens]]:
+        """Of the policy and the best baseline, at the demands with the best and the worst primary metric (of those in
+        the range of training where there are two): light and heavy traffic. By controller and demand, a row a stage.
+        """
+        names = [demand.name for demand in self.demands if demand.in_range]
+        names = names if len(names) > 1 else [demand.name for demand in self.demands]
+        best = self.best_baseline()
+        controllers = [*([POLICY] if POLICY in self.controllers else []), *([] if best is None else [best])]
+        means = {name: self.statistic("mean", controllers[0], [name], self.primary_metric) for name in names}
+        ordered = sorted(names, key=lambda name: means[name], reverse=not self.minimise)
+        keys = [(name, demand) for name in controllers for demand in dict.fromkeys((ordered[0], ordered[-1]))]
+        found = {key: [row for row in self.greens if row[:2] == key] for key in keys}
+        return {key: rows for key, rows in found.items() if rows}
+
     def groups(self) -> dict[str, list[str]]:
         """The demands of each column: one each, then those inside and outside the range of training together."""
         groups = {demand.name if demand.in_range else f"{demand.name}*": [demand.name] for demand in self.demands}
@@ -167,6 +193,7 @@ def make_result(
     episodes: Sequence[Episode],
     demands: Sequence[NamedDemand],
     parts: Sequence[Sequence[Part]] = (),
+    greens: Sequence[Greens] = (),
 ) -> EvaluationResult:
     """The result of episodes in `world`, with the metrics that all of them have."""
     shared = set.intersection(*map(set, episodes))
@@ -184,4 +211,5 @@ def make_result(
         world.parts_name,
         world.grade,
         {name: sees[name] for name in controllers if name in sees},
+        tuple(greens),
     )

@@ -10,16 +10,24 @@ from rich.table import Table
 from genreplay.common.statistics import student_interval
 from genreplay.common.text import plain, with_unit
 from genreplay.evaluation.episode_pool import POLICY
+from genreplay.evaluation.greens import HIGH, LOW, Greens
+from genreplay.evaluation.ratios import HEADERS, Ratio, ratios, rows
 from genreplay.evaluation.result import GROUPS, STATISTICS, EvaluationResult
 
 
 def tables(result: EvaluationResult) -> list[Table]:
-    """A table for each statistic, or one where there is only one controller; one of the parts, if any; one of all
-    metrics.
+    """A table for each statistic, or one where there is only one controller; the policy's worst episodes, if baselines
+    played them too; one of the parts and one of the greens, if any; one of all metrics.
     """
     alone = len(result.controllers) == 1
-    first = [alone_table(result)] if alone else [primary_table(result, name) for name in STATISTICS]
-    return [*first, *([parts_table(result)] if result.parts else []), metrics_table(result)]
+    found = [alone_table(result)] if alone else [primary_table(result, name) for name in STATISTICS]
+    if compared := ratios(result):
+        found.append(ratios_table(result, compared))
+    if result.parts:
+        found.append(parts_table(result))
+    if shown := result.shown_greens():
+        found.append(greens_table(shown))
+    return [*found, metrics_table(result)]
 
 
 def alone_table(result: EvaluationResult) -> Table:
@@ -96,9 +104,39 @@ def _caption(result: EvaluationResult, columns: Mapping[str, Sequence[float]]) -
     if POLICY not in result.controllers or len(result.controllers) < 2 or "in range" not in columns:
         return None
     values = dict(zip(result.controllers, columns["in range"], strict=True))
-    own = values.pop(POLICY)
-    name = (min if result.minimise else max)(values, key=lambda controller: values[controller])
+    own, name = values[POLICY], str(result.best_baseline())
     return f"in range: policy {own:.1f}, best baseline {name} {values[name]:.1f}, saved {saved(own, values[name])}"
+
+
+def ratios_table(result: EvaluationResult, compared: Sequence[Ratio]) -> Table:
+    """The policy's worst episode at each demand, compared with the best baseline of the same episode."""
+    title = f"{_primary_label(result).capitalize()} of the policy over the best baseline's of the same episode"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("demand", no_wrap=True)
+    for header in HEADERS:
+        table.add_column(header, justify="right")
+    for demand, row in rows(result, compared).items():
+        table.add_row(demand, *row)
+    return table
+
+
+def greens_table(shown: Mapping[tuple[str, str], Sequence[Greens]]) -> Table:
+    """The greens of each stage under the policy and the best baseline, in light and in heavy traffic."""
+    title = f"Greens by stage: median and {LOW} to {HIGH} % (s), share of green time"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for controller, demand in shown:
+        table.add_column(f"{plain(controller)}\ndemand {demand}", justify="right")
+    for stages in zip(*shown.values(), strict=True):
+        table.add_row(str(stages[0].stage), *map(green_cell, stages))
+    return table
+
+
+def green_cell(row: Greens) -> str:
+    """The figures of one stage in words."""
+    if row.median is None:
+        return "none"
+    return f"{row.median:.0f} ({row.low:.0f} to {row.high:.0f}), {100 * row.share:.0f} %"
 
 
 def parts_table(result: EvaluationResult) -> Table:

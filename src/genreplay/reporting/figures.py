@@ -11,6 +11,7 @@ from matplotlib.ticker import LogFormatter, ScalarFormatter
 
 from genreplay.common.text import plain
 from genreplay.diagnostics.diagnose import Diagnosis
+from genreplay.evaluation.greens import HIGH, LOW, Greens
 
 LOG_FROM = 8.0
 """An axis is logarithmic where its largest value is this many times the smallest."""
@@ -162,6 +163,34 @@ def green_bars(shares: Mapping[str, Sequence[float]]) -> Figure:
     axes.grid(visible=False)
     handles, names = axes.get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=legend_columns(names, 8.4), frameon=False)
+    return figure
+
+
+def greens(shown: Mapping[tuple[str, str], Sequence[Greens]]) -> Figure:
+    """A panel for each controller: the median green of each stage with its quantiles, a colour for each demand.
+
+    Args:
+        shown: by controller and demand, a row for each stage; one without greens has no mark.
+    """
+    controllers, demands = (list(dict.fromkeys(names)) for names in zip(*shown, strict=True))
+    width = 4.2 * len(controllers)
+    figure = Figure(figsize=(width, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(controllers), sharey=True, squeeze=False)[0]
+    for axes, controller in zip(panels, controllers, strict=True):
+        for i, demand in enumerate(demands):
+            rows = [row for row in shown[controller, demand] if row.median is not None]
+            places = [row.stage + 0.24 * (i - (len(demands) - 1) / 2) for row in rows]
+            axes.vlines(places, [row.low for row in rows], [row.high for row in rows], color=f"C{i}", linewidth=3)
+            axes.plot(places, [row.median for row in rows], "D", color=f"C{i}", label=f"demand {demand}")
+        axes.set_title(plain(controller), fontsize="medium")
+        axes.set_xticks([row.stage for row in shown[controller, demands[0]]])
+        axes.set_xlabel("stage")
+        axes.grid(axis="y", alpha=0.3)
+    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylabel(f"green (s): median, {LOW} to {HIGH} %")
+    handles, names = panels[0].get_legend_handles_labels()
+    columns = legend_columns(names, width)
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
     return figure
 
 

@@ -15,7 +15,9 @@ from genreplay.config.reader import to_yaml
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.files import read_episodes
+from genreplay.evaluation.greens import HIGH, LOW
 from genreplay.evaluation.result import STATISTICS, EvaluationResult
+from genreplay.evaluation.tables import green_cell
 from genreplay.reporting import charts, figures
 from genreplay.reporting.charts import Picture
 from genreplay.reporting.page_tables import against, metrics_table, statistic_table
@@ -26,6 +28,7 @@ from genreplay.reporting.trade_tables import (
     modes_table,
     part_tables,
     waits_table,
+    worst_episodes_table,
 )
 from genreplay.runs import tracker
 from genreplay.runs.policy import LoadedPolicy
@@ -67,7 +70,7 @@ def evaluation_variables(evaluated: Evaluated | None, world: World, incumbent: s
         return found
     result = evaluated.result
     demand = middle_demand(result)
-    trade = [differences_table(result), waits_table(result), modes_table(result)]
+    trade = [differences_table(result), worst_episodes_table(result), waits_table(result), modes_table(result)]
     parts = part_tables(result, demand)
     groups = result.comparisons(incumbent)
     # The policy's own, the incumbent's and the best baseline's; the others can be opened.
@@ -81,6 +84,7 @@ def evaluation_variables(evaluated: Evaluated | None, world: World, incumbent: s
         "part_tables": [table for table in parts if table.controller in shown],
         "other_part_tables": [table for table in parts if table.controller not in shown],
         "share_chart": _share_chart(green_shares(result, demand), demand),
+        "greens_chart": _greens_chart(result),
         "worst": _worst(result),
         "figures_table": metrics_table(result),
         "demand_charts": _demand_charts(result),
@@ -111,6 +115,18 @@ def _share_chart(shares: Mapping[str, list[float]], demand: str) -> Picture | No
     )
     alt = f"Share of the time for which each stage is green at demand {demand}, %, stage 0 first: {'; '.join(parts)}"
     return charts.as_svg(lambda: figures.green_bars(shares), alt)
+
+
+def _greens_chart(result: EvaluationResult) -> Picture | None:
+    shown = result.shown_greens()
+    if not shown:
+        return None
+    parts = (
+        f"{plain(controller)} at demand {demand} {', '.join(map(green_cell, rows))}"
+        for (controller, demand), rows in shown.items()
+    )
+    alt = f"Median green of each stage, {LOW} to {HIGH} %, share of green time, stage 0 first: {'; '.join(parts)}"
+    return charts.as_svg(lambda: figures.greens(shown), alt)
 
 
 def _demand_charts(result: EvaluationResult) -> list[Picture]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from genreplay.common.text import plain, with_unit
 from genreplay.evaluation.episode_pool import POLICY, Part
+from genreplay.evaluation.ratios import HEADERS, ratios, rows, sentence
 from genreplay.evaluation.result import GROUPS, EvaluationResult
 from genreplay.reporting.page_tables import Table
 
@@ -62,6 +63,17 @@ def differences_table(result: EvaluationResult) -> Table | None:
         rows.append((controller, texts))
     title = f"{plain(result.primary_metric).capitalize()} of the policy minus each baseline's, 95 % interval over seeds"
     return Table(with_unit(title, result.units[result.primary_metric]), list(groups), rows)
+
+
+def worst_episodes_table(result: EvaluationResult) -> Table | None:
+    """The policy's worst episode at each demand, compared with the best baseline of the same episode."""
+    compared = ratios(result)
+    if not compared:
+        return None
+    metric = plain(result.primary_metric)
+    title = f"{metric.capitalize()} of the policy over the best baseline's of the same episode; "
+    cells = [(demand, [(text, False) for text in texts]) for demand, texts in rows(result, compared).items()]
+    return Table(title + sentence(compared, metric), list(HEADERS), cells, "demand")
 
 
 def waits_table(result: EvaluationResult) -> Table | None:

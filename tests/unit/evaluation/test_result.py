@@ -10,7 +10,8 @@ from genreplay.common.errors import UserError
 from genreplay.envs.facets import NamedDemand
 from genreplay.envs.world import World
 from genreplay.evaluation.episode_pool import POLICY, EpisodeSpec
-from genreplay.evaluation.files import read_episodes, write_episodes, write_parts, write_summary
+from genreplay.evaluation.files import read_episodes, write_episodes, write_greens, write_parts, write_summary
+from genreplay.evaluation.greens import Greens
 from genreplay.evaluation.result import (
     BaselineComparison,
     EvaluationResult,
@@ -177,6 +178,24 @@ def test_parts_are_read_as_they_were_written(result, tmp_path):
     assert read_episodes(tmp_path / "episodes.csv", Junction()) == whole
     first = (tmp_path / "movements.csv").read_text().splitlines()[:2]
     assert first == ["controller,demand,in_range,seed,name,delay,turn", "policy,1500,1,0,north left,10.0,left"]
+
+
+def test_greens_are_read_as_they_were_written(result, tmp_path):
+    whole = dataclasses.replace(
+        result,
+        greens=(
+            Greens(POLICY, "1500", 0, 3, 20.0, 8.5, 31.0, 1.0),
+            Greens(POLICY, "1500", 1, 0, None, None, None, 0.0),
+        ),
+    )
+    write_episodes(whole, tmp_path / "episodes.csv")
+    write_greens(whole, tmp_path / "greens.csv")
+    assert read_episodes(tmp_path / "episodes.csv", Signals()) == whole
+    assert (tmp_path / "greens.csv").read_text().splitlines() == [
+        "controller,demand,stage,number,median,low,high,share",
+        "policy,1500,0,3,20.0,8.5,31.0,1.0",
+        "policy,1500,1,0,,,,0.0",
+    ]
 
 
 class Signals(World):

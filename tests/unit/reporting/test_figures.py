@@ -1,7 +1,8 @@
 import pytest
 
+from genreplay.evaluation.greens import Greens
 from genreplay.reporting.charts import theme
-from genreplay.reporting.figures import by_demand, green_bars, legend_columns
+from genreplay.reporting.figures import by_demand, green_bars, greens, legend_columns
 
 CONTROLLERS = ["policy", "fixed_plan", "constant_plan", "delay_based", "fully_actuated_by_turn", "longest_queue"]
 
@@ -13,13 +14,36 @@ def test_green_bars_add_up_to_the_whole_time() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == ["policy", "fixed plan"]
 
 
-@pytest.mark.parametrize("kind", ["demands", "stages"])
+def test_greens_have_a_panel_for_each_controller_and_a_colour_for_each_demand() -> None:
+    rows = {
+        (controller, demand): [
+            Greens(controller, demand, 0, 9, median, median - 5, median + 7, 1.0),
+            Greens(controller, demand, 1, 0, None, None, None, 0.0),
+        ]
+        for controller, demand, median in (
+            ("policy", "1000", 10.0),
+            ("policy", "2000", 30.0),
+            ("webster", "2000", 20.0),
+        )
+    }
+    rows["webster", "1000"] = rows["webster", "2000"]
+    left, right = greens(rows).axes
+    assert [axes.get_title() for axes in (left, right)] == ["policy", "webster"]
+    assert [line.get_ydata().tolist() for line in left.lines] == [[10.0], [30.0]], "no mark for what was never shown"
+    assert [each.get_paths()[0].vertices[:, 1].tolist() for each in left.collections] == [[5.0, 17.0], [25.0, 37.0]]
+    assert right.lines[0].get_color() == left.lines[0].get_color() != left.lines[1].get_color()
+
+
+@pytest.mark.parametrize("kind", ["demands", "stages", "greens"])
 def test_legends_lie_within_their_figures(kind: str) -> None:
     """With more and longer names than any map has."""
     with theme():
         if kind == "demands":
             values = {"delay": {name: [[1.0, 2.0]] for name in CONTROLLERS}}
             figure = by_demand(["1000"], values, {"delay": "delay (s)"})
+        elif kind == "greens":
+            row = Greens("policy", "tidal", 0, 1, 5.0, 5.0, 5.0, 1.0)
+            figure = greens({("policy", demand): [row] for demand in ("counts of a Tuesday", "tidal")})
         else:
             figure = green_bars({name: [0.05] * 12 for name in CONTROLLERS})
         figure.draw_without_rendering()

@@ -92,6 +92,11 @@ class SumoEnv(BatchedEnv):
         self.workers[worker].send({"command": "movements"})
         return self.workers[worker].receive()["movements"]
 
+    def greens(self, worker: int) -> list[list[int]]:
+        """What the light showed in the last episode (see `results.greens`)."""
+        self.workers[worker].send({"command": "greens"})
+        return self.workers[worker].receive()["greens"]
+
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, in parallel (see `Simulator.baseline`)."""
         command = {"command": "baseline", "name": run.name, "settings": dict(run.settings), "brief": run.brief}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.network.naming import Names
+from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.simulator.episode import Episode
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.metrics import PEDESTRIAN, delays_by_class, vehicle_metrics
@@ -69,3 +71,21 @@ def green_shares(meter: Meter, intersection: Intersection) -> dict[str, float]:
     seconds, shown = max(1, len(meter.states)), Counter(meter.states)
     stages = enumerate(intersection.plan.stages)
     return {f"green_share_{number}": shown[stage.state] / seconds for number, stage in stages}
+
+
+def greens(states: Sequence[str], plan: SignalPlan) -> list[list[int]]:
+    """Lengths of the greens of each stage, s, `[P]` lists in the order in which they were shown.
+
+    A green lasts from the first second of a stage to the last one before the light shows anything else, over all
+    decisions that prolong it. Those that the ends of `states` cut have the seconds that are left.
+
+    Args:
+        states: of the light, in every second.
+        plan: its stages.
+    """
+    found: list[list[int]] = [[] for _ in plan.stages]
+    stages = {stage.state: number for number, stage in enumerate(plan.stages)}
+    for state, seconds in groupby(states):
+        if state in stages:
+            found[stages[state]].append(len(list(seconds)))
+    return found

@@ -46,7 +46,7 @@ from genreplay.envs.sumo.simulator.guard import Guard
 from genreplay.envs.sumo.simulator.meter import Meter
 from genreplay.envs.sumo.simulator.readings import Readings
 from genreplay.envs.sumo.simulator.recorder import Recorder
-from genreplay.envs.sumo.simulator.results import read_results
+from genreplay.envs.sumo.simulator.results import greens, read_results
 from genreplay.envs.sumo.traffic.demand import Demand, Traffic
 from genreplay.envs.sumo.traffic.notices import differences, read_log
 from genreplay.envs.sumo.traffic.routes import count_vehicles
@@ -163,6 +163,11 @@ class Simulator(SumoEnvironment):
         self.close()
         episode = self.episode
         return {"delay": episode.queue / num_vehicles, "simulated_seconds": float(episode.elapsed)}
+
+    def greens(self) -> list[list[int]]:
+        """The greens of the last episode (see `results.greens`); empty where its seconds were not measured."""
+        meter = self.episode.meter
+        return [] if meter is None else greens(meter.states, self.intersection.plan)
 
     def _light_up(self) -> None:
         """Show the first stage, where SUMO runs no programme of its own."""

@@ -29,7 +29,7 @@ from genreplay.envs.sumo.simulator.episode import EpisodeRequest
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator.simulator import Simulator
 
-WITHIN_EPISODE = ("decide", "frames", "movements")
+WITHIN_EPISODE = ("decide", "frames", "greens", "movements")
 """Commands for the running or the last episode; any other command begins the next one."""
 
 
@@ -48,6 +48,8 @@ def answer(simulator: Simulator, request: dict[str, Any]) -> dict[str, Any]:
         return {"frames": [] if recorder is None else recorder.frames}
     if request["command"] == "movements":
         return {"movements": simulator.episode.movements}
+    if request["command"] == "greens":
+        return {"greens": simulator.greens()}
     if request["command"] == "start":
         return {"observation": simulator.start(_episode(request))}
     if request["command"] == "baseline":
