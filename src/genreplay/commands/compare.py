@@ -52,7 +52,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
         "--evaluations",
         action="store_true",
         help="WHAT are folders that genreplay evaluate --output wrote, one a training seed: join them; or one folder "
-        "of joined evaluations to read again",
+        "of joined evaluations, or of evaluation_*seed_*.csv and evaluation_baselines.csv, to read again",
     )
 
 
@@ -117,13 +117,14 @@ def _slug(items: list[str]) -> str:
 
 def _evaluations(arguments: argparse.Namespace) -> None:
     from genreplay.common.files import make_folder, read_csv, write_csv
-    from genreplay.evaluation.seeds_table import controllers_table, join, partners_table
+    from genreplay.evaluation.controllers_tables import controllers_tables
+    from genreplay.evaluation.seeds_table import join, partners_table
 
     folders, metric = [Path(item) for item in arguments.overrides], arguments.metric or "delay"
     first = folders[0]
     joins = len(folders) > 1 or (first / "episodes.csv").is_file()
-    if not joins and any(first.glob("evaluation_seed_*.csv")):
-        print("\n".join(controllers_table(first, metric)))
+    if not joins and any(first.glob("evaluation_*seed_*.csv")):
+        print("\n".join(controllers_tables(first, metric, minimise=arguments.better != "higher")))
         return
     if joins:
         rows = join(folders)

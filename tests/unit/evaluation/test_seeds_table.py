@@ -1,4 +1,4 @@
-"""Evaluations of several training seeds: joined, read again, and as tables of means."""
+"""Evaluations of several training seeds: joined, read again, and as a table of means."""
 
 import pytest
 
@@ -29,19 +29,6 @@ def test_one_policy_by_demand_with_intervals_over_training_seeds(tmp_path, capsy
     assert len(lines) == 9
     assert cli.main(["compare", str(tmp_path / "out"), "--evaluations"]) == 0
     assert capsys.readouterr().out == printed
-
-
-def test_controllers_by_demand_with_the_range_over_training_seeds(tmp_path, capsys):
-    (tmp_path / "evaluation_seed_0.csv").write_text(episodes(10, 20, 30, 40))
-    (tmp_path / "evaluation_seed_1.csv").write_text(episodes(20, 30, 50, 60))
-    (tmp_path / "evaluation_baselines.csv").write_text(episodes(40, 41, 80, 81, controller="fixed_plan"))
-    assert cli.main(["compare", str(tmp_path), "--evaluations"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "| controller | 1500 | 2600* | range |",
-        "|---|---|---|---|",
-        "| policy | 20.0 (15.0 to 25.0) | 45.0 (35.0 to 55.0) | 20.0 (15.0 to 25.0) |",
-        "| fixed_plan | 40.5 | 80.5 | 40.5 |",
-    ]
 
 
 @pytest.mark.parametrize(
