@@ -15,22 +15,18 @@ def test_green_bars_add_up_to_the_whole_time() -> None:
 
 
 def test_greens_have_a_panel_for_each_controller_and_a_colour_for_each_demand() -> None:
+    medians = {("policy", "1000"): 10.0, ("policy", "2000"): 30.0, ("webster", "1000"): 20.0, ("webster", "2000"): 60.0}
     rows = {
-        (controller, demand): [
-            Greens(controller, demand, 0, 9, median, median - 5, median + 7, 1.0),
-            Greens(controller, demand, 1, 0, None, None, None, 0.0),
-        ]
-        for controller, demand, median in (
-            ("policy", "1000", 10.0),
-            ("policy", "2000", 30.0),
-            ("webster", "2000", 20.0),
-        )
+        key: [Greens(*key, 0, 9, median, median - 5, median + 7, 1.0), Greens(*key, 1, 0, None, None, None, 0.0)]
+        for key, median in medians.items()
     }
-    rows["webster", "1000"] = rows["webster", "2000"]
     left, right = greens(rows).axes
     assert [axes.get_title() for axes in (left, right)] == ["policy", "webster"]
     assert [line.get_ydata().tolist() for line in left.lines] == [[10.0], [30.0]], "no mark for what was never shown"
     assert [each.get_paths()[0].vertices[:, 1].tolist() for each in left.collections] == [[5.0, 17.0], [25.0, 37.0]]
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_ylim()[0] == 0
+    assert left.get_ylim()[1] > 67, "the other panel's greens fit"
     assert right.lines[0].get_color() == left.lines[0].get_color() != left.lines[1].get_color()
 
 
