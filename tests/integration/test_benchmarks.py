@@ -2,12 +2,14 @@
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from mlflow import MlflowClient
 from torch.utils.flop_counter import FlopCounterMode
 
 from tests.helpers.scripts import BENCHMARKS, load
@@ -140,6 +142,74 @@ def test_the_plain_diffusion_learns_and_evaluates_as_often_as_the_published_one(
     torch.testing.assert_close(drawn.mean(dim=0), rows.mean(dim=0), atol=0.3, rtol=0)
     torch.testing.assert_close(drawn.std(dim=0), rows.std(dim=0), atol=0, rtol=0.2)
     assert torch.corrcoef(drawn.T)[0, 1] > 0.9, "the columns follow each other"
+
+
+def test_a_policy_has_arrived_where_it_stays_below() -> None:
+    minutes = load("minutes_to_controller")
+    points = [minutes.Point(100 * i, float(i), value) for i, value in enumerate([9.0, 30.0, 19.0, 20.0, 19.9, 12.0])]
+    assert [minutes.minutes_below(points, level) for level in (31.0, 30.0, 20.0, 12.0)] == [0.0, 2.0, 4.0, math.inf]
+
+
+def test_minutes_begin_with_the_process_and_leave_out_evaluations(tmp_path: Path) -> None:
+    """The process starts at 1,000 s; the baseline takes 30 s, and the first evaluation 90 s."""
+    minutes, store = load("minutes_to_controller"), f"sqlite:///{tmp_path}/mlflow.db"
+    client = MlflowClient(store)
+    run = client.create_run(client.create_experiment("x")).info.run_id
+    for name, value, second, step in (
+        ("speed/evaluation_seconds", 30.0, 1090, 100),
+        ("counters/env_step", 100.0, 1090, 100),
+        ("evaluation/delay", 25.0, 1180, 100),
+        ("speed/evaluation_seconds", 90.0, 1600, 200),
+        ("counters/env_step", 200.0, 1600, 200),
+        ("evaluation/delay", 15.0, 1700, 200),
+    ):
+        client.log_metric(run, name, value, timestamp=second * 1000, step=step)
+    assert minutes.read(store, 1000.0, "delay") == [minutes.Point(100, 1.0, 25.0), minutes.Point(200, 8.0, 15.0)]
+
+
+def test_configurations_are_compared_by_their_medians() -> None:
+    minutes = load("minutes_to_controller")
+    found = {
+        "sumo_pgr": {0: {"max_pressure": 1.0, "fully_actuated": 2.0}, 1: {"max_pressure": 3.0, "fully_actuated": 2.0}},
+        "previous default": {seed: {"max_pressure": 8.0, "fully_actuated": math.inf} for seed in (0, 1)},
+    }
+    head, *lines, note = [line.split() for line in minutes.table(found)]
+    assert head[-2:] == ["max_pressure", "fully_actuated"]
+    assert [line[-3:] for line in lines] == [
+        ["0", "1.0", "2.0"],
+        ["1", "3.0", "2.0"],
+        ["median", "2.0", "2.0"],
+        ["0", "8.0", "not"],
+        ["1", "8.0", "not"],
+        ["median", "8.0", "not"],
+        ["ratio", "0.25", "not"],
+    ]
+    assert "begins as the queue rule" in " ".join(note)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_minutes_to_controller(tmp_path: Path) -> None:
+    """Both configurations, two evaluations each."""
+    size = [
+        "env.episode_seconds=300",
+        "evaluation.seeds=[1]",
+        "loop.num_env_steps=40",
+        "loop.warmup_env_steps=10",
+        "loop.first_refit_env_step=30",
+        "loop.num_synthetic_rows=50",
+        "generator.fit.num_steps=5",
+        "generator.network.hidden_width=16",
+    ]
+    few = ["--seeds", "3", "--every", "20"]
+    figures, printed = run(tmp_path, "minutes_to_controller.py", *few, *size, timeout=850)
+    for name, of_seed in figures["points"].items():
+        assert f"{name}, seed 3: delay " in printed
+        (points,) = of_seed.values()
+        assert [point[0] for point in points] == [20, 40]
+        assert 0 < points[0][1] < points[1][1]
+        assert set(figures["baselines"][name][1]) == {"max_pressure", "fully_actuated"}
+    assert "sumo_pgr begins as the queue rule" in printed
 
 
 @pytest.mark.slow
