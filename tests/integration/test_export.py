@@ -205,8 +205,8 @@ def drive(saved: Path, folder: Path, scratch: Path, failed: Sequence[str] = ()) 
         {"all_red": 0}, {"all_red": 2}, {"mode": "duration"}, {"mode": "cycle", "all_red": 1},
         {"sensors": "zones"}, {"sensors": "loops"}, {"sensors": "loops", "mode": "cycle", "failures": 0.4},
         {"name": "nema", "all_red": 2}, {"name": "ped"}, {"name": "tram"},
-        {"mode": "stage_duration"}, {"mode": "actuated"}, {"mode": "actuated", "name": "ped", "rule": True},
-        {"mode": "actuated", "sensors": "zones", "rule": True}, {"mode": "actuated", "name": "allred_slip"},
+        {"mode": "stage_duration"}, {"mode": "actuated", "rule": True}, {"mode": "actuated", "name": "ped"},
+        {"mode": "actuated", "sensors": "zones"}, {"mode": "actuated", "name": "allred_slip", "all_red": 2},
     ],
     ids=str,
 )  # fmt: skip

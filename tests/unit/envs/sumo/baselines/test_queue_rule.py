@@ -77,7 +77,7 @@ def test_people_count_like_vehicles():
     crossing = next(i for i, section in enumerate(view.intersection.sections) if section.crossing is not None)
     observation = np.zeros(view.width, dtype=np.float32)
     observation[view.slices["density"].start + crossing] = 3 / view.capacity[crossing]
-    served = view.served_sections(view.callers)[:, crossing]
+    served = view.intersection.plan.served[:, list(view.intersection.section_links[crossing])].any(axis=1)
     np.testing.assert_allclose(observation @ weights, 3 * served, atol=1e-6)
     assert sorted(served) == [0, 1]
 
