@@ -93,22 +93,23 @@ class Light:
         return (low + (entry + 1.0) / 2.0 * (high - low) + 0.5) // 1.0
 
     def show(self, stage, green, run, goes_on=None):
-        """Change to `stage` and keep it for `green` s; `run(seconds)` simulates. With `goes_on` the green ends before
-        that, from the shortest on, in the second in which `goes_on()` is false.
+        """Change to `stage` and keep it for `green` s; `run(seconds)` simulates.
+
+        With `goes_on` that is the longest green: from the shortest on it ends when `goes_on(stage)` is false.
         """
-        change = self.change_seconds(stage)
-        for state, seconds in self.transitions[self.stage][stage]:
-            self.turn(state, seconds, run)
-        state, longest = self.stages[stage]["state"], green
-        green = longest if goes_on is None else min(self.stages[stage]["min_green"], longest)
-        self.turn(state, green, run)
-        while green < longest and goes_on():
+        change, state, seconds = self.change_seconds(stage), self.stages[stage]["state"], green
+        for between, its_seconds in self.transitions[self.stage][stage]:
+            self.turn(between, its_seconds, run)
+        if goes_on is not None:
+            seconds = self.stages[stage]["min_green"]
+        self.turn(state, seconds, run)
+        while seconds < green and goes_on(stage):
             self.turn(state, 1, run)
-            green += 1
-        passed = green + change
+            seconds += 1
+        passed = seconds + change
         longest = max(bounds["max_green"] for bounds in self.stages)
         so_far = self.last_green[stage] if stage == self.stage else 0.0
-        self.last_green[stage] = min(green + so_far, longest)
+        self.last_green[stage] = min(seconds + so_far, longest)
         self.since_green = [
             0.0 if p == stage else min(t + passed, self.longest_wait) for p, t in enumerate(self.since_green)
         ]
@@ -131,15 +132,15 @@ class Light:
             run(int(seconds))
 
 
-def is_in_use(card, sensors, stage, reach):
+def goes_on(signal, sensors, reach, stage):
     """Whether an actuated green goes on: it is used, or nobody calls another stage."""
-    states, zone = [each["state"] for each in card["signal"]["stages"]], card["signal"]["zone_metres"]
-    served, always = states[stage], [all(c in "GgoOs" for c in column) for column in zip(*states, strict=True)]
-    coming = [each for each in sensors.approaching(max(reach, zone)) if not always[each[0]]]
-    if any(metres <= reach and served[link] in "GgoOs" for link, metres in coming):
+    served = [[link in "GgoOs" for link in each["state"]] for each in signal["stages"]]
+    by_all, by_any = ([which(link) for link in zip(*served, strict=True)] for which in (all, any))
+    coming = sensors.approaching(max(reach, signal["zone_metres"]))
+    if any(metres <= reach and served[stage][link] and not by_all[link] for link, metres in coming):
         return True
-    calling = {link for link, metres in coming if metres <= zone} | sensors.walkers()
-    return all(served[link] in "GgoOs" for link in calling)
+    calling = {link for link, metres in coming if metres <= signal["zone_metres"]} | sensors.walkers()
+    return not any(by_any[link] and not served[stage][link] for link in calling)
 
 
 def observe(card, sensors, light):
@@ -174,10 +175,11 @@ def drive(folder, seconds, sumo, options, log, failed=()):
         if writer is not None:
             writer.writerow([traci.simulation.getTime() - begin, *(int(part) for pair in shown for part in pair)])
         sensors.forget()
-        is_actuated = mode == "actuated"
-        reach = card["signal"]["zone_metres"] * 3.0 ** min(max(float(action[0, 1]), -1.0), 1.0) if is_actuated else 0.0
+        prolongs = None
+        if mode == "actuated":
+            reach = card["signal"]["zone_metres"] * card["signal"]["reach_factor"] ** float(action[0, 1].clip(-1, 1))
+            prolongs = partial(goes_on, card["signal"], sensors, reach)
         for stage, green in shown:
-            prolongs = partial(is_in_use, card, sensors, stage, reach) if is_actuated else None
             light.show(stage, green, sensors.run, prolongs)
         light.call(sensors.is_seen, mode == "cycle")
         decisions += 1

@@ -62,12 +62,9 @@ class Sensors:
 
     def walkers(self):
         """Links of the crossings that somebody waits for."""
-        return {
-            link
-            for section in self.card["sections"]
-            if section["crossing"] and any(map(Person(section["crossing"]).present, section["edges"]))
-            for link in self.card["signal"]["crossings"][section["name"]]
-        }
+        crossings = self.card["signal"]["crossings"]
+        waiting = [name for (_, name), is_pressed in self.buttons().items() if is_pressed]
+        return {link for name in waiting for link in crossings[name]}
 
     def buttons(self):
         """Whether somebody waits for each crossing."""
@@ -126,19 +123,13 @@ class Counter(Sensors):
         return found
 
     def count_zones(self, found):
-        """Vehicles in the zones before the stop line, by the links that are named behind `links`."""
+        """Vehicles in the zones before the stop line, by the group of the link that they take next."""
+        group_of = {link: group["name"] for group in self.card["groups"] for link in group["links"]}
         names = {about["quantity"] for about in self.card["inputs"] if about["quantity"].startswith("within_")}
-        zones = sorted(names, key=lambda name: float(name[7:]))
-        group_of = {
-            int(link): about["of"]
-            for about in self.card["inputs"]
-            if about["quantity"] == zones[0]
-            for link in about["of"].split()[1:]
-        }
-        for link, metres in self.approaching(float(zones[-1][7:])):
+        ends = sorted(int(name.removeprefix("within_")) for name in names)
+        for link, metres in self.approaching(ends[-1]):
             if link in group_of:
-                zone = next(name for name in zones if metres <= float(name[7:]))
-                found[zone, group_of[link]] += 1
+                found[f"within_{next(end for end in ends if metres <= end)}", group_of[link]] += 1
 
 
 class Zones(Sensors):

@@ -17,6 +17,7 @@ from genreplay.envs.sumo.actions import Decision, decode_action
 from genreplay.envs.sumo.actuated import reach_metres
 from genreplay.envs.sumo.columns import Derive
 from genreplay.envs.sumo.config import DemandConfig, SumoConfig
+from genreplay.envs.sumo.network.groups import groups_of
 from genreplay.envs.sumo.observation import SIGNAL_PARTS
 from genreplay.envs.sumo.reward import REWARD_SCALE
 from genreplay.envs.sumo.simulator.episode import EpisodeRequest, Outcome
@@ -175,7 +176,7 @@ def test_what_is_stored_is_what_the_seconds_add_up_to(tmp_path):
 def test_zones_hold_the_vehicles_before_the_stop_line(tmp_path, name):
     """At every decision, of each group of links that are green together."""
     simulator, decisions = played(tmp_path, name)
-    view, groups = simulator.view, simulator.intersection.groups
+    view, groups = simulator.view, groups_of(simulator.intersection)
     largest = dict.fromkeys(ZONES, 0.0)
     for each, end in zip(decisions, [*(d.begin for d in decisions[1:]), len(simulator.seen)], strict=True):
         observation = np.array(each.outcome.observation)
@@ -186,7 +187,7 @@ def test_zones_hold_the_vehicles_before_the_stop_line(tmp_path, name):
             for i, group in enumerate(groups):
                 inside = [
                     links for links, metres in simulator.seen[end - 1].near
-                    if links & set(group) and (low < metres <= high or metres == low == 0.0)
+                    if links & set(group.links) and (low < metres <= high or metres == low == 0.0)
                 ]  # fmt: skip
                 value = observation[view.slices[part.quantity]][i] * part.scales[i]
                 assert value == pytest.approx(min(len(inside), part.limits[i]), abs=1e-4), (part.quantity, group)

@@ -61,9 +61,10 @@ def config(
     sensors: str = "full",
     failures: float = 0.0,
     name: str | None = None,
+    rule: bool = False,
 ) -> str:
     where = "scenario: 2way" if name is None else map_of(name)
-    agent = "hybrid_redq_sac, begin_with_rule: false" if mode in WITH_CHOICE else "redq_sac"
+    agent = f"hybrid_redq_sac, begin_with_rule: {str(rule).lower()}" if mode in WITH_CHOICE else "redq_sac"
     return CONFIG.format(agent=agent, map=where, mode=mode, all_red=all_red, sensors=sensors, failures=failures)
 
 
@@ -109,6 +110,21 @@ def test_the_card_describes_every_entry(tmp_path: Path, sensors: str) -> None:
     for what in {entry["quantity"] for entry in card["inputs"]} - {"density", "queue", "backlog", "mean_backlog"}:
         told = what.removeprefix("stop_line_").removeprefix("upstream_")
         assert told in card["how_to_read"] or what in ("phase", "since_green", "last_green", "waited_for")
+
+
+def test_the_card_of_an_actuated_policy(tmp_path: Path) -> None:
+    saved, folder = exported(tmp_path, mode="actuated", name="ped")
+    card = json.loads((folder / CARD).read_text())
+    world: Any = load_policy(saved).world
+    assert [entry["name"] for entry in card["outputs"]] == ["longest green", "reach", "stage 0", "stage 1"]
+    assert [(entry["low_value"], entry["high_value"]) for entry in card["outputs"][:2]] == [(7, 45), (10, 90)]
+    assert [(entry["low"], entry["high"]) for entry in card["outputs"]] == [(-1, 1)] * 2 + [(0, 1)] * 2
+    crossings = {section.name for section in world.intersection.sections if section.crossing}
+    assert card["signal"]["crossings"].keys() == crossings
+    assert (card["signal"]["zone_metres"], card["signal"]["reach_factor"]) == (30, 3)
+    zones = [entry for entry in card["inputs"] if entry["quantity"].startswith("within_")]
+    assert {entry["of"] for entry in zones} == {group["name"] for group in card["groups"]}
+    assert all(word in card["how_to_act"] for word in ("longest green", "reach", "zone_metres", "max_red"))
 
 
 def test_any_world_has_a_card(tmp_path: Path) -> None:
@@ -189,8 +205,8 @@ def drive(saved: Path, folder: Path, scratch: Path, failed: Sequence[str] = ()) 
         {"all_red": 0}, {"all_red": 2}, {"mode": "duration"}, {"mode": "cycle", "all_red": 1},
         {"sensors": "zones"}, {"sensors": "loops"}, {"sensors": "loops", "mode": "cycle", "failures": 0.4},
         {"name": "nema", "all_red": 2}, {"name": "ped"}, {"name": "tram"},
-        {"mode": "stage_duration"}, {"mode": "actuated"}, {"mode": "actuated", "name": "ped"},
-        {"mode": "actuated", "sensors": "zones"},
+        {"mode": "stage_duration"}, {"mode": "actuated", "rule": True}, {"mode": "actuated", "name": "ped"},
+        {"mode": "actuated", "sensors": "zones"}, {"mode": "actuated", "name": "allred_slip", "all_red": 2},
     ],
     ids=str,
 )  # fmt: skip

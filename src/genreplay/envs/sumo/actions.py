@@ -65,7 +65,7 @@ def decode_action(timing: Timing, signal: Signal, action: Array) -> Decision:
     """Stages, green durations and the next signal state for actions `[N, A]`.
 
     A green lies within its stage's bounds, counted over all decisions that continue it. See `admit` for who comes next.
-    The green of an actuated one is the longest that it may get.
+    In the mode `actuated` the green is the longest that the action may become (see `ended_after`).
     """
     action = action.clip(-1.0, 1.0)
     if timing.action_mode == "cycle":
@@ -153,10 +153,20 @@ def show(timing: Timing, signal: Signal, number: Array, green: Array) -> Decisio
     return Decision(number[:, None], green[:, None], duration, following)
 
 
-def at_least(timing: Timing, number: Array, longest: Array) -> Array:
-    """The shortest green of stages `number` `[N]`, s, or the `longest` one `[N]` where that is shorter."""
-    least = _like(timing.min_greens, longest)[number]
-    return least - (least - longest).clip(0.0)
+def ended_after(timing: Timing, signal: Signal, longest: Decision, duration: Array) -> Decision:
+    """The decision that an actuated action has become if it took `duration` s `[N]`, brought into its bounds.
+
+    Args:
+        timing: bounds.
+        signal: the state before it.
+        longest: the decision if its green had not ended by itself (see `decode_action`).
+        duration: with the transition; a green shorter than its stage's shortest counts as that long, one above
+            `longest` as long as that.
+    """
+    number, most = longest.order[:, 0], longest.greens[:, 0]
+    least = _like(timing.min_greens, most)[number]
+    green = (duration - (longest.duration - most) - least).clip(0.0) + least
+    return show(timing, signal, number, green - (green - most).clip(0.0))
 
 
 def _decode_cycle(timing: Timing, signal: Signal, action: Array) -> Decision:

@@ -13,6 +13,7 @@ from genreplay.envs.sumo.actions import SINCE_GREEN_LIMIT
 from genreplay.envs.sumo.actuated import REACH_FACTOR
 from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.network.groups import groups_of
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.signals.timing import WITH_CHOICE
@@ -36,8 +37,9 @@ HOW_TO_ACT = {
     "actuated": (
         f"{ONE_HOT}longest green seconds at most; of equals the lowest number. From its min_green on the green ends in "
         "the second in which no vehicle within reach metres of the stop line takes a link next that the stage serves "
-        "(state G, g, o, O or s), while a vehicle within zone_metres takes a link that it does not serve, or somebody "
-        f"waits at a crossing whose links it does not serve. Links that every stage serves do not count. {BOUNDS}"
+        "and another stage does not, while a vehicle within zone_metres takes a link next that another stage serves "
+        "and it does not, or somebody waits at one of the crossings, whose links count likewise. A stage serves a link "
+        f"whose character in its state is G, g, o, O or s. {BOUNDS}"
     ),
     "stage_duration": f"{ONE_HOT}green seconds; of equals the lowest number. {BOUNDS}",
     "phase_duration": (
@@ -68,6 +70,7 @@ def describe(config: SumoConfig, intersection: Intersection, view: View) -> dict
         "detectors": [detector._asdict() for detector in view.sensors.detectors],
         "sections": [asdict(section) for section in intersection.sections],
         "approaches": [asdict(approach) for approach in intersection.approaches],
+        "groups": [{"name": group.name, "links": list(group.links)} for group in groups_of(intersection)],
         "training": {
             "scenario": config.scenario,
             "net_file": None if config.net_file is None else Path(config.net_file).name,
@@ -110,13 +113,18 @@ def _signal(intersection: Intersection, view: View) -> dict[str, Any]:
             for r, stage in enumerate(timing.home)
         ],
         "longest_wait": SINCE_GREEN_LIMIT,
-        "zone_metres": ZONE,
-        "crossings": {
-            section.name: list(links)
-            for section, links in zip(intersection.sections, intersection.section_links, strict=True)
-            if section.crossing
-        },
         "time_unit": "s",
+        **(_actuation(intersection) if timing.action_mode == "actuated" else {}),
+    }
+
+
+def _actuation(intersection: Intersection) -> dict[str, Any]:
+    """What decides whether an actuated green goes on."""
+    links_of = zip(intersection.sections, intersection.section_links, strict=True)
+    return {
+        "zone_metres": ZONE,
+        "reach_factor": REACH_FACTOR,
+        "crossings": {section.name: list(links) for section, links in links_of if section.crossing},
     }
 
 
@@ -151,18 +159,18 @@ def _outputs(view: View) -> list[dict[str, Any]]:
     green = {"name": "green", "meaning": "green of the next stage, within its bounds", **bounds[0], **ends}
     if timing.action_mode == "duration":
         return [green]
+    with_choice = timing.action_mode in WITH_CHOICE
     stages = [
-        {"name": f"preference {p}", "meaning": f"for stage {p} as the next one", "unit": None, "low": -1.0, "high": 1.0}
+        {"name": f"{'stage' if with_choice else 'preference'} {p}", "meaning": f"for stage {p} as the next one",
+         "unit": None, "low": 0.0 if with_choice else -1.0, "high": 1.0}
         for p in range(timing.num_stages)
-    ]
-    if timing.action_mode in WITH_CHOICE:
-        stages = [{**each, "name": f"stage {p}", "low": 0.0} for p, each in enumerate(stages)]
+    ]  # fmt: skip
     if timing.action_mode != "actuated":
         return [green, *stages]
-    reach = {"low_value": ZONE / REACH_FACTOR, "high_value": ZONE * REACH_FACTOR}
-    told = "from how far a vehicle prolongs the green: entry a means zone_metres * 3 ** a"
-    return [
-        {**green, "name": "longest green", "meaning": "longest green of the next stage, within its bounds"},
-        {"name": "reach", "meaning": told, "unit": "m", "low": -1.0, "high": 1.0, **reach},
-        *stages,
-    ]
+    reach = {
+        "name": "reach",
+        "meaning": "how far before the stop line a vehicle prolongs the green: entry a means zone_metres * "
+        "reach_factor ** a",
+        **{"unit": "m", "low": -1.0, "high": 1.0, "low_value": ZONE / REACH_FACTOR, "high_value": ZONE * REACH_FACTOR},
+    }
+    return [{**green, "name": "longest green", "meaning": f"longest {green['meaning']}"}, reach, *stages]

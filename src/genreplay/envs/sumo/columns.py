@@ -11,8 +11,8 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.envs.sumo.actions import decode_action
-from genreplay.envs.sumo.actuated import RULE_NUMBERS, ended_after, queue_preference
+from genreplay.envs.sumo.actions import decode_action, ended_after
+from genreplay.envs.sumo.baselines import queue_rule
 from genreplay.envs.sumo.observation import SIGNAL_PARTS, View
 from genreplay.envs.sumo.reward import decision_reward, shows_reward
 from genreplay.envs.sumo.signals.timing import NUMBERS, WITH_CHOICE, Timing
@@ -48,12 +48,11 @@ def build_layout(view: View) -> TransitionLayout:
 
 
 def _rule(view: View) -> ActionRule | None:
-    """The queue rule, where actions have a stage and the sensors show queues."""
-    weights = queue_preference(view) if view.timing.action_mode in WITH_CHOICE else None
+    """The queue rule, where an action has a choice and the sensors show queues."""
+    weights = queue_rule.preference(view) if view.timing.action_mode in WITH_CHOICE else None
     if weights is None:
         return None
-    numbers = RULE_NUMBERS[view.timing.action_mode]
-    return ActionRule(torch.from_numpy(weights), torch.tensor(numbers))
+    return ActionRule(torch.from_numpy(weights), torch.tensor(queue_rule.NUMBERS[view.timing.action_mode]))
 
 
 def _action_columns(timing: Timing) -> list[Column]:

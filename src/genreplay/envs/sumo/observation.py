@@ -33,7 +33,7 @@ class View:
 
     def __init__(self, intersection: Intersection, timing: Timing, sensors: Sensors):
         self.capacity = np.array([float(section.capacity) for section in intersection.sections])
-        self.timing, self.sensors = timing, sensors
+        self.intersection, self.timing, self.sensors = intersection, timing, sensors
         self.parts = (*sensors.parts, *_signal_parts(timing))
         ends = np.cumsum([len(part.places) for part in self.parts]).tolist()
         self.slices = {
@@ -51,18 +51,6 @@ class View:
         """The sections that these entries stand for, `[C]`."""
         self.calls = _calls(intersection, timing, self.callers)
         """Which entries call which stage of the round while which stage is shown, `[C, P, P]` (0 or 1)."""
-        served = intersection.plan.served.astype(np.float64)
-        self.served_groups = np.stack([served[:, list(group)].max(axis=1) for group in intersection.groups], axis=1)
-        """Which groups of links (`Intersection.groups`) which stage serves, `[P, G]` (0 or 1)."""
-        links_of = zip(intersection.sections, intersection.section_links, strict=True)
-        self.is_crossing = np.array([float(section.crossing is not None) for section in intersection.sections])
-        """Whether people are counted on a section, and not vehicles, `[S]` (0 or 1)."""
-        self._served_sections = {s.name: served[:, list(links)].max(axis=1, initial=0.0) for s, links in links_of}
-
-    def served_sections(self, names: Sequence[str]) -> np.ndarray:
-        """Whether a stage serves somebody on each of these sections, `[P, S]` (0 or 1)."""
-        columns = [self._served_sections[name] for name in names]
-        return np.stack(columns, axis=1) if columns else np.zeros((self.timing.num_stages, 0))
 
     def observe(self, values: Sequence[np.ndarray], signal: Signal) -> np.ndarray:
         """The observation `[O]` (float32).

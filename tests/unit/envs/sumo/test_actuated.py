@@ -1,4 +1,6 @@
-"""Actuated greens by hand: when they end, what their duration means, and the queue rule."""
+"""Actuated greens by hand: when they end, and what their duration means."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,31 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genreplay.envs.sumo.actions import Signal, decode_action, show
-from genreplay.envs.sumo.actuated import (
-    RULE_METRES,
-    RULE_NUMBERS,
-    ended_after,
-    goes_on,
-    queue_action,
-    queue_preference,
-    reach_metres,
-)
-from genreplay.envs.sumo.columns import build_layout
-from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.intersection import read_intersection
-from genreplay.envs.sumo.observation import View
-from genreplay.envs.sumo.sensors.table import KINDS
-from genreplay.envs.sumo.signals.timing import timing_of
-from tests.helpers.signals import MAPS, map_plan, plan_of, timing_of_plan
-
-
-def view_of(kind: str, name: str, mode: str = "actuated", **options: int) -> View:
-    config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), action_mode=mode, **options)
-    intersection = read_intersection(MAPS / f"{name}.net.xml", config)
-    timing = timing_of(config, intersection.plan)
-    return View(intersection, timing, KINDS[kind](intersection, timing))
-
+from genreplay.envs.sumo.actions import Signal, decode_action, ended_after, show
+from genreplay.envs.sumo.actuated import goes_on, reach_metres
+from tests.helpers.signals import map_plan, plan_of, timing_of_plan
 
 # When a green ends -----------------------------------------------------------------------------------------------
 
@@ -67,6 +47,12 @@ def test_a_link_that_is_always_green_neither_prolongs_nor_calls():
     assert goes_on(plan, stage, [(slip, 5.0)], [], 30.0)
     assert not goes_on(plan, stage, [(slip, 5.0), (other, 5.0)], [], 30.0)
     assert goes_on(plan, stage, [(1, 5.0), (other, 5.0)], [], 30.0)
+
+
+def test_a_link_that_no_stage_serves_does_not_call():
+    plan = plan_of(3)
+    never = replace(plan, stages=tuple(replace(stage, state=f"{stage.state}r") for stage in plan.stages))
+    assert goes_on(never, 0, [(3, 5.0)], [3], 30.0)
 
 
 def test_reach_in_metres():
@@ -118,103 +104,3 @@ def test_however_a_green_ends_it_keeps_its_bounds_and_torch_agrees(seed, num_sta
         expected = show(timing, state, decision.order[:, 0], decision.greens[:, 0])
         np.testing.assert_array_equal(decision.signal.last_green, expected.signal.last_green)
         state = decision.signal._replace(waited=decision.signal.waited * rng.integers(0, 2, size=(1, num_stages)))
-
-
-# The queue rule --------------------------------------------------------------------------------------------------
-
-
-def filled(view: View, rng: np.random.Generator) -> tuple[np.ndarray, dict[tuple[str, str], int]]:
-    """An observation of random numbers of vehicles and people, and these numbers."""
-    signal = Signal(*(np.eye(view.timing.num_stages)[:1] * 0.0 for _ in range(4)))
-    signal = signal._replace(phase=np.eye(view.timing.num_stages)[[rng.integers(view.timing.num_stages)]])
-    values = [rng.integers(0, 4, size=len(part.places)).astype(float) for part in view.sensors.parts]
-    values = [np.minimum(v, part.limits) for v, part in zip(values, view.sensors.parts, strict=True)]
-    counts = {
-        (part.quantity, place): value
-        for part, row in zip(view.sensors.parts, values, strict=True)
-        for place, value in zip(part.places, row, strict=True)
-    }
-    return view.observe(values, signal), counts
-
-
-def counted(view: View, name: str, counts: dict[tuple[str, str], int]) -> list[float]:
-    """Vehicles in the last 50 m (of `zones`: in the zones of the lanes) and people that each stage serves."""
-    net = MAPS / f"{name}.net.xml"
-    intersection = read_intersection(net, SumoConfig(net_file=str(net)))
-    found = []
-    for stage in intersection.plan.stages:
-        total = 0.0
-        for (quantity, place), value in counts.items():
-            if quantity in ("within_20", "within_50"):
-                links = [int(link) for link in place.split()[1:]]
-            elif quantity in ("zone_count", "button", "density"):
-                i = next(i for i, section in enumerate(intersection.sections) if section.name == place)
-                if quantity == "density" and intersection.sections[i].crossing is None:
-                    continue
-                links = list(intersection.section_links[i])
-            else:
-                continue
-            total += value * any(stage.state[link] in "GgoOs" for link in links)
-        found.append(total)
-    return found
-
-
-@pytest.mark.parametrize("name", ["ped", "allred_slip", "nema", "tram", "staggered"])
-@pytest.mark.parametrize("kind", ["full", "zones"])
-def test_the_queue_rule_counts_whom_each_stage_serves(kind, name):
-    view = view_of(kind, name)
-    weights = queue_preference(view)
-    assert weights.shape == (view.width, view.timing.num_stages)
-    assert weights.dtype == np.float32
-    rng, chosen = np.random.default_rng(0), set()
-    for _ in range(20):
-        observation, counts = filled(view, rng)
-        expected = counted(view, name, counts)
-        ties = 1e-3 * np.arange(view.timing.num_stages)
-        np.testing.assert_allclose(observation @ weights, expected - ties, atol=1e-4)
-        action = queue_action(weights, observation)
-        assert action[:2].tolist() == list(RULE_NUMBERS["actuated"])
-        assert action[2:].tolist() == np.eye(view.timing.num_stages)[int(np.argmax(expected))].tolist()
-        chosen.add(int(np.argmax(expected)))
-    assert len(chosen) > 1
-    assert RULE_METRES == 50.0
-
-
-def test_people_count_like_vehicles():
-    view = view_of("full", "ped")
-    weights, crossing = queue_preference(view), int(view.is_crossing.argmax())
-    observation = np.zeros(view.width, dtype=np.float32)
-    observation[view.slices["density"].start + crossing] = 3 / view.capacity[crossing]
-    links = view.served_sections(view.callers)[:, crossing]
-    np.testing.assert_allclose(observation @ weights, 3 * links, atol=1e-6)
-    assert sorted(links) == [0, 1]
-
-
-def test_loops_do_not_show_queues():
-    assert queue_preference(view_of("loops", "ped")) is None
-    assert build_layout(view_of("loops", "ped")).rule is None
-
-
-@pytest.mark.parametrize(("mode", "numbers"), [("actuated", 2), ("stage_duration", 1)])
-def test_learning_can_begin_with_the_rule(mode, numbers):
-    layout = build_layout(view_of("full", "ped", mode))
-    assert layout.rule.numbers.tolist() == pytest.approx(list(RULE_NUMBERS[mode]))
-    assert (layout.choice.name, layout.choice.start, layout.choice.width) == ("stage", numbers, 2)
-    assert build_layout(view_of("full", "ped", "phase_duration")).rule is None
-
-
-@pytest.mark.parametrize("mode", list(RULE_NUMBERS))
-def test_the_rules_green_is_never_half_a_second(mode):
-    """Where it were, the last digit of a float32 would decide, and exported policies would differ by a second."""
-    for spread in range(1, 121):
-        seconds = (RULE_NUMBERS[mode][0] + 1.0) / 2.0 * spread + 0.5
-        assert abs(seconds - round(seconds)) > 1e-4
-
-
-def test_the_rules_committed_green_is_short():
-    """It cannot end when the last vehicle is through."""
-    timing = view_of("full", "ped", "stage_duration", min_green=5, max_green=45).timing
-    signal = Signal(*(np.array([[float(name == "phase"), 0.0]]) for name in Signal._fields))
-    action = np.array([[*RULE_NUMBERS["stage_duration"], 0.0, 1.0]])
-    least, most = timing.min_greens[1], timing.max_greens[1]
-    assert decode_action(timing, signal, action).greens.item() == np.floor(least + 0.12 * (most - least) + 0.5) < 15

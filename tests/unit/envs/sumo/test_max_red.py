@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genreplay.envs.sumo.actions import decode_action, first_signal
-from genreplay.envs.sumo.actuated import ended_after
+from genreplay.envs.sumo.actions import decode_action, ended_after, first_signal
 from genreplay.envs.sumo.signals.timing import Timing
 from tests.helpers.signals import map_plan, timing_of_plan
 

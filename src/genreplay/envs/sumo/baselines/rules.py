@@ -61,10 +61,6 @@ Rule = Callable[[Sight, int], Choice]
 """(what it sees, stage shown) -> choice."""
 
 
-class ActuatedQueue:
-    """The queue rule in actuated greens (see `actuated.queue_preference`), which decides when a green has ended."""
-
-
 def in_order(plan: SignalPlan, shown: int) -> list[int]:
     """All stages in the plan's order, beginning with the one shown, `[P]`."""
     return [(shown + i) % len(plan.stages) for i in range(len(plan.stages))]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.baselines import cabinet, programmes, rules
+from genreplay.envs.sumo.baselines import cabinet, programmes, queue_rule, rules
 from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.programmes import Programme
+from genreplay.envs.sumo.baselines.queue_rule import ActuatedQueue
 from genreplay.envs.sumo.baselines.rules import Rule
 from genreplay.envs.sumo.baselines.webster import Traffic, webster
 from genreplay.envs.sumo.capacity.ways import read_ways
@@ -45,7 +46,7 @@ class EpisodeContext:
 class Baseline:
     """A controller to compare with."""
 
-    build: Callable[[EpisodeContext], Programme | Rule | rules.ActuatedQueue | None]
+    build: Callable[[EpisodeContext], Programme | Rule | ActuatedQueue | None]
     """The controller of one episode; None for the map's own programme."""
     sees: str
     """What it sees of the traffic of its episode, in a few words for tables."""
@@ -85,7 +86,9 @@ BASELINES: dict[str, Baseline] = {
     "fully_actuated_loops": Baseline(
         lambda episode: cabinet.fully_actuated_loops(episode.timing, episode.intersection), LOOPS, has_loops=True
     ),
-    "actuated_queue": Baseline(lambda episode: rules.ActuatedQueue(), "last 50 m"),
+    "actuated_queue": Baseline(
+        lambda episode: ActuatedQueue(episode.intersection, episode.timing), f"last {queue_rule.METRES:.0f} m"
+    ),
     "max_pressure": Baseline(lambda episode: rules.max_pressure(episode.intersection), LANES),
     "longest_queue": Baseline(lambda episode: rules.longest_queue(episode.intersection), LANES),
     "random": Baseline(

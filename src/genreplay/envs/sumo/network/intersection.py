@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -105,18 +105,6 @@ class Intersection:
     upstream sections."""
     is_left_hand: bool
     """Whether traffic keeps to the left."""
-
-    @cached_property
-    def groups(self) -> tuple[tuple[int, ...], ...]:
-        """Links of vehicles by position in the signal states; those of a group are green in the same stages, `[G]`."""
-        found: dict[frozenset[int], dict[int, None]] = {}
-        for link in self.links:
-            found.setdefault(self.plan.serving(link.index), {})[link.index] = None
-        return tuple(tuple(links) for links in found.values())
-
-    def lanes_of(self, group: Sequence[int]) -> list[str]:
-        """The lanes from which the links of a group begin."""
-        return list(dict.fromkeys(link.from_lane for link in self.links if link.index in group))
 
 
 def read_intersection(net_file: Path, config: SumoConfig) -> Intersection:

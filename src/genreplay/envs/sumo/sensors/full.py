@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from genreplay.envs.sumo.network.groups import groups_of
 from genreplay.envs.sumo.network.intersection import VEHICLE_SPACE, Intersection
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT, Detector, Part
 from genreplay.envs.sumo.signals.timing import Timing
 
 DISTANCES = (20.0, 50.0, 100.0)
 """Where zones before the stop line end, m; each begins where the one before it ends."""
+WITHIN = "within_"
+"""Quantities of the zones are called so, followed by their end."""
 BACKLOG_SCALE = 100.0
 """Backlog whose entry is 1, vehicles."""
 BACKLOG_LIMIT = 300.0
@@ -21,7 +24,8 @@ BACKLOG_LIMIT = 300.0
 
 
 class Full:
-    """Vehicles, standing vehicles and lost time by section; vehicles that wait to enter by approach.
+    """Vehicles, standing vehicles and lost time by section; vehicles in the last metres before the stop line by group
+    of links that are green together; vehicles that wait to enter by approach.
 
     At a crossing people are counted who wait for it, and each loses one second a second. The reward is computed from
     this observation.
@@ -37,9 +41,9 @@ class Full:
         "time_loss and mean_backlog are means over the seconds of the decision before (0 at the start). Queue are "
         "vehicles slower than 0.1 m/s; time_loss adds up vehicles * max(0, 1 - mean speed / speed limit) over a "
         "section's lanes or edges. Of a crossing, people are counted who stand on its walking areas and cross next; "
-        "each loses 1 s in each s. Of the links that are green together, within_20 are the vehicles that take one of "
-        "them next and are at most 20 m before the stop line, within_50 those 20 to 50 m before it, within_100 those "
-        "50 to 100 m before it. Backlog are vehicles that wait to enter the map on the approach's edges."
+        "each loses 1 s in each s. Of a group of links (see groups), within_20 are the vehicles that take one of them "
+        "next and are at most 20 m before the stop line, within_50 those 20 to 50 m before it, within_100 those 50 to "
+        "100 m before it. Backlog are vehicles that wait to enter the map on the approach's edges."
     )
 
     def __init__(self, intersection: Intersection, timing: Timing):
@@ -64,16 +68,11 @@ class Full:
 
 def _zones(intersection: Intersection) -> list[Part]:
     """Vehicles in each zone before the stop line, by group of links that are green together."""
-    groups = tuple(f"links {' '.join(map(str, group))}" for group in intersection.groups)
-    lanes = np.array([float(len(intersection.lanes_of(group))) for group in intersection.groups])
+    groups = groups_of(intersection)
+    names, lanes = tuple(group.name for group in groups), np.array([float(group.num_lanes) for group in groups])
     return [
         Part(
-            f"within_{metres:.0f}",
-            "vehicles",
-            groups,
-            lanes * math.ceil((metres - before) / VEHICLE_SPACE),
-            COUNT_LIMIT,
-            grid=1.0,
+            f"{WITHIN}{end:.0f}", "vehicles", names, lanes * math.ceil((end - begin) / VEHICLE_SPACE), COUNT_LIMIT, 1.0
         )
-        for before, metres in pairwise((0.0, *DISTANCES))
+        for begin, end in pairwise((0.0, *DISTANCES))
     ]

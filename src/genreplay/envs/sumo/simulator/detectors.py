@@ -40,7 +40,7 @@ class Detectors:
         return frozenset(link for link, _ in self.approaching(ZONE))
 
     def approaching(self, reach: float) -> list[tuple[int, float]]:
-        """See the function."""
+        """The link that each vehicle in the last `reach` metres takes next, and its distance to the stop line, m."""
         return approaching(self._sumo.vehicle, self._light, reach)
 
     def walkers(self) -> frozenset[int]:

@@ -1,20 +1,14 @@
-"""Whole episodes under a baseline: a rule, the queue rule, or a programme that SUMO runs.
-
-Shapes: P stages, A action.
-"""
+"""Whole episodes under a baseline: a rule, the queue rule, or a programme that SUMO runs."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from genreplay.envs.sumo.actions import admit, show
-from genreplay.envs.sumo.actuated import queue_action, queue_preference
+from genreplay.envs.sumo.baselines.queue_rule import ActuatedQueue
 from genreplay.envs.sumo.baselines.rules import Rule
-from genreplay.envs.sumo.observation import View
-from genreplay.envs.sumo.sensors.full import Full
 
 if TYPE_CHECKING:
     from genreplay.envs.sumo.simulator.simulator import Simulator
@@ -38,15 +32,11 @@ def follow_rule(simulator: Simulator, rule: Rule) -> None:
         simulator.carry_out(show(timing, simulator.signal, number, seconds))
 
 
-def follow_queues(simulator: Simulator) -> None:
+def follow_queues(simulator: Simulator, rule: ActuatedQueue) -> None:
     """Let the queue rule decide to the end of the episode, as a policy of actuated greens would."""
-    timing = replace(simulator.timing, action_mode="actuated")
-    view = View(simulator.intersection, timing, Full(simulator.intersection, timing))
-    weights = queue_preference(view)
-    assert weights is not None
     while not simulator.episode.is_over:
-        observation = view.observe(simulator.episode.readings.values(), simulator.signal)
-        simulator.act(timing, queue_action(weights, observation)[None])
+        action = rule(simulator.episode.readings.values(), simulator.signal)
+        simulator.act(rule.timing, action[None])
 
 
 def run_programme(simulator: Simulator, most_queue: float) -> bool:

@@ -1,6 +1,6 @@
 """Counts of vehicles in a running simulation, second by second.
 
-Shapes: S sections, B approaches.
+Shapes: S sections, B approaches, Z zones, G groups of links.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from genreplay.envs.sumo.network.groups import groups_of
 from genreplay.envs.sumo.network.intersection import Intersection
 from genreplay.envs.sumo.sensors.full import BACKLOG_LIMIT, DISTANCES
 from genreplay.envs.sumo.sensors.part import COUNT_LIMIT
@@ -66,9 +67,9 @@ class Readings:
         entries = [(i, name) for i, approach in enumerate(approaches) for name in approach.edges]
         self._pending, self._backlog_reads = sumo.edge.getPendingVehicles, [name for _, name in entries]
         self._of_approach = np.eye(len(approaches))[:, [i for i, _ in entries]]
-        self._vehicle, self._light = sumo.vehicle, intersection.light
-        self._group_of = {link: i for i, links in enumerate(intersection.groups) for link in links}
-        self._num_groups = len(intersection.groups)
+        self._vehicle, self._light, groups = sumo.vehicle, intersection.light, groups_of(intersection)
+        self._group_of = {link: i for i, group in enumerate(groups) for link in group.links}
+        self._num_groups = len(groups)
         self.clear()
 
     def clear(self) -> None:
@@ -95,24 +96,19 @@ class Readings:
     calling = present
 
     def values(self) -> list[np.ndarray]:
-        """Of the parts of `Full`: present, waiting and lost on sections, waiting and lost by waiting to enter."""
+        """Of the parts of `Full`: present, waiting and lost on sections, present by zone, waiting and lost by waiting
+        to enter.
+        """
         waiting, losing = self.waiting(), self.losing()
-        return [
-            self.present(),
-            waiting.sections,
-            losing.sections,
-            *self.zones(),
-            waiting.approaches,
-            losing.approaches,
-        ]
+        on_sections = (self.present(), waiting.sections, losing.sections)
+        return [*on_sections, *self.zones(), waiting.approaches, losing.approaches]
 
     def zones(self) -> np.ndarray:
-        """Vehicles now by zone and group of links, `[Z, G]`."""
+        """Vehicles now, by zone before the stop line (see `DISTANCES`) and group of links, `[Z, G]`."""
         counts = np.zeros((len(DISTANCES), self._num_groups))
         for link, metres in approaching(self._vehicle, self._light, DISTANCES[-1]):
-            group = self._group_of.get(link)
-            if group is not None:
-                counts[bisect_left(DISTANCES, metres), group] += 1
+            if link in self._group_of:
+                counts[bisect_left(DISTANCES, metres), self._group_of[link]] += 1
         return counts
 
     def waiting(self) -> Counts:

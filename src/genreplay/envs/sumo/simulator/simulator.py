@@ -24,11 +24,11 @@ from sumo_rl.environment import env as sumo_rl_env
 from sumo_rl.environment.env import SumoEnvironment
 
 from genreplay.common.seeding import derive_seed
-from genreplay.envs.sumo.actions import Decision, Signal, at_least, decode_action, first_signal, show
+from genreplay.envs.sumo.actions import Decision, Signal, decode_action, first_signal, show
 from genreplay.envs.sumo.actuated import goes_on, reach_metres
 from genreplay.envs.sumo.baselines.cabinet import ZONE
 from genreplay.envs.sumo.baselines.programmes import Programme
-from genreplay.envs.sumo.baselines.rules import ActuatedQueue
+from genreplay.envs.sumo.baselines.queue_rule import ActuatedQueue
 from genreplay.envs.sumo.baselines.table import EpisodeContext, baselines_of
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.network.intersection import read_intersection
@@ -111,8 +111,11 @@ class Simulator(SumoEnvironment):
         self.act(self.timing, np.asarray(action, dtype=np.float64)[None])
         observation = self._observe()
         duration = float(episode.elapsed - before)
-        everything = self.full.observe(episode.readings.values(), self.signal)[None].astype(np.float64)
-        reward = decision_reward(self.full, everything, np.array([duration]), self.full.capacity)
+        everything = observation
+        if episode.detectors is not None:
+            everything = self.full.observe(episode.readings.values(), self.signal)
+        seen = everything[None].astype(np.float64)
+        reward = decision_reward(self.full, seen, np.array([duration]), self.full.capacity)
         metrics = self._finish() if episode.is_over else {}
         return Outcome(observation.tolist(), float(reward[0]), duration, episode.is_over, metrics)
 
@@ -150,7 +153,7 @@ class Simulator(SumoEnvironment):
             return self._run_programme(count_vehicles(traffic.root), limit)
         self._light_up()
         if isinstance(controller, ActuatedQueue):
-            follow_queues(self)
+            follow_queues(self, controller)
         else:
             follow_rule(self, controller)
         return self._finish()
@@ -193,16 +196,15 @@ class Simulator(SumoEnvironment):
 
     def _actuate(self, timing: Timing, longest: Decision, reach: float) -> None:
         """Show a stage until its green ends by itself (see `actuated.goes_on`), or at its longest."""
-        episode, number = self.episode, longest.order[:, 0]
+        plan, detectors, number = timing.plan, self.detectors, longest.order[:, 0]
         stage, most = int(number[0]), int(longest.greens[0, 0])
-        self.light.switch(stage, episode.run)
-        green = int(at_least(timing, number, longest.greens[:, 0])[0])
-        episode.run(green)
-        while green < most and not (episode.is_cut and episode.is_over):
-            coming = self.detectors.approaching(max(reach, ZONE))
-            if not goes_on(timing.plan, stage, coming, self.detectors.walkers(), reach):
-                break
-            episode.run(1)
+        self.light.switch(stage, self.episode.run)
+        green = plan.stages[stage].min_green
+        self.episode.run(green)
+        while green < most and goes_on(
+            plan, stage, detectors.approaching(max(reach, ZONE)), detectors.walkers(), reach
+        ):
+            self.episode.run(1)
             green += 1
         self._end(show(timing, self.signal, number, np.array([float(green)])))
 

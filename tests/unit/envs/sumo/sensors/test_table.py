@@ -7,18 +7,11 @@ import pytest
 
 from genreplay.envs.sumo.actions import Signal
 from genreplay.envs.sumo.config import SENSORS, SumoConfig
+from genreplay.envs.sumo.network.groups import groups_of
 from genreplay.envs.sumo.network.intersection import read_intersection
-from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.sensors.table import KINDS, detectors_to_xml, failed_lanes
-from genreplay.envs.sumo.signals.timing import timing_of
 from tests.helpers.signals import MAPS
-
-
-def view_of(kind, name="ped", **options):
-    config = SumoConfig(net_file=str(MAPS / f"{name}.net.xml"), **options)
-    intersection = read_intersection(MAPS / f"{name}.net.xml", config)
-    timing = timing_of(config, intersection.plan)
-    return View(intersection, timing, KINDS[kind](intersection, timing))
+from tests.helpers.views import view_of
 
 
 def test_the_configuration_names_every_kind():
@@ -29,7 +22,7 @@ def test_parts_of_each_kind():
     """8 lanes, 4 crossings, 4 roads: everything, or what the detectors of the lanes and the buttons see."""
     parts = {kind: {part.quantity: len(part.places) for part in view_of(kind).sensors.parts} for kind in KINDS}
     lanes, sections = parts["zones"]["zone_count"], parts["full"]["density"]
-    groups = len(view_of("full").served_groups[0])
+    groups = len(groups_of(view_of("full").intersection))
     assert parts["full"] == {
         "density": sections,
         "queue": sections,
