@@ -12,12 +12,11 @@ from typing import NamedTuple
 from genreplay.common.errors import UserError
 from genreplay.common.files import read_csv
 from genreplay.common.statistics import student_interval
+from genreplay.evaluation.ratios import LIMIT
 
 Episodes = Mapping[tuple[str, str], float]
 """A metric by demand and evaluation seed."""
 TRAINED = re.compile(r"evaluation_(?:(?P<arm>\w+?)_)?seed_(?P<seed>\d+)\.csv")
-TWICE = 2.0
-"""An episode whose metric is above so many times the best baseline's on it counts as a failure."""
 
 
 class Evaluations(NamedTuple):
@@ -100,7 +99,7 @@ def metric_of(row: Mapping[str, str], metric: str) -> float:
 
 
 def worst_ratio(found: Evaluations, arm: str) -> str:
-    """A sentence: the arm's largest ratio to the best baseline of an episode, and how many are above `TWICE`."""
+    """A sentence: the arm's largest ratio to the best baseline of an episode, and how many are above `LIMIT`."""
     choose = min if found.minimise else max
     ratios: list[tuple[float, str, str, int]] = []
     for seed, episodes in found.trained[arm].items():
@@ -109,10 +108,10 @@ def worst_ratio(found: Evaluations, arm: str) -> str:
             ratio = value / best if found.minimise else best / value
             ratios.append((ratio, demand, evaluation_seed, seed))
     ratio, demand, evaluation_seed, seed = max(ratios)
-    above = sum(each[0] > TWICE for each in ratios)
+    above = sum(each[0] > LIMIT for each in ratios)
     return (
         f"{arm}: at worst {ratio:.2f} times the best baseline of an episode ({demand}, seed {evaluation_seed}, "
-        f"training seed {seed}); {above} of {len(ratios)} above twice"
+        f"training seed {seed}); {above} of {len(ratios)} above {LIMIT:g} times"
     )
 
 

@@ -37,7 +37,7 @@ def test_means_differences_from_the_best_baseline_and_the_worst_episode(tmp_path
         "| policy | -4.00 (-16.71 to +8.71) | +15.00 (-112.06 to +142.06) | -4.00 (-16.71 to +8.71) |",
         "",
         "policy: at worst 5.00 times the best baseline of an episode (2600, seed 101, training seed 10); 3 of 8 above "
-        "twice",
+        "2 times",
     ]
 
 
