@@ -39,7 +39,7 @@ CONF = Path(__file__).parents[1] / "conf"
 MAPS = {"2way": "sumo_pgr.yaml", "cologne1": "cologne1_pgr.yaml", "ingolstadt1": "ingolstadt1_pgr.yaml"}
 HOURS = {"2way": 8.1, "cologne1": 15.7, "ingolstadt1": 16.2}
 """Simulated hours of 3,000 decisions. One lasts 9.8, 18.9 and 19.4 s on the demands of training: the seconds of those
-episodes by their `num_decisions` in results/actuated/MAP/evaluation_seed_0.csv."""
+episodes by their `num_decisions` in src/genreplay/policies/MAP/evaluation/episodes.csv, as of commit abe1475."""
 GIVEN = "0.75,1,1.1,1.25"
 DEMANDS = {"2way": "1000,1500,2000,2600,tidal,surge,other_day", "cologne1": GIVEN, "ingolstadt1": GIVEN}
 SETTINGS: dict[str, dict[str, Any]] = {
