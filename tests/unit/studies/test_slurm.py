@@ -13,14 +13,18 @@ from genreplay.studies.launchers.base import STOPPED, State, Task
 
 submitit = pytest.importorskip("submitit")
 SLOW = """
-import signal, sys, time
+import os, signal, sys, time
 def end(*_):
     print("saved", flush=True)
     sys.exit(130)
 signal.signal(signal.SIGTERM, end)
 print("ready", flush=True)
-time.sleep(60)
+while os.getppid() == int(sys.argv[-1]):
+    time.sleep(0.1)
+end()
 """
+"""Like a cell it saves where it is told to, and where its parent is gone: the stand-in kills a job that needs more than
+a second to pass a signal on."""
 
 
 def wait_for(what):
@@ -66,7 +70,6 @@ def test_a_preempted_task_saves_and_is_queued_again(launch, tmp_path):
     wait_for(lambda: log.read_text().count("ready") == 2)
     assert log.read_text().count("saved") == 1
     assert launcher.poll(job).code is None
-    time.sleep(3.0)  # until the job has taken note of the process that it started
     launcher.cancel(job)
     wait_for(lambda: launcher.poll(job) == STOPPED)
     wait_for(lambda: log.read_text().count("saved") == 2)
