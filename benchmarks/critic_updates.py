@@ -1,4 +1,4 @@
-"""Critic updates per second: genreplay's agent, an independent plain loop, TorchRL's REDQLoss, Stable-Baselines3.
+"""Critic updates per second: genreplay's agent, a plain loop, a jitted JAX scan, TorchRL, Stable-Baselines3.
 
     python benchmarks/critic_updates.py --seconds 60 --json critic_updates.json
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import torch
 from measuring import Record, Settings, command, product_call, rates, record, take_turns
+from plain_jax import jax_scan
 from plain_redq import PlainRedq, mlp
 from stable_baselines import NOT_INSTALLED, stable_baselines
 from tensordict import TensorDict
@@ -30,7 +31,9 @@ from genreplay.common.precision import Speed
 BATCH_SIZE, HIDDEN_WIDTH, NUM_UPDATES, SUBSET_SIZE = 256, 256, 20, 2
 SHAPES = {"SUMO-like 21/4": (21, 4), "quadruped-like 78/12": (78, 12)}
 """Observation and action width."""
-PLAIN, TORCHRL, PEER = "plain loop", "TorchRL REDQLoss", "Stable-Baselines3 SAC"
+PLAIN, TORCHRL = "plain loop", "TorchRL REDQLoss"
+PEERS = {"JAX scan": jax_scan, "Stable-Baselines3 SAC": stable_baselines}
+"""Of the extra `peers`; JAX on a CPU only, where it is known to have as many threads."""
 OURS = {
     "genreplay fp32": Speed(),
     "genreplay matmul_precision=medium": Speed("medium"),
@@ -170,9 +173,15 @@ def measure(case: str, block: TensorDict, ensemble_size: int, settings: Settings
         if settings.device == "cpu" or not speed.compile:
             contenders[name] = ours(block, ensemble_size, speed)
     contenders[TORCHRL] = torchrl(block, ensemble_size)
-    peer = stable_baselines(block, ensemble_size, HIDDEN_WIDTH)
-    if peer is not None:
-        contenders[PEER] = peer
+    missing = []
+    for name, build in PEERS.items():
+        if settings.device != "cpu" and name == "JAX scan":
+            continue
+        peer = build(block, ensemble_size, HIDDEN_WIDTH)
+        if peer is None:
+            missing.append(record(case, name, None, UNIT, rounds=0, note=NOT_INSTALLED))
+        else:
+            contenders[name] = peer
     width = 256 if settings.quick else 1024
     products = {precision: product_call(width, settings.device, precision) for precision in ("highest", "medium")}
     taken = take_turns(contenders | products, settings)
@@ -185,9 +194,7 @@ def measure(case: str, block: TensorDict, ensemble_size: int, settings: Settings
         alone, times = taken[precision], taken[line["contender"]]
         least = (operations * a / (2.0 * width**3) for a in alone)
         line["floor"] = statistics.median(a / b for a, b in zip(least, times, strict=True))
-    if peer is None:
-        lines.append(record(case, PEER, None, UNIT, rounds=0, note=NOT_INSTALLED))
-    return lines
+    return lines + missing
 
 
 def records(settings: Settings) -> list[Record]:

@@ -27,6 +27,8 @@ SUMO = {
     "sumo_rl": "sumo-rl, libsumo",
     "sumo_rl_traci": "sumo-rl, TraCI",
 }
+QUICK = ("bare", "env")
+"""Of a quick run; `env_stepping.py` has a test of its own that runs all."""
 OVERCOOKED = {
     "package": "overcooked-ai, one kitchen",
     "kitchen": "genreplay's batched step",
@@ -42,8 +44,9 @@ def records(settings: Settings) -> list[Record]:
 
 def sumo(settings: Settings) -> list[Record]:
     simulated, repeats = (60, 1) if settings.quick else (1800, MIN_ROUNDS)
-    rounds = [{name: env_stepping.measure(name, simulated) for name in SUMO} for _ in range(repeats)]
-    taken = {label: [r[name] / 1e6 for r in rounds] for name, label in SUMO.items()}
+    measured = {name: SUMO[name] for name in QUICK} if settings.quick else SUMO
+    rounds = [{name: env_stepping.measure(name, simulated) for name in measured} for _ in range(repeats)]
+    taken = {label: [r[name] / 1e6 for r in rounds] for name, label in measured.items()}
     lines = rates("SUMO 2way", taken, 1, "simulated s/s")
     for line in lines:
         if "sumo-rl" in line["contender"]:

@@ -116,22 +116,20 @@ def parts(config: Any) -> list[tuple[Any, str, str]]:
     return found
 
 
-def run_timed(file: Path, options: list[str], settings: Settings) -> tuple[dict[str, float], int]:
+def run_timed(file: Path, options: list[str], store: str, settings: Settings) -> tuple[dict[str, float], int]:
     """Seconds of every part in a run of the config, and its env steps."""
     from genreplay.config.reader import load
     from genreplay.training.run import fit
 
     accelerator = settings.device.split(":")[0]
     machine = [f"fabric.accelerator={accelerator}", f"fabric.num_threads={settings.threads}"]
-    with tempfile.TemporaryDirectory() as folder:
-        store = f"tracking.uri=sqlite:///{folder}/mlflow.db"
-        config = load(os.fspath(file), [*machine, *options, store])
-        clock = Clock(settings.device)
-        with ExitStack() as stack:
-            for owner, attribute, name in parts(config):
-                stack.enter_context(timed(clock, owner, attribute, name))
-            if fit(config) != 0:
-                raise SystemExit("the run was interrupted: nothing to report")
+    config = load(os.fspath(file), [*machine, *options, f"tracking.uri={store}"])
+    clock = Clock(settings.device)
+    with ExitStack() as stack:
+        for owner, attribute, name in parts(config):
+            stack.enter_context(timed(clock, owner, attribute, name))
+        if fit(config) != 0:
+            raise SystemExit("the run was interrupted: nothing to report")
     return clock.seconds, config.loop.num_env_steps
 
 
@@ -144,7 +142,7 @@ def shares(seconds: dict[str, float], num: int, case: str, whole: Record) -> lis
     return lines
 
 
-def compared(file: Path, settings: Settings) -> list[Record]:
+def compared(file: Path, store: str, settings: Settings) -> list[Record]:
     """One short run as it is and one with the plain implementations and TraCI."""
     from plain_parts import OPTIONS, plain_parts
 
@@ -153,7 +151,7 @@ def compared(file: Path, settings: Settings) -> list[Record]:
     for name in (PLAIN, OURS):
         plain = [option for option in OPTIONS if "traci" not in option or "sumo" in file.stem] if name == PLAIN else []
         with plain_parts():
-            seconds, num = run_timed(file, options + plain, settings)
+            seconds, num = run_timed(file, options + plain, store, settings)
         totals.append(sum(seconds.values()))
         whole = record(case, name, totals[-1] / num * 1e3, UNIT, ratio=totals[0] / totals[-1], note="whole loop")
         lines += shares(seconds, num, f"{case}: {name}", whole)
@@ -163,9 +161,11 @@ def compared(file: Path, settings: Settings) -> list[Record]:
 def records(settings: Settings, config_file: Path | None = None) -> list[Record]:
     file = config_file or CONF / ("pendulum_pgr.yaml" if settings.quick else "sumo_pgr.yaml")
     options = list(QUICK) if settings.quick else [f"loop.num_env_steps={NUM_ENV_STEPS}"]
-    seconds, num = run_timed(file, options, settings)
-    whole = record(file.stem, "whole loop", sum(seconds.values()) / num * 1e3, UNIT, note="100.0% of the time")
-    return shares(seconds, num, file.stem, whole) + ([] if config_file else compared(file, settings))
+    with tempfile.TemporaryDirectory() as folder:
+        store = f"sqlite:///{folder}/mlflow.db"
+        seconds, num = run_timed(file, options, store, settings)
+        whole = record(file.stem, "whole loop", sum(seconds.values()) / num * 1e3, UNIT, note="100.0% of the time")
+        return shares(seconds, num, file.stem, whole) + ([] if config_file else compared(file, store, settings))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from genreplay.agents.base import EnsembleAgent
 from genreplay.common.errors import UserError
-from genreplay.common.precision import AGENT_SPEEDS, GENERATOR_SPEEDS
+from genreplay.common.precision import AGENT_SPEEDS, GENERATOR_SPEEDS, Speed
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import ExperimentConfig
 from genreplay.envs.world import World
@@ -15,6 +17,11 @@ from genreplay.registry import entry
 from genreplay.relevance.base import Relevance
 from genreplay.transitions.codec import Codec
 from genreplay.transitions.columns import TransitionLayout
+
+MIN_CRITIC_UPDATES = 10_000
+"""Planned in a run from which the agent's updates are compiled by default (docs/performance.md, Compilation)."""
+MIN_GENERATOR_STEPS = 5_000
+"""Likewise of the generator, over all fits."""
 
 
 def build_world(config: ExperimentConfig) -> World:
@@ -34,15 +41,25 @@ def build_generator(config: ExperimentConfig, codec: Codec) -> Generator | None:
     if part is None:
         return None
     torch.manual_seed(derive_seed(config.seed, "generator"))
-    conditional, speed = config.has("relevance"), GENERATOR_SPEEDS[config.speed]
-    return part(config.generator, codec, conditional, speed)
+    num_steps = config.loop.num_fits * config.generator.fit.num_steps
+    speed = _repaid(GENERATOR_SPEEDS[config.speed], num_steps >= MIN_GENERATOR_STEPS)
+    return part(config.generator, codec, config.has("relevance"), speed)
 
 
 def build_agent(config: ExperimentConfig, world: World) -> EnsembleAgent:
     """Build the untrained agent named by `agent.name`."""
     torch.manual_seed(derive_seed(config.seed, "agent"))
-    part, speed = entry("agent", config.agent.name).part, AGENT_SPEEDS[config.speed]
+    part = entry("agent", config.agent.name).part
+    speed = _repaid(AGENT_SPEEDS[config.speed], config.loop.num_critic_updates >= MIN_CRITIC_UPDATES)
     return part.for_layout(config.agent, world.layout, world.discount_period, speed)
+
+
+def _repaid(speed: Speed, is_long: bool) -> Speed:
+    """`speed`, not compiled where that is optional and the run is too short for it.
+
+    It depends on the whole run as configured, so a resumed run takes the same path as before.
+    """
+    return replace(speed, compile=False) if speed.eager_fallback and not is_long else speed
 
 
 def build_relevance(config: ExperimentConfig, layout: TransitionLayout, agent: EnsembleAgent) -> Relevance | None:

@@ -47,7 +47,7 @@ def named(kind: str) -> list[str]:
 
 
 def experiment(**parts: str) -> ExperimentConfig:
-    tree = {}
+    tree = {"loop": {"utd_ratio": 1}}  # too few updates to compile any
     for kind, name in parts.items():
         part = name.partition(":")[0]
         tree[kind] = {"name": part, **SMALL.get(part, {}), **VARIANTS.get(name, {})}

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from tests.helpers.scripts import BENCHMARKS, load
 
 
-def run(tmp_path: Path, name: str, *options: str, timeout: float = 250):
+def run(tmp_path: Path, name: str, *options: str, timeout: float = 250, environment: dict[str, str] | None = None):
     file = tmp_path / "figures.json"
     command = [sys.executable, str(BENCHMARKS / name), *options, "--json", str(file)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False)
+    variables = os.environ | (environment or {})
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False, env=variables
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(file.read_text()), done.stdout
 
@@ -30,7 +34,8 @@ def test_every_part_runs_and_fills_the_page(tmp_path: Path) -> None:
     page.write_text(f"before\n{load('run').BEGIN}\nnot measured yet\n{load('run').END}\nafter\n")
     picture = tmp_path / "scaling.png"
     options = ["--quick", "--markdown", str(page), "--figure", str(picture)]
-    figures, printed = run(tmp_path, "run.py", *options, timeout=850)
+    # Code that is to be compiled runs, and is not compiled: that takes a minute, and test_compiled.py does it.
+    figures, printed = run(tmp_path, "run.py", *options, timeout=850, environment={"TORCH_COMPILE_DISABLE": "1"})
     assert set(figures["parts"]) == set(load("run").PARTS)
     lines = [line for part in figures["parts"].values() for line in part["records"]]
     for line in lines:

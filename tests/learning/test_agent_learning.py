@@ -57,7 +57,7 @@ def discounted_cost(policy, x):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("ensemble_size", "speed"),
-    [(2, "default"), (5, "default"), (5, "fast")],
+    [(2, "exact"), (5, "exact"), (5, "fast")],
 )
 def test_the_learned_policy_is_close_to_the_optimal_regulator(monkeypatch, ensemble_size, speed):
     monkeypatch.setattr(precision, "_CPU_HAS_BFLOAT16", True)  # slow without the units, and the same figures

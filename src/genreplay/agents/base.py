@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self, cast
+from functools import cached_property
+from typing import Any, Self, cast
 
 import torch
 from lightning import LightningModule
@@ -20,11 +22,9 @@ from genreplay.agents import losses
 from genreplay.agents.config import EnsembleConfig
 from genreplay.agents.critics.stacked import StackedCritics, move_targets
 from genreplay.agents.critics.update import CriticBatch, loss_and_values, target_values
+from genreplay.common.compilation import compiles, or_eager
 from genreplay.common.precision import EXACT, Speed, matmul_precision
 from genreplay.transitions.columns import TransitionLayout
-
-if TYPE_CHECKING:
-    from genreplay.agents.critics.compiled import CompiledUpdates
 
 OPTIMIZERS = ("critics", "actor", "temperature")
 """In the order of `configure_optimizers`; the last is absent where the temperature is fixed."""
@@ -63,13 +63,6 @@ class EnsembleAgent(LightningModule, ABC):
         self.target_critics = deepcopy(critics).requires_grad_(False)
         self.log_temperature = nn.Parameter(self.first_log_temperature(), requires_grad=config.learn_temperature)
         self._adams = self._new_optimizers()
-        self._compiled_updates: CompiledUpdates | None = None
-        if speed.compile:
-            from genreplay.agents.critics.compiled import CompiledUpdates
-
-            self._compiled_updates = CompiledUpdates(
-                critics, self.target_critics, self._adams[0], config.target_mode, config.target_update_rate
-            )
 
     @classmethod
     @abstractmethod
@@ -148,10 +141,22 @@ class EnsembleAgent(LightningModule, ABC):
         Returns:
             The block's metrics.
         """
-        temperature = self.critic_temperature
-        compiled = self._compiled_updates if self.device.type == "cpu" else None
-        updates = compiled or self._eager_updates
-        return _critic_metrics(*updates(block, temperature), is_synthetic, block.weight)
+        if self.config.target_subset_size == self.config.ensemble_size:
+            block = block._replace(subset=None)  # nothing to pick
+        return _critic_metrics(*self._critic_updates(block, self.critic_temperature), is_synthetic, block.weight)
+
+    @cached_property
+    def _critic_updates(self) -> Callable[[CriticBatch, Tensor], tuple[Tensor, Tensor]]:
+        """`_eager_updates` or compiled ones; chosen at the first block, so an agent that only acts compiles nothing."""
+        if self.device.type != "cpu" or not compiles(self.speed, self.device):
+            return self._eager_updates
+        from genreplay.agents.critics.compiled import CompiledUpdates
+
+        config = self.config
+        updates = CompiledUpdates(
+            self.critics, self.target_critics, self._adams[0], config.target_mode, config.target_update_rate
+        )
+        return or_eager(updates, self._eager_updates) if self.speed.eager_fallback else updates
 
     def _eager_updates(self, block: CriticBatch, temperature: Tensor) -> tuple[Tensor, Tensor]:
         """Values `[N, K, B, 1]` and targets `[K, B, 1]` of all updates, each before its own step."""

@@ -19,18 +19,24 @@ class Speed:
     has them."""
     compile: bool = False
     """Compile the innermost update, where the device can; needs a C++ compiler such as g++."""
+    eager_fallback: bool = False
+    """Compile on a CPU alone, and run the update eagerly where it cannot be compiled; otherwise that is an error."""
     mixed_precision: bool = False
     """Let Fabric cast to bfloat16 (`bf16-mixed`), on a GPU."""
 
 
 EXACT = Speed()
 """fp32, and nothing compiled."""
-AGENT_SPEEDS = {"exact": EXACT, "default": EXACT, "fast": Speed("medium", compile=True)}
+AGENT_SPEEDS = {
+    "exact": EXACT,
+    "default": Speed(compile=True, eager_fallback=True),
+    "fast": Speed("medium", compile=True),
+}
 """Of the agent, for each value of `speed`: its gradients keep fp32 by default, as `medium` changes them by some
-percent."""
+percent. `build` leaves compilation out of runs too short for it."""
 GENERATOR_SPEEDS = {
     "exact": EXACT,
-    "default": Speed("medium"),
+    "default": Speed("medium", compile=True, eager_fallback=True),
     "fast": Speed("medium", compile=True, mixed_precision=True),
 }
 """Of the generator, likewise."""

@@ -157,6 +157,16 @@ class LoopConfig:
             "a run that only warms up learns nothing",
         )
 
+    @property
+    def num_critic_updates(self) -> int:
+        """Critic updates of the whole run, up to a block."""
+        return round(self.utd_ratio * (self.num_env_steps - self.warmup_env_steps))
+
+    @property
+    def num_fits(self) -> int:
+        """Fits of the generator, if there is one; none falls on the end of the run."""
+        return max(0, math.ceil((self.num_env_steps - self.first_refit_env_step) / self.refit_every_env_steps))
+
 
 @dataclass
 class EvaluationConfig:
@@ -232,9 +242,10 @@ class ExperimentConfig:
     seed: int = 0
     """Seed of everything random."""
     speed: str = "default"
-    """`exact`: fp32 everywhere. `default`: fp32 for the agent, bfloat16 products for the generator where the hardware
-    has them. `fast`: bfloat16 products for both, and compiled updates where the device can (needs a C++ compiler; the
-    first update takes up to some minutes)."""
+    """`exact`: fp32 everywhere, nothing compiled. `default`: fp32 for the agent, bfloat16 products for the generator
+    where the hardware has them; runs long enough to repay it compile their updates, on a CPU with a C++ compiler.
+    `fast`: bfloat16 products for both, and compiled updates in any run (needs a C++ compiler; the first update takes
+    up to some minutes)."""
     env: Any = None
     """The environment: the dataclass that `env.name` picks."""
     agent: Any = None

@@ -55,7 +55,7 @@ class CompiledUpdates:
             temperature: scalar.
 
         Raises:
-            UserError: the critics cannot be compiled on this machine.
+            CannotCompile: the critics cannot be compiled on this machine; no weight has changed.
         """
         num_updates, parameters = len(block.inputs), list(self.critics.parameters())
         states = [_adam_state(self.adam, parameter) for parameter in parameters]

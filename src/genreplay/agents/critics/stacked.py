@@ -42,6 +42,10 @@ class StackedLinear(nn.Module):
         if weight.shape[2] == 1:
             # As a product, a single column costs a CPU six times as much, and its derivative eighteen times.
             return (x * weight.mT).sum(dim=-1, keepdim=True) + bias
+        if torch.compiler.is_compiling():
+            # Generated code adds the bias in the pass over memory that follows; the product would need two of its own.
+            product = torch.bmm(x, weight)
+            return product + bias.to(product.dtype)
         return torch.baddbmm(bias, x, weight)
 
 

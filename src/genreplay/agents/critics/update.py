@@ -33,8 +33,8 @@ class CriticBatch(NamedTuple):
     """`[B, 1]`, bool."""
     step_discount: Tensor
     """`[B, 1]`."""
-    subset: Tensor
-    """`[M]`: the target critics that this update uses."""
+    subset: Tensor | None
+    """`[M]`: the target critics that this update uses; None for all."""
     action: Tensor | None = None
     """`[B, V]`, one-hot; None where actions are continuous."""
     weight: Tensor | None = None

@@ -5,11 +5,14 @@ Shapes: N training rows, n sampled rows, B rows of a batch, D columns.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from genreplay.common.compilation import compiled, compiles, or_eager
 from genreplay.common.errors import UserError
 from genreplay.common.precision import EXACT, Speed, multiplies_bfloat16
 from genreplay.generators.base import Generator, Sampled, StepModel
@@ -63,12 +66,15 @@ class EdmGenerator(Generator, StepModel):
         kind = cast(Any, config.fit.normalization)
         self.normalizer = Normalizer(codec.width, kind)
         self.condition_normalizer = Normalizer(1, kind)
-        self._loss = _loss
-        if speed.compile:
-            from genreplay.common.compilation import compiled
-
-            self._loss = compiled(_loss, "the generator's loss")
         self.set_network()
+
+    @cached_property
+    def _loss(self) -> Callable[..., Tensor]:
+        """Denoising loss, compiled or not; chosen at the first step: one that only samples compiles nothing."""
+        if not compiles(self.speed, self.device):
+            return _loss
+        generated = compiled(_loss, "the generator's loss")
+        return or_eager(generated, _loss) if self.speed.eager_fallback else generated
 
     @property
     def given_columns(self) -> Tensor | None:  # type: ignore[override]

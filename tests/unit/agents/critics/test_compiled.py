@@ -15,7 +15,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from genreplay.common import precision
-from genreplay.common.precision import EXACT, Speed
+from genreplay.common.precision import AGENT_SPEEDS, EXACT, GENERATOR_SPEEDS, Speed
 from tests.helpers import discrete_redq_sac
 from tests.helpers.edm import fitted, weights
 from tests.helpers.paths import REPOSITORY
@@ -46,6 +46,16 @@ def traced(monkeypatch):
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
 
 
+@pytest.fixture
+def failing(monkeypatch):
+    """Whatever is compiled fails, as with a broken compiler."""
+
+    def backend(graph, inputs):
+        raise RuntimeError("no space left\nfor code")
+
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
+
+
 def trained(agent, num_blocks=NUM_BLOCKS, speed=EXACT):
     """An agent after `num_blocks` blocks, and the metrics of the last."""
     make, blocks, settings = agent
@@ -60,6 +70,12 @@ def assert_close_agents(first, second, rtol, atol):
     torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=rtol, atol=atol)
     states = (agent.optimizer_state_dict()["critics"]["state"] for agent in (first, second))
     torch.testing.assert_close(*states, rtol=rtol, atol=atol)
+
+
+def assert_same_agents(first, second):
+    """The same to the last bit."""
+    for state in (lambda agent: agent.state_dict(), lambda agent: agent.optimizer_state_dict()["critics"]["state"]):
+        assert_same_state(state(first), state(second))
 
 
 def distance(agent, other):
@@ -154,19 +170,48 @@ def test_a_machine_without_a_compiler_gets_one_line(tmp_path, code, what):
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | elsewhere)
     message = ran.stderr.strip().splitlines()[-1]
     assert message.startswith(
-        f"genreplay.common.errors.UserError: speed: fast compiles {what}, which fails on this machine ("
+        f"genreplay.common.compilation.CannotCompile: speed: fast compiles {what}, which fails on this machine ("
     )
     assert message.endswith(
         "install a C++ compiler such as g++ (the environment variable CXX names another), or write speed: default"
     )
 
 
-def test_generated_code_makes_the_same_updates():
+def test_by_default_what_cannot_be_compiled_runs_eagerly_and_says_so_once(failing, monkeypatch, caplog):
+    monkeypatch.setenv("CXX", sys.executable)  # any program that is there
+    agents = [trained(CONTINUOUS["plain"], 2, speed=speed)[0] for speed in (EXACT, AGENT_SPEEDS["default"])]
+    assert_same_agents(*agents)
+    fits = [fitted(speed=speed)[0] for speed in (Speed("medium"), GENERATOR_SPEEDS["default"])]
+    assert_same_state(*(generator.state_dict() for generator in fits))
+    assert [record.getMessage() for record in caplog.records if record.name == "genreplay"] == [
+        f"{what} cannot be compiled on this machine (no space left) and runs eagerly"
+        for what in ("the critic update", "the generator's loss")
+    ]
+
+
+def test_by_default_a_machine_without_a_compiler_runs_eagerly_and_says_nothing(failing, monkeypatch, caplog):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    agents = [trained(CONTINUOUS["plain"], 2, speed=speed)[0] for speed in (EXACT, AGENT_SPEEDS["default"])]
+    assert_same_agents(*agents)
+    fits = [fitted(speed=speed)[0] for speed in (Speed("medium"), GENERATOR_SPEEDS["default"])]
+    assert_same_state(*(generator.state_dict() for generator in fits))
+    assert not caplog.records
+
+
+def test_generated_code_makes_the_same_updates_and_goes_on_from_a_checkpoint_to_the_last_bit():
     agent = CONTINUOUS["plain"]
     eager, its_metrics = trained(agent)
-    compiled, metrics = trained(agent, speed=COMPILED)
+    compiled, metrics = trained(agent, speed=AGENT_SPEEDS["default"])
     assert_close_agents(compiled, eager, rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(metrics, its_metrics, rtol=1e-3, atol=1e-4, equal_nan=True)
+    assert any(not torch.equal(a, b) for a, b in zip(compiled.parameters(), eager.parameters(), strict=True))
+    resumed = make_agent(seed=99, speed=AGENT_SPEEDS["default"])
+    resumed.load_state_dict(copy.deepcopy(compiled.state_dict()))
+    resumed.load_optimizer_state_dict(copy.deepcopy(compiled.optimizer_state_dict()))
+    for learner in (compiled, resumed):
+        for seed in range(2):
+            step(learner, make_block(seed=seed))
+    assert_same_agents(compiled, resumed)
 
 
 def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkeypatch):
@@ -180,6 +225,7 @@ def test_generated_code_in_bfloat16_with_layernorm_makes_the_same_updates(monkey
 
 def test_generated_code_fits_the_same_generator():
     eager, its_metrics = fitted()
-    compiled, metrics = fitted(speed=COMPILED)
+    compiled, metrics = fitted(speed=Speed(compile=True, eager_fallback=True))
+    assert any(not torch.equal(a, b) for a, b in zip(compiled.parameters(), eager.parameters(), strict=True))
     assert_close_generators(compiled, eager, atol=1e-3)
     assert metrics["loss_last"] == pytest.approx(its_metrics["loss_last"], rel=1e-3)
