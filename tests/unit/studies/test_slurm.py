@@ -39,6 +39,8 @@ def wait_for(what):
 def launch(tmp_path):
     from genreplay.studies.launchers.slurm import SlurmLauncher
 
+    # The stand-in cancels by SIGINT, which a shell's background jobs ignore and hand on so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     launcher = SlurmLauncher(SlurmConfig(cluster="local"), tmp_path)
 
     def launch(*programs: str):
@@ -49,7 +51,8 @@ def launch(tmp_path):
         assert launcher.at_once(tasks) == len(programs)
         return launcher, launcher.submit(tasks)
 
-    return launch
+    yield launch
+    signal.signal(signal.SIGINT, before)
 
 
 def test_an_array_gives_the_exit_status_of_each_task(launch, tmp_path):
