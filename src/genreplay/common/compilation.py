@@ -53,6 +53,8 @@ def compiles(speed: Speed, device: torch.device) -> bool:
 def compiled(function: Callable[P, R], name: str) -> Callable[P, R]:
     """`function` as one piece of generated code for each shape of its arguments, compiled at its first call.
 
+    It is returned as it is where torch's own switch, the environment variable TORCH_COMPILE_DISABLE, forbids compiling.
+
     Args:
         function: on tensors, without branches on their values.
         name: of the function, for error messages.
@@ -64,6 +66,8 @@ def compiled(function: Callable[P, R], name: str) -> Callable[P, R]:
     from torch._dynamo.exc import BackendCompilerFailed
     from torch._inductor import config as generator_config
 
+    if config.disable:
+        return function
     config.recompile_limit = max(config.recompile_limit, MAX_VARIANTS)
     generator_config.size_asserts = False  # it repeats torch's own checks of every argument
     generated: Any = torch.compile(function, fullgraph=True, dynamic=False)

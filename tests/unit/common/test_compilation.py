@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from genreplay.common.compilation import compiles, find_compiler
+from genreplay.common.compilation import compiled, compiles, find_compiler
 from genreplay.common.precision import AGENT_SPEEDS, EXACT, Speed
 
 USUAL = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
@@ -37,3 +37,8 @@ def test_the_default_compiles_on_a_cpu_with_a_compiler_alone(monkeypatch, there)
     assert compiles(Speed(compile=True), cpu), "what must be compiled fails where it cannot"
     assert compiles(Speed(compile=True), gpu)
     assert not compiles(EXACT, cpu)
+
+
+def test_a_function_is_left_as_it_is_where_torch_forbids_compiling():
+    with torch._dynamo.config.patch(disable=True):
+        assert compiled(torch.neg, "negation") is torch.neg
