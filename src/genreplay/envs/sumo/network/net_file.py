@@ -6,33 +6,45 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.sax import SAXException
 
 import sumolib
 
 from genreplay.common.errors import UserError
+from genreplay.envs.sumo.xml_file import outside, read_xml
 
 MAX_NAMED = 8
 """Lights named in a message."""
+MAX_SHOWN = 60
+"""Characters of a name in a message."""
 
 
 def read_net(net_file: Path) -> Any:
-    """The network, as sumolib reads it.
+    """The network, as sumolib reads it, whose elements are those of a road network alone.
 
     Raises:
-        UserError: the file is not a SUMO network.
+        UserError: the file is not a SUMO network, or would make SUMO open or write another file.
     """
-    try:
-        with sumolib.miscutils.openz(str(net_file), "rb") as file:
-            _, root = next(ElementTree.iterparse(file, events=("start",)))
-        if root.tag != "net":
+    is_first = True
+
+    def see(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal is_first
+        if is_first and tag != "net":
             raise UserError(
-                f"env.net_file: {net_file} is not a SUMO network but a file of <{root.tag}>; "
-                f"{_maker(net_file, root.tag)}"
+                f"env.net_file: {net_file} is not a SUMO network but a file of <{tag}>; {_maker(net_file, tag)}"
             )
+        is_first = False
+        found = outside(tag, attributes)
+        if found is not None:
+            raise UserError(
+                f"env.net_file: {net_file} has {found[:MAX_SHOWN]}, by which SUMO could open or write other files; "
+                "delete it, and list the additional file it came from in env.additional_files"
+            )
+
+    try:
+        read_xml(net_file, see)
         return sumolib.net.readNet(str(net_file), withPrograms=True)
-    except (ElementTree.ParseError, SAXException, KeyError, ValueError, OSError) as error:
+    except (SAXException, KeyError, ValueError, OSError) as error:
         raise UserError(f"env.net_file: {net_file} is not a SUMO network ({error}); make one with netconvert") from None
 
 

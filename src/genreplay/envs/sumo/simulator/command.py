@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from genreplay.common.errors import UserError
+from genreplay.envs.sumo.xml_file import DISCARD
 
 TELEPORT_SECONDS = -1
 """SUMO moves on a vehicle that has been stuck this long, s; -1 for never, as in sumo-rl."""
@@ -80,6 +81,8 @@ def sumo_command(binary: str, files: EpisodeFiles, options: Options) -> list[str
         "max-depart-delay": -1,
         "tripinfo-output": files.tripinfo,
         "error-log": files.log,
+        "device.ssm.file": DISCARD,  # else a vehicle with that device writes to the working folder
+        "xml-validation": "never",  # else a file may name another one as its schema
         "aggregate-warnings": 1,
     }
     additional = [files.additional] * options.has_additional + [files.programme] * options.has_programme

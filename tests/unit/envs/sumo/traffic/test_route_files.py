@@ -53,7 +53,7 @@ def test_included_files_stand_where_they_are_included(tmp_path):
 
 def test_a_file_that_includes_itself_is_refused(tmp_path):
     path = write(tmp_path / "a.rou.xml", '<routes><include href="a.rou.xml"/></routes>')
-    message = f"env.route_file: {path} includes itself; remove that <include>"
+    message = f"env.route_file: {path} includes {path}, which was read before; remove that <include>"
     assert refusal(lambda: read_routes([path])) == message
 
 
@@ -69,6 +69,7 @@ def test_flows_of_an_interval_get_its_times(tmp_path):
 def test_additional_files_give_definitions_and_write_nothing(tmp_path):
     inside = '<busStop id="s" lane="l_0"/><e1Detector id="d" file="out.xml"/><rerouter id="r" file="in.xml"/>'
     first = write(tmp_path / "a.add.xml", f"<additional>{inside}</additional>")
+    write(tmp_path / "in.xml", "<rerouter/>")
     second = write(tmp_path / "b.xml", '<tazs><taz id="z" edges="e"/></tazs>')
     root = read_additional([first, second])
     assert ids(root) == [("busStop", "s"), ("e1Detector", "d"), ("rerouter", "r"), ("taz", "z")]
