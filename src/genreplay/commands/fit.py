@@ -11,7 +11,7 @@ from genreplay.common.errors import UserError
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
-    about = "Train an agent. Ctrl-C or SIGTERM saves the run within seconds and shows how to continue it."
+    about = "Train an agent. Ctrl-C, SIGTERM or a closed terminal saves the run; `--resume` continues it exactly."
     command = add_command(commands, run, "train an agent", about)
     command.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
     command.add_argument(
