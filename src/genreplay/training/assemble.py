@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning import Fabric
 
@@ -119,6 +121,9 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     )
     synthesis = build_synthesis(config, codec, agent, world, team)
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
-    # Everything random from here on continues one stream, which checkpoints keep.
-    torch.manual_seed(derive_seed(config.seed, "loop"))
+    # Everything random from here on continues these streams, which checkpoints keep.
+    seed = derive_seed(config.seed, "loop")
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
     return Parts(collection, replay, agent, relevance, synthesis, evaluator, world.oracle)
