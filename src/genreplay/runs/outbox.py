@@ -9,14 +9,13 @@ from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from threading import Condition, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genreplay.common.errors import first_line
 from genreplay.common.files import whole
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric
+    from genreplay.runs.store import MlflowClient
 
 log = logging.getLogger("genreplay")
 
@@ -42,14 +41,14 @@ class Outbox:
     def __init__(self, client: MlflowClient, run_id: str, folder: Path):
         self._client, self._run_id, self._folder = client, run_id, folder
         self._new, self._taken = folder / "new", folder / "taken"
-        self._metrics: list[Metric] = []
+        self._metrics: list[Any] = []
         self._changed = Condition()
         self._closing, self._answers = False, True
         self._thread = Thread(target=self._work, name="outbox", daemon=True)
         self._thread.start()
 
-    def put(self, metrics: list[Metric]) -> None:
-        """Send these within seconds."""
+    def put(self, metrics: list[Any]) -> None:
+        """Send these (MLflow's `Metric`) within seconds."""
         with self._changed:
             self._metrics += metrics
             self._changed.notify()
@@ -58,7 +57,7 @@ class Outbox:
         """Yields a path; the file written there is sent as the artifact `name`, in place of an older one."""
         return whole(self._new / name)
 
-    def unsent(self) -> list[Metric]:
+    def unsent(self) -> list[Any]:
         """The metrics that the store is not known to have."""
         with self._changed:
             return list(self._metrics)

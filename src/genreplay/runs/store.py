@@ -96,8 +96,10 @@ def connect(uri: str) -> MlflowClient:
     """
     from mlflow import MlflowClient
 
-    # It logs each table that it creates in a new store; alembic's own messages stay below the root's level.
+    # It logs each table that it creates in a new store; alembic's own messages stay below the root's level. A server
+    # that is away gets one line of genreplay's instead of one for each try.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     root = local_root(uri)
     if root is None:
         return MlflowClient(uri)

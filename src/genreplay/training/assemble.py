@@ -124,6 +124,6 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     # Everything random from here on continues these streams, which checkpoints keep.
     seed = derive_seed(config.seed, "loop")
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    np.random.seed(seed)
     torch.manual_seed(seed)
     return Parts(collection, replay, agent, relevance, synthesis, evaluator, world.oracle)
