@@ -159,6 +159,7 @@ def load(folder: Path) -> Checkpoint:
             f"checkpoint {folder}: is of format {version}, and this genreplay reads format {FORMAT}; train it anew, or "
             "use the version of genreplay that wrote it"
         )
+    _refuse_links(folder)
     for name in (*REQUIRED, *(name for name in files if name not in REQUIRED)):
         _check_file(folder, name, files.get(name, {}))
     modules, optimizers = (folder / "modules").glob("*.safetensors"), (folder / "optimizers").glob("*.json")
@@ -227,13 +228,21 @@ def _write_manifest(folder: Path) -> None:
 
 def _check_file(folder: Path, name: str, about: Mapping[str, Any]) -> None:
     path = folder / name
-    if not path.is_file():
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"checkpoint {folder}: {name} is missing; {REMEDY}")
     size = path.stat().st_size
     if size != about.get("size"):
         raise UserError(f"checkpoint {folder}: {name} is damaged ({size} bytes, not {about.get('size')}); {REMEDY}")
     if _digest(path) != about.get("sha256"):
         raise UserError(f"checkpoint {folder}: {name} is damaged (its SHA-256 differs); {REMEDY}")
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse all but files and folders: a link or a pipe would lead to what the manifest does not hold."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            name = path.relative_to(folder)
+            raise UserError(f"checkpoint {folder}: {name} is no file of its own, such as a link; {REMEDY}")
 
 
 def _digest(path: Path) -> str:
