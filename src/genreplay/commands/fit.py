@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         uri = named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
         resume = run_folder(arguments.resume, uri, "--resume")
         if experiment is None:
-            experiment = config.load(resume / checkpoint.CONFIG, arguments.overrides)
+            text = (resume / checkpoint.CONFIG).read_text(encoding="utf-8")
+            experiment = config.from_yaml(text, f"checkpoint {resume}", arguments.overrides)
             if uri is None:
                 experiment.tracking.uri = store.store_of(resume, experiment.tracking.uri)
     assert experiment is not None

@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from genreplay.common.errors import UserError, first_line
 from genreplay.common.scratch import Scratch
+from genreplay.common.secrets import MASK, masked
 from genreplay.runs.moved import ARTIFACTS, follow, local_path
 
 if TYPE_CHECKING:
@@ -46,8 +47,15 @@ CHECKPOINTS = "checkpoints"
 
 
 def store_uri(uri: str | None) -> str:
-    """`tracking.uri`, else MLFLOW_TRACKING_URI, else the default store."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """`tracking.uri`, else MLFLOW_TRACKING_URI, else the default store.
+
+    A stored config names its store without credentials. They come from MLFLOW_TRACKING_URI where that is the same
+    store, else from where MLflow takes them itself, such as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and MASK in uri:
+        return named if named and masked(named) == uri else uri.replace(f"{MASK}@", "")
+    return uri or named or DEFAULT_URI
 
 
 def local_root(uri: str) -> Path | None:
@@ -100,6 +108,8 @@ def connect(uri: str) -> MlflowClient:
     # that is away gets one line of genreplay's instead of one for each try.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    if masked(uri) != uri:
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the URI with its credentials
     root = local_root(uri)
     if root is None:
         return MlflowClient(uri)
@@ -220,4 +230,4 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(
             f"tracking.uri: the store {uri} cannot be used ({first_line(error)}); set tracking.uri or "
             "MLFLOW_TRACKING_URI to one that answers"
-        ) from error
+        ) from None  # MLflow's message may have the URI with its credentials

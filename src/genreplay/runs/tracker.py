@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from genreplay.common.errors import first_line
+from genreplay.common.secrets import masked
 from genreplay.config.schema import TrackingConfig
 from genreplay.runs import checkpoint
 from genreplay.runs.outbox import Outbox
@@ -199,7 +200,7 @@ def _describe(client: MlflowClient, run: Run, config_yaml: str, tags: Mapping[st
     changed = {f"resumed_with.{k}": v for k, v in params.items() if k in known and known[k] != v}
     for first in range(0, len(new), MAX_PARAMS_PER_CALL):
         client.log_batch(run_id, params=new[first : first + MAX_PARAMS_PER_CALL])
-    client.log_batch(run_id, tags=[RunTag(k, v) for k, v in {**tags, **changed}.items()])
+    client.log_batch(run_id, tags=[RunTag(k, masked(v)) for k, v in {**tags, **changed}.items()])
     client.log_text(run_id, config_yaml, "config.yaml")
 
 
