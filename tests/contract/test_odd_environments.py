@@ -1,6 +1,9 @@
 """Gymnasium environments with awkward traits: accepted, or refused by name and step before a row is stored."""
 
 import importlib
+import inspect
+import json
+import logging
 from functools import partial
 
 import numpy as np
@@ -14,6 +17,7 @@ from genreplay.envs.gymnasium.env import scaled
 from genreplay.envs.gymnasium.world import GymnasiumWorld
 from genreplay.replay.collection import Collection
 from genreplay.transitions.keys import NEXT_OBSERVATION, OBSERVATION, REWARD
+from tests.helpers import odd_envs
 from tests.helpers.parts import agent_for
 from tests.helpers.paths import REPOSITORY
 from tests.helpers.refusal import refusal
@@ -63,6 +67,56 @@ def test_a_row_that_is_not_finite_is_refused_by_name_and_step_and_never_stored(n
     assert refusal(env.reset) == message.format(11)
 
 
+FAULTS = {
+    "NanReward": (7, NOT_FINITE["NanReward"]),
+    "Raises": (13, "raised RuntimeError: the physics engine gave up (odd_envs.py, line {line})"),
+    "Exits": (13, "ended the program (exit status 3)"),
+    "Hangs": (13, "gave no answer within 0.2 s (loop.decision_deadline)"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_ends_its_episode_alone_and_so_many_are_skipped(name: str, caplog) -> None:
+    """The other worker keeps its rows; the fault after those that are skipped is raised; a resumed run goes on."""
+    step, what = FAULTS[name]
+    line = inspect.getsourcelines(odd_envs.Raises.step)[1] + 2
+    message = f"env.id: {ODD}:{name}-v0 {what.format(line=line)}, at step {step} of the episode with seed {{}}; "
+    message += "correct the environment"
+    env = make(name, num_workers=2)
+    env.checks.deadline, env.faults.limit = 0.2, 3
+    env.envs[1] = make("ConstantWorld").envs[0]
+    collection = Collection(env, agent_for("gymnasium").policy(deterministic=False), 100)
+    with caplog.at_level(logging.WARNING, "genreplay"):
+        counts = [len(collection.next()) for _ in range(4 * step - 1)]
+        assert refusal(collection.next) == message.format(3)
+    assert [at for at, count in enumerate(counts, 1) if count == 1] == [step, 2 * step, 3 * step]
+    assert caplog.messages == [
+        f"{message.format(seed)} (skipped: fault {seed + 1} of 3, loop.max_faults)" for seed in range(3)
+    ]
+    state = json.loads(json.dumps(collection.state_dict()))
+    assert state["env"]["faults"] == 4
+    assert state["env"]["episode_index"][0] == 4
+    resumed = Collection(make(name, num_workers=2), collection.policy, 100)
+    resumed.env.envs[1] = make("ConstantWorld").envs[0]
+    resumed.load_state_dict(state)
+    assert len(resumed.next()) == 2
+    assert resumed.env.state_dict()["episode_index"] == state["env"]["episode_index"]
+
+
+def test_none_in_place_of_a_step_or_an_observation_is_named() -> None:
+    env = make("GivesNone")
+    env.begin({0: 4})
+    for _ in range(12):
+        env.decide(still({0: None}))
+    assert "GivesNone-v0 raised TypeError: cannot unpack non-iterable NoneType object (" in refusal(
+        lambda: env.decide(still({0: None}))
+    )
+    env.envs[0].unwrapped.observe = lambda: None
+    assert refusal(lambda: env.begin({0: 4})).endswith(
+        " observed None, which is no array of numbers, at the start of the episode with seed 4; correct the environment"
+    )
+
+
 def test_a_fit_ends_in_one_line(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     config = str(REPOSITORY / "conf/pendulum_pgr.yaml")
@@ -85,12 +139,12 @@ def test_a_reward_is_one_number() -> None:
 
     def reward_of(reward: object) -> float:
         env.envs[0].unwrapped.reward = lambda action: reward
-        env.start({0: 5})
-        return env.advance(still({0: None}))[0].reward
+        env.begin({0: 5})
+        return env.decide(still({0: None}))[0].reward
 
     for reward in (np.float32(2.0), np.array([2.0], np.float32), np.array([[2.0]]), np.array(2), 2):
         assert reward_of(reward) == 2.0
-    for reward in (np.array([2.0, 3.0]), np.array([]), "2 points"):
+    for reward in (np.array([2.0, 3.0]), np.array([]), "2 points", None):
         assert refusal(partial(reward_of, reward)) == (
             f"env.id: {ODD}:ConstantWorld-v0 gave the reward {reward!r}, which is not one number, at step 1 of the "
             "episode with seed 5; correct the environment"
@@ -133,15 +187,15 @@ def test_every_whole_number_has_an_equal_share_of_the_actions(dtype) -> None:
 
 def test_an_array_that_is_used_again_leaves_earlier_observations_alone() -> None:
     env = make("ReusedArray")
-    first = env.start({0: 0})[0]
-    assert env.advance(still({0: None}))[0].observation.tolist() == [0.0, 1.0]
+    first = env.begin({0: 0})[0]
+    assert env.decide(still({0: None}))[0].observation.tolist() == [0.0, 1.0]
     assert first.tolist() == [0.0, 0.0]
 
 
 def test_an_action_that_is_no_number_blames_the_agent() -> None:
     env = make("HugeObs")
-    env.start({0: 8})
-    assert refusal(lambda: env.advance({0: np.full(1, np.nan, np.float32)})) == (
+    env.begin({0: 8})
+    assert refusal(lambda: env.decide({0: np.full(1, np.nan, np.float32)})) == (
         f"env.id: {ODD}:HugeObs-v0 was given an action that is no number, at step 1 of the episode with seed 8; scale "
         "its observations to about 1, or lower the agent's learning rates"
     )

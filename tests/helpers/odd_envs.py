@@ -1,5 +1,8 @@
 """Small Gymnasium environments with awkward traits; ids begin with `tests.helpers.odd_envs:`."""
 
+import sys
+import time
+
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
@@ -140,6 +143,38 @@ class Raises(Base):
         if self.t == 12:
             raise RuntimeError("the physics engine gave up")
         return super().step(action)
+
+
+class Exits(Base):
+    def step(self, action):
+        if self.t == 12:
+            sys.exit(3)
+        return super().step(action)
+
+
+class GivesNone(Base):
+    def step(self, action):
+        return None if self.t == 12 else super().step(action)
+
+
+class Hangs(Base):
+    """For an hour, and not to be talked out of it."""
+
+    def step(self, action):
+        end = time.monotonic() + 3600
+        while self.t == 12 and time.monotonic() < end:
+            try:
+                time.sleep(0.01)
+            except Exception:
+                continue
+        return super().step(action)
+
+
+class WrongNow(Base):
+    """Is wrong in its second episode alone."""
+
+    def reward(self, action):
+        return float("nan") if self.number == 2 and self.t == 5 else 1.0
 
 
 class ReusedArray(Base):

@@ -68,17 +68,17 @@ def test_means_leave_out_the_seed(world: GymnasiumWorld) -> None:
 def test_a_failed_episode_is_tried_again_then_given_up(world: GymnasiumWorld) -> None:
     evaluator = Evaluator(world, 1, [1, 2])
     whole = evaluator.evaluate_policy(constant(0.0)).episodes
-    real_advance, left = evaluator.env.advance, 2
+    real_decide, left = evaluator.env.decide, 2
 
     def break_down(actions: dict[int, np.ndarray]) -> dict[int, Step]:
         nonlocal left
-        steps = real_advance(actions)
+        steps = real_decide(actions)
         if left == 0:
             return steps
         left -= 1
         return {worker: step._replace(failed=True) for worker, step in steps.items()}
 
-    evaluator.env.advance = break_down
+    evaluator.env.decide = break_down
     assert evaluator.evaluate_policy(constant(0.0)).episodes == whole
     left = MAX_ATTEMPTS * 2
     with pytest.raises(UserError, match=f"the episode of seed [12] failed {MAX_ATTEMPTS} times in the simulator"):

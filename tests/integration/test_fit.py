@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -137,7 +136,7 @@ def test_sigterm_ends_a_long_fit_at_once_and_the_run_goes_on_where_the_project_w
     moved = project.rename(tmp_path / "moved")
     resumed = genreplay(moved, "fit", "--resume", "last", "generator.fit.num_steps=20")
     assert resumed.returncode == 0, resumed.stderr
-    assert f"mlruns was moved here from {project}/mlruns" in resumed.stderr.replace("\n", " ")
+    assert f"mlruns/mlflow.db was moved here from {project}/mlruns" in resumed.stderr.replace("\n", " ")
     _, run = only_run(moved)
     assert (run.info.status, run.data.metrics["counters/env_step"]) == ("FINISHED", 160.0)
     assert last_checkpoint(moved).counters["counters"]["env_step"] == 160
@@ -167,14 +166,14 @@ def test_two_machines_train_one_agent(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_error_on_rank_0_ends_both_ranks(tmp_path: Path) -> None:
-    started = time.monotonic()
+def test_a_generator_that_diverges_on_two_ranks_lets_them_go_on_without_it(tmp_path: Path) -> None:
     done = fit(tmp_path, "fabric.devices=2", "generator.fit.learning_rate=1e30")
-    assert done.returncode == 2, done.stderr
-    assert "generator: the loss is no longer a number; lower generator.fit.learning_rate" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert time.monotonic() - started < 150
-    assert only_run(tmp_path)[1].info.status == "FAILED"
+    assert done.returncode == 0, done.stderr
+    assert (
+        "generator: the loss is no longer a number; lower generator.fit.learning_rate; the agent learns from real "
+        "transitions alone until the next fit"
+    ) in " ".join(done.stderr.split())
+    assert only_run(tmp_path)[1].data.metrics["generator/diverged"] == 1
 
 
 @pytest.mark.slow

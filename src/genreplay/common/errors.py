@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from genreplay.common.secrets import masked
-
 
 class UserError(Exception):
-    """An error that the user can fix. The command line prints it as one line and exits with status 2.
+    """An error that the user can fix. The command line prints it as one line and exits with status 2."""
 
-    Credentials in the message are masked.
-    """
 
-    def __init__(self, message: object):
-        super().__init__(masked(str(message)))
+class GeneratorDiverged(UserError):
+    """A fit of a generator, or its samples, are no longer numbers. The generator of before can go on."""
 
 
 class FieldError(ValueError):
@@ -34,7 +30,7 @@ def require(condition: bool, field: str, message: str) -> None:
 
 def first_line(error: Exception) -> str:
     """First line of the error's text, at most 200 characters."""
-    first = (masked(str(error)).strip().splitlines() or [type(error).__name__])[0]
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return first if len(first) <= 200 else f"{first[:200]}..."
 
 

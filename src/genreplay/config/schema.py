@@ -6,12 +6,13 @@ puts in the one that `<part>.name` picks. No torch here: config errors must answ
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from genreplay import registry
 from genreplay.common.errors import NoEffect, require
+from genreplay.config.loop import LoopConfig as LoopConfig
+from genreplay.config.ranges import at_least, one_of
 
 DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relevance": "none"}
 """The parts of a run whose files name none."""
@@ -20,17 +21,6 @@ ACCELERATORS = ("auto", "cpu", "cuda")
 STORAGES = ("memory", "memmap")
 SPEEDS = ("exact", "default", "fast")
 SOURCES = ("generated", "counterfactual", "oracle")
-
-
-def _at_least(section: Any, low: float, *fields: str) -> None:
-    for name in fields:
-        value = getattr(section, name)
-        require(low <= value < math.inf, name, f"must be at least {low:g}, not {value}")
-
-
-def _one_of(section: Any, choices: tuple[str, ...], name: str) -> None:
-    value = getattr(section, name)
-    require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
 
 
 @dataclass
@@ -56,10 +46,10 @@ class ReplayConfig:
     """`memory`: of the device that trains; or `memmap` for buffers larger than that, in files."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "capacity", "batch_size")
+        at_least(self, 1, "capacity", "batch_size")
         share = self.synthetic_fraction
         require(share is None or 0 <= share < 1, "synthetic_fraction", f"must lie in [0, 1), not {share}")
-        _one_of(self, STORAGES, "storage")
+        one_of(self, STORAGES, "storage")
 
 
 @dataclass
@@ -90,7 +80,7 @@ class SynthesisConfig:
     generator predicts the partner's next actions."""
 
     def __post_init__(self) -> None:
-        _one_of(self, SOURCES, "source")
+        one_of(self, SOURCES, "source")
         require(0 <= self.min_confidence <= 1, "min_confidence", f"must lie in [0, 1], not {self.min_confidence}")
         require(self.rollout_length >= 1, "rollout_length", f"must be at least 1, not {self.rollout_length}")
 
@@ -98,74 +88,6 @@ class SynthesisConfig:
     def filters(self) -> bool:
         """Whether some rows may be left out."""
         return self.min_confidence > 0 or self.require_agreement
-
-
-@dataclass
-class LoopConfig:
-    """Length of a run and its schedules. Everything is counted in environment steps (decisions)."""
-
-    num_env_steps: int = 3_000
-    """Length of the run: real transitions collected."""
-    num_workers: int = 1
-    """Simulators that collect side by side; each gives one transition a turn."""
-    warmup_env_steps: int = 300
-    """Random actions, and no updates, until this many transitions are stored."""
-    utd_ratio: float = 20.0
-    """Update-to-data ratio: critic updates for each environment step."""
-    first_refit_env_step: int = 600
-    """When the generator is fitted first; 500 to 600 transitions are about the least it can learn from."""
-    refit_every_env_steps: int = 600
-    """Environment steps from one generator fit to the next."""
-    num_synthetic_rows: int = 10_000
-    """Transitions sampled after each fit; they replace the synthetic buffer as a whole."""
-    resample_every_env_steps: int | None = None
-    """Environment steps from one sampling to the next between fits, so that counterfactuals follow the policy; null:
-    only after a fit."""
-    evaluate_every_env_steps: int = 500
-    """Environment steps from one evaluation to the next; the end of the run is always evaluated."""
-    checkpoint_every_env_steps: int = 500
-    """Environment steps from one checkpoint to the next; the end of the run is always saved."""
-    log_every_env_steps: int = 50
-    """Environment steps over which logged means are taken."""
-    relevance_updates_per_env_step: float = 1.0
-    """Training steps of the relevance function for each environment step, on real transitions."""
-    overlap_collection: bool = False
-    """Let the simulators work on the next decision during the updates of the last one. The policy that makes a decision
-    then lacks exactly the updates of one round (num_workers transitions). Only for environments whose simulators run in
-    processes of their own, such as sumo."""
-
-    def __post_init__(self) -> None:
-        _at_least(
-            self,
-            1,
-            "num_env_steps",
-            "num_workers",
-            "first_refit_env_step",
-            "refit_every_env_steps",
-            "num_synthetic_rows",
-            "evaluate_every_env_steps",
-            "checkpoint_every_env_steps",
-            "log_every_env_steps",
-        )
-        _at_least(self, 0, "warmup_env_steps", "utd_ratio", "relevance_updates_per_env_step")
-        if self.resample_every_env_steps is not None:
-            _at_least(self, 1, "resample_every_env_steps")
-        require(
-            self.warmup_env_steps < self.num_env_steps,
-            "warmup_env_steps",
-            f"must be below loop.num_env_steps ({self.num_env_steps}), not {self.warmup_env_steps}: "
-            "a run that only warms up learns nothing",
-        )
-
-    @property
-    def num_critic_updates(self) -> int:
-        """Critic updates of the whole run, up to a block."""
-        return round(self.utd_ratio * (self.num_env_steps - self.warmup_env_steps))
-
-    @property
-    def num_fits(self) -> int:
-        """Fits of the generator, if there is one; none falls on the end of the run."""
-        return max(0, math.ceil((self.num_env_steps - self.first_refit_env_step) / self.refit_every_env_steps))
 
 
 @dataclass
@@ -178,7 +100,7 @@ class EvaluationConfig:
     """One episode for each seed, the same at every evaluation; collection never uses them."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "num_workers")
+        at_least(self, 1, "num_workers")
         require(len(self.seeds) > 0, "seeds", "must name at least one episode, such as [1, 2, 3]")
         require(min(self.seeds) >= 0, "seeds", f"must not be negative, not {min(self.seeds)}")
         require(len(set(self.seeds)) == len(self.seeds), "seeds", f"must differ from each other, not {self.seeds}")
@@ -199,8 +121,8 @@ class FabricConfig:
     updates 1.3 times as fast on an idle machine, and several times slower where another process wants its core."""
 
     def __post_init__(self) -> None:
-        _one_of(self, ACCELERATORS, "accelerator")
-        _at_least(self, 1, "devices", "num_nodes")
+        one_of(self, ACCELERATORS, "accelerator")
+        at_least(self, 1, "devices", "num_nodes")
         require(
             self.num_threads is None or self.num_threads >= 1,
             "num_threads",
@@ -226,8 +148,7 @@ class TrackingConfig:
         require(
             self.uri is None or "://" in self.uri,
             "uri",
-            "must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not "
-            f"{(self.uri or '').rpartition('@')[2]!r}",
+            f"must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not {self.uri!r}",
         )
         require(
             self.uri is None or not self.uri.startswith("file:"),
@@ -265,7 +186,7 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**31, "seed", f"must lie in [0, 2**31), not {self.seed}")
-        _one_of(self, SPEEDS, "speed")
+        one_of(self, SPEEDS, "speed")
         require(
             self.replay.batch_size <= self.replay.capacity,
             "replay.batch_size",

@@ -6,8 +6,8 @@ Shapes: W workers (parallel episodes), O observation, A action.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,32 +15,14 @@ from tensordict import TensorDict, TensorDictBase
 from torchrl.data import Binary, Bounded, Composite, Unbounded
 from torchrl.envs import EnvBase
 
+from genreplay.envs.checks import Checks
 from genreplay.envs.facets import BaselineRun
+from genreplay.envs.faults import EnvironmentFault, Faults
+from genreplay.envs.step import Step as Step
 from genreplay.transitions.keys import Key
 
 EpisodeSeeds = Callable[[int, int], int]
 """`(worker, episode index) -> seed`: an episode is fixed by its seed and the actions taken in it."""
-
-
-class Step(NamedTuple):
-    """The outcome of one decision in one simulator."""
-
-    observation: np.ndarray
-    """`[O]`, float32."""
-    reward: float
-    duration: float
-    """Time that passed, in the unit of `World.discount_period`."""
-    terminated: bool = False
-    """The state is final: the target does not bootstrap."""
-    truncated: bool = False
-    """The episode was cut off here: the target does bootstrap."""
-    failed: bool = False
-    """The simulator failed: the row must not be stored; the episode ends."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether the episode is over, in whatever way."""
-        return self.terminated or self.truncated or self.failed
 
 
 class BatchedEnv(EnvBase):
@@ -58,6 +40,9 @@ class BatchedEnv(EnvBase):
         num_workers: W.
         episode_seeds: the seed of each worker's i-th episode.
     """
+
+    in_process = True
+    """Whether the simulators run in this process (see `Checks`)."""
 
     def __init__(
         self, observation_spec: Bounded | Unbounded, action_spec: Bounded, num_workers: int, episode_seeds: EpisodeSeeds
@@ -79,6 +64,9 @@ class BatchedEnv(EnvBase):
         )
         self.demand: str | None = None
         """Demand of the episodes that `start` begins (see `EvaluationSet`); None for the environment's own."""
+        self.checks = Checks(f"env: {type(self).__name__}", observation_spec.shape, num_workers, self.in_process)
+        self.faults = Faults()
+        """Those so far, and how many are skipped."""
         self._episode_seeds = episode_seeds
         self._episode_index = [-1] * num_workers
         self._actions: list[list[np.ndarray]] = [[] for _ in range(num_workers)]
@@ -97,8 +85,10 @@ class BatchedEnv(EnvBase):
         """Begin an episode in each named worker; its first observation `[O]`."""
 
     @abstractmethod
-    def advance(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
-        """Carry out one decision `[A]` in each named worker. May run them at the same time."""
+    def advance(self, actions: dict[int, np.ndarray]) -> Mapping[int, Step | EnvironmentFault]:
+        """Carry out one decision `[A]` in each named worker; its step, or what went wrong. May run them at the same
+        time.
+        """
 
     def send(self, actions: dict[int, np.ndarray]) -> None:
         """Called before the next `advance`, with the same actions and with nothing between the two.
@@ -126,6 +116,42 @@ class BatchedEnv(EnvBase):
         """Metrics by worker of a baseline on the whole episodes of `seeds`, by worker (see `EvaluationSet`)."""
         raise NotImplementedError(f"{type(self).__name__} has no baselines")
 
+    # Checked ---------------------------------------------------------------------------------------------------
+
+    def begin(self, seeds: dict[int, int]) -> dict[int, np.ndarray]:
+        """`start`, checked.
+
+        Raises:
+            EnvironmentFault: an episode cannot be begun; a resumed run begins the next one.
+        """
+        try:
+            observations = self.checks.begin(seeds, self.start)
+        except EnvironmentFault as fault:
+            self._number(fault.workers)
+            raise
+        self._current |= observations
+        return observations
+
+    def decide(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
+        """`advance`, checked; a fault that may be skipped is a failed step.
+
+        Raises:
+            EnvironmentFault: one that may not be skipped; a resumed run begins the next episode there.
+            UserError: an action is no number.
+        """
+        steps = self.checks.decide(actions, self.advance)
+        faults = {worker: step for worker, step in steps.items() if isinstance(step, EnvironmentFault)}
+        try:
+            for fault in dict.fromkeys(faults.values()):
+                self.faults.add(fault)
+        except EnvironmentFault:
+            self._number(faults)
+            raise
+        steps |= {worker: Step(self._current[worker], 0.0, 0.0, truncated=True, failed=True) for worker in faults}
+        taken = {worker: step for worker, step in steps.items() if isinstance(step, Step)}
+        self._current |= {worker: step.observation for worker, step in taken.items()}
+        return taken
+
     # Specs and keys --------------------------------------------------------------------------------------------
 
     def observed(self, observations: np.ndarray) -> dict[Key, Any]:
@@ -150,12 +176,12 @@ class BatchedEnv(EnvBase):
         """Continue the episodes of a `snapshot`; the observation of each worker.
 
         Here all workers play their recorded actions again, side by side. An episode that ends on the way (the simulator
-        failed) cannot be continued: its worker begins the next one.
+        failed) cannot be continued: its worker begins the next one. Raises as `decide`.
         """
         self._actions = [[np.asarray(a, dtype=np.float32) for a in actions] for actions in snapshot]
-        observations = self.start({w: self._seed_of(w) for w in range(self.num_workers)})
+        observations = self.begin({w: self._seed_of(w) for w in range(self.num_workers)})
         for i in range(max(len(actions) for actions in self._actions)):
-            steps = self.advance({w: a[i] for w, a in enumerate(self._actions) if i < len(a)})
+            steps = self.decide({w: a[i] for w, a in enumerate(self._actions) if i < len(a)})
             observations |= {worker: step.observation for worker, step in steps.items()}
             ended = [worker for worker, step in steps.items() if step.ended]
             if ended:
@@ -168,6 +194,7 @@ class BatchedEnv(EnvBase):
             "episode_index": list(self._episode_index),
             "returns": list(self._returns),
             "num_decisions": list(self._num_decisions),
+            "faults": self.faults.count,
             # Nothing to continue where no episode was running yet.
             "episodes": self.snapshot() if min(self._episode_index) >= 0 else None,
         }
@@ -184,6 +211,7 @@ class BatchedEnv(EnvBase):
             )
         self._episode_index = list(state["episode_index"])
         self._returns, self._num_decisions = list(state["returns"]), list(state["num_decisions"])
+        self.faults.count = state.get("faults", 0)
         self._resume = state["episodes"]
 
     # Episodes --------------------------------------------------------------------------------------------------
@@ -197,11 +225,20 @@ class BatchedEnv(EnvBase):
         return self._episode_seeds(worker, self._episode_index[worker])
 
     def _begin(self, workers: Iterable[int]) -> dict[int, np.ndarray]:
-        """The next episode in each of `workers`."""
+        """The next episode in each of `workers`; after one that cannot be begun, the one after it if that may be."""
+        workers = list(workers)
+        self._number(workers)
+        while True:
+            try:
+                return self.begin({w: self._seed_of(w) for w in workers})
+            except EnvironmentFault as fault:
+                self.faults.add(fault)
+
+    def _number(self, workers: Iterable[int]) -> None:
+        """Let the next episode of each of `workers` be the current one."""
         for worker in workers:
             self._episode_index[worker] += 1
             self._actions[worker], self._returns[worker], self._num_decisions[worker] = [], 0.0, 0
-        return self.start({w: self._seed_of(w) for w in workers})
 
     # TorchRL ---------------------------------------------------------------------------------------------------
 
@@ -211,14 +248,13 @@ class BatchedEnv(EnvBase):
             self._current |= self.restore(self._resume)
         else:
             workers = range(self.num_workers) if wanted is None else wanted.view(-1).nonzero().view(-1).tolist()
-            self._current |= self._begin(workers)
+            self._begin(workers)
         self._resume = None
         return self._with_observations(self.full_observation_spec.zero()).update(self.full_done_spec.zero())
 
     def _step(self, tensordict: TensorDictBase) -> TensorDictBase:
         actions = dict(enumerate(self.chosen(tensordict)))
-        steps = self.advance(actions)
-        self._current |= {worker: step.observation for worker, step in steps.items()}
+        steps = self.decide(actions)
         ends = ("terminated", "truncated", "failed")
         dtypes = {"reward": torch.float32, "duration": torch.float32, **dict.fromkeys(ends, torch.bool)}
         out = TensorDict(

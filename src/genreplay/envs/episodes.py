@@ -52,7 +52,7 @@ def play(env: BatchedEnv, act: Act, seeds: Sequence[int]) -> Iterator[Played]:
     An episode whose simulator fails begins anew, behind those that are still to be played.
 
     Raises:
-        UserError: an episode failed `MAX_ATTEMPTS` times.
+        UserError: an episode failed `MAX_ATTEMPTS` times, or as of `BatchedEnv.decide`.
     """
     queue = [(index, 1) for index in range(len(seeds))]
     running: dict[int, tuple[int, int]] = {}
@@ -61,8 +61,8 @@ def play(env: BatchedEnv, act: Act, seeds: Sequence[int]) -> Iterator[Played]:
         idle = [worker for worker in range(env.num_workers) if worker not in running][: len(queue)]
         if idle:
             running |= {worker: queue.pop(0) for worker in idle}
-            observations |= env.start({worker: seeds[running[worker][0]] for worker in idle})
-        steps = env.advance(dict(act({worker: observations[worker] for worker in running})))
+            observations |= env.begin({worker: seeds[running[worker][0]] for worker in idle})
+        steps = env.decide(dict(act({worker: observations[worker] for worker in running})))
         for worker, step in steps.items():
             observations[worker] = step.observation
             index, attempt = running[worker]

@@ -18,7 +18,7 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import GeneratorDiverged
 from genreplay.common.precision import matmul_precision
 from genreplay.common.seeding import derive_seed
 from genreplay.generators.base import Generator
@@ -74,12 +74,13 @@ def fit(
     `num_steps` and `seconds`.
 
     Raises:
-        UserError: the loss is no longer a number.
+        GeneratorDiverged: the loss is no longer a number, on every rank; the generator is as it was before.
     """
     started = time.perf_counter()
     rows = rows.to(fabric.device)
     condition = None if condition is None else condition.to(fabric.device)
     generator.to(fabric.device)
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     generator.begin_fit(rows, condition, seed)
     plan: Any = generator.configure_optimizers()
     schedule = plan["lr_scheduler"]["scheduler"]
@@ -105,8 +106,11 @@ def fit(
     generator.on_train_end()
 
     tenth = max(1, num_steps // 10)
-    first, last = fabric.all_reduce(torch.stack([losses[:tenth].mean(), losses[-tenth:].mean()])).tolist()  # type: ignore[union-attr]
-    if not torch.isfinite(losses).all():
-        raise UserError("generator: the loss is no longer a number; lower generator.fit.learning_rate")
+    is_finite = losses.isfinite().all().to(losses.dtype)
+    means = torch.stack([losses[:tenth].mean(), losses[-tenth:].mean(), is_finite])
+    first, last, share_finite = fabric.all_reduce(means).tolist()  # type: ignore[union-attr]
+    if share_finite < 1:
+        generator.load_state_dict(before)
+        raise GeneratorDiverged("generator: the loss is no longer a number; lower generator.fit.learning_rate")
     seconds = time.perf_counter() - started
     return {"loss_first": first, "loss_last": last, "num_steps": float(num_steps), "seconds": seconds}

@@ -13,6 +13,7 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor, nn
 
+from genreplay.common.errors import UserError
 from genreplay.transitions.columns import TransitionLayout
 
 CHUNK_ROWS = 16_384
@@ -55,11 +56,11 @@ class Relevance(nn.Module, ABC):
         """Relevance `[N, 1]`, without gradients and without changing anything.
 
         Raises:
-            RuntimeError: a score is not finite.
+            UserError: a score is not finite.
         """
         scores = torch.cat([self.relevance(chunk) for chunk in transitions.split(CHUNK_ROWS)])
         if not scores.isfinite().all():
-            raise RuntimeError(
+            raise UserError(
                 f"{type(self).__name__}: relevance is not finite for {int((~scores.isfinite()).sum())} of "
                 f"{len(scores)} transitions; the network has diverged, lower its learning rate"
             )

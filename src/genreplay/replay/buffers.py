@@ -11,6 +11,7 @@ blocks.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,9 +19,8 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
 
-from genreplay.common.scratch import Scratch
 from genreplay.config.schema import ReplayConfig
-from genreplay.transitions.keys import IS_SYNTHETIC, STORED_KEYS, Key
+from genreplay.transitions.keys import IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, REWARD, STORED_KEYS, Key
 
 
 class MixedReplay:
@@ -48,7 +48,7 @@ class MixedReplay:
         self.config, self.capacity = config, config.capacity
         self.device, self._keys, self._directory = torch.device(device), tuple(keys), directory
         self._held_on = self.device if config.storage == "memory" else torch.device("cpu")
-        self._files: dict[str, Scratch] = {}
+        self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
         self._real = self._new_buffer("real", config.capacity)
         self._synthetic: ReplayBuffer | None = None
         self._kept = 1.0
@@ -65,7 +65,11 @@ class MixedReplay:
         return 0 if self._synthetic is None else len(self._synthetic)
 
     def extend_real(self, transitions: TensorDictBase) -> None:
-        """Append real transitions `[N]`; once `capacity` is reached, each overwrites the oldest."""
+        """Append real transitions `[N]`; once `capacity` is reached, each overwrites the oldest.
+
+        Raises:
+            ValueError: some are synthetic.
+        """
         # More rows than the ring holds would write some slots twice in one scatter, in no defined order.
         rows = self._stored(transitions)[-self.capacity :]
         if rows[IS_SYNTHETIC].any():
@@ -113,6 +117,12 @@ class MixedReplay:
         if not self.num_real:
             raise ValueError("real_transitions: no real rows are stored yet")
         return _oldest_first(self._real[:], self._cursor).to(self.device)
+
+    def largest(self) -> float:
+        """Largest absolute value among the observations and rewards of the real rows; 0 without rows."""
+        rows = self._real[:] if self.num_real else None
+        keys = (OBSERVATION, NEXT_OBSERVATION, REWARD)
+        return 0.0 if rows is None else max(float(rows[key].abs().max()) for key in keys)
 
     def synthetic_transitions(self) -> TensorDict:
         """A copy of every stored synthetic row `[N]`."""
@@ -184,8 +194,8 @@ class MixedReplay:
         if self.config.storage == "memory":
             return ReplayBuffer(storage=LazyTensorStorage(capacity, device=self._held_on))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
-        self._files[name] = Scratch(name, self._directory)
-        return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].folder))
+        self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")
+        return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].name))
 
 
 def _oldest_first(rows: TensorDict, cursor: int) -> TensorDict:

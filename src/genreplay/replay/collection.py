@@ -15,6 +15,7 @@ from torchrl.collectors import Collector
 from torchrl.envs.utils import ExplorationType
 
 from genreplay.envs.batched import BatchedEnv
+from genreplay.envs.faults import EnvironmentFault
 from genreplay.transitions.keys import ACTION, EXECUTED_ACTION, FAILED, IS_SYNTHETIC, STORED_KEYS, TERMINATED, Key
 
 
@@ -50,8 +51,16 @@ class Collection:
         """The state to begin from, until the first decision is made."""
 
     def next(self) -> TensorDict:
-        """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out."""
-        rows = executed(self._decide())
+        """The next transitions `[n]`, with the keys to keep; rows of a simulator that failed are left out.
+
+        Raises:
+            EnvironmentFault: nothing is to be stored; `state_dict` is then without the episodes that it ended.
+        """
+        try:
+            rows = executed(self._decide())
+        except EnvironmentFault:
+            self._saved = None
+            raise
         self._saved = None
         self._warmup_left = max(0, self._warmup_left - self.env.num_workers)
         rows.set(IS_SYNTHETIC, torch.zeros_like(rows[TERMINATED]))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from lightning import Fabric
 
@@ -110,6 +108,7 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     env = world.make_env(
         config.loop.num_workers, lambda worker, index: derive_seed(config.seed, "episode", worker, index)
     )
+    env.faults.limit = config.loop.max_faults
     replay = build_replay(config, world.layout, device)
     policy = agent.policy(deterministic=False)
     collection = (OverlappedCollection if config.loop.overlap_collection else Collection)(
@@ -121,9 +120,8 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     )
     synthesis = build_synthesis(config, codec, agent, world, team)
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
-    # Everything random from here on continues these streams, which checkpoints keep.
-    seed = derive_seed(config.seed, "loop")
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
+    for simulators in (env, evaluator.env):
+        simulators.checks.deadline = config.loop.decision_deadline
+    # Everything random from here on continues one stream, which checkpoints keep.
+    torch.manual_seed(derive_seed(config.seed, "loop"))
     return Parts(collection, replay, agent, relevance, synthesis, evaluator, world.oracle)

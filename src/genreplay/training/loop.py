@@ -15,9 +15,11 @@ from typing import Any
 
 from tensordict import TensorDict
 
+from genreplay.common.errors import GeneratorDiverged, UserError
 from genreplay.common.seeding import derive_seed
 from genreplay.config.schema import LoopConfig
 from genreplay.diagnostics.diagnose import MIN_ROWS, diagnose
+from genreplay.envs.faults import EnvironmentFault, Faults
 from genreplay.replay.collection import Collection
 from genreplay.replay.synthesis import Source, Synthesis, Synthetic
 from genreplay.runs import checkpoint
@@ -81,12 +83,21 @@ class Loop:
         """Whether all transitions are collected."""
         return self.counters.env_step >= self.config.num_env_steps
 
+    @property
+    def faults(self) -> Faults:
+        """Those of the environment so far."""
+        return self.parts.collection.env.faults
+
     def run(self) -> bool:
         """Train until `num_env_steps`, or until a signal asks to end; save either way.
 
         A signal ends fits, samples and evaluations at once; they are left to do, as is the rest of the step.
 
         Returns True where training is complete, False where it was stopped.
+
+        Raises:
+            EnvironmentFault: one more than `max_faults`; the run is saved.
+            UserError: something that learns has diverged; what was saved before stays.
         """
         self.parts.agent.set_progress(self.counters.env_step)
         try:
@@ -98,7 +109,20 @@ class Loop:
         except Stopped:
             self.save(self)
             return False
+        except EnvironmentFault:
+            if self.counters.env_step:
+                self.save(self)
+            raise
         return True
+
+    def require_finite(self) -> None:
+        """UserError where a loss since the last log is no number; what is saved then stays."""
+        if loss := self.report.diverged():
+            raise UserError(
+                f"{loss} is no longer a number at env step {self.counters.env_step}; observations and rewards reach "
+                f"{self.parts.replay.largest():.3g}: scale them to about 1, or lower the learning rates or "
+                "loop.utd_ratio; the checkpoint before it stays"
+            )
 
     def collect(self) -> int:
         """One decision in every collecting simulator; returns the number of new transitions."""
@@ -148,7 +172,8 @@ class Loop:
         due.refit = due.resample = False
         self.update()
         if due.log:
-            self.report.log(self.counters)
+            self.require_finite()
+            self.report.log(self.counters, self.faults.count)
             due.log = False
         if due.evaluate:
             self.evaluate()
@@ -172,9 +197,11 @@ class Loop:
                     if min(len(source.real), len(synthetic.rows)) >= MIN_ROWS:
                         compared = source.real, synthetic.rows, seed, source.most_relevant
                         diagnosis = diagnose(synthesis.codec, *compared, self.parts.oracle)
-        except Stopped:
+        except (Stopped, GeneratorDiverged) as error:
             synthesis.generator.load_state_dict(before)
-            raise
+            if isinstance(error, Stopped):
+                raise
+            return self._fall_back(error)
         self._store(synthetic)
         self.counters.generator_step += int(metrics["num_steps"])
         metrics = metrics | synthetic.metrics
@@ -182,10 +209,17 @@ class Loop:
 
     def resample(self, synthesis: Synthesis) -> None:
         """Replace the synthetic buffer by new samples of the same generator."""
-        with self._repeatable():
-            seed = derive_seed(self.seed, "redraw", self.counters.env_step)
-            synthetic = self._sample(synthesis, self._source(synthesis), seed)
+        try:
+            with self._repeatable():
+                seed = derive_seed(self.seed, "redraw", self.counters.env_step)
+                synthetic = self._sample(synthesis, self._source(synthesis), seed)
+        except GeneratorDiverged as error:
+            return self._fall_back(error)
         self._store(synthetic)
+
+    def _fall_back(self, error: GeneratorDiverged) -> None:
+        """Go on with the synthetic transitions of before."""
+        self.report.fell_back(str(error), self.parts.replay.num_synthetic, self.counters)
 
     def _source(self, synthesis: Synthesis) -> Source:
         """All real transitions, with their relevance where something computes it."""
@@ -217,10 +251,15 @@ class Loop:
             due.blocks -= 1
 
     def evaluate(self) -> None:
-        """The deterministic policy on the evaluation episodes."""
-        with self._repeatable(), self.report.evaluating(len(self.parts.evaluator.seeds)) as on_episode:
-            evaluation = self.parts.evaluator.evaluate_policy(self.parts.agent.policy(deterministic=True), on_episode)
-        self.report.evaluated(evaluation, self.counters)
+        """The deterministic policy on the evaluation episodes; left out where a fault in one of them may be skipped."""
+        evaluator, policy = self.parts.evaluator, self.parts.agent.policy(deterministic=True)
+        try:
+            with self._repeatable(), self.report.evaluating(len(evaluator.seeds)) as on_episode:
+                evaluation = evaluator.evaluate_policy(policy, on_episode)
+        except EnvironmentFault as fault:
+            self.faults.add(fault)
+        else:
+            self.report.evaluated(evaluation, self.counters)
 
     @contextmanager
     def _repeatable(self) -> Iterator[None]:
@@ -229,6 +268,6 @@ class Loop:
         try:
             with self.stop.repeatable():
                 yield
-        except Stopped:
+        except BaseException:
             checkpoint.set_rng_state(rng)
             raise

@@ -17,7 +17,6 @@ import torch
 from tensordict import TensorDictBase
 from torch import Tensor
 
-from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.common.text import with_unit
 from genreplay.diagnostics.diagnose import Diagnosis
@@ -59,36 +58,19 @@ class Monitor:
     # Resuming --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The learning curve, what was gathered since the last log, and what the store does not have yet."""
+        """The learning curve so far."""
         return {
             "curve": self._curve,
             "last_primary": self._last_primary,
             "gradient_step": self._gradient_step,
-            "sums": {name: float(value) for name, value in self._sums.items()},
-            "counts": dict(self._counts),
-            "times": {
-                "elapsed": self._elapsed(),
-                "since_log": time.perf_counter() - self._clock,
-                "seconds": dict(self._seconds),
-            },
-            "tracker": self.tracker.state_dict(),
+            "elapsed": self._elapsed(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where an earlier part of the run ended. A checkpoint of an older version holds the curve alone."""
+        """Take up the learning curve of an earlier part of the run."""
         self._curve, self._last_primary = list(state["curve"]), state["last_primary"]
         self._gradient_step = state["gradient_step"]
-        times = state.get("times", {"elapsed": state.get("elapsed", 0.0), "since_log": 0.0, "seconds": {}})
-        self._begun -= times["elapsed"]
-        self._clock = time.perf_counter() - times["since_log"]
-        for gathered, kept in (
-            (self._sums, state.get("sums", {})),
-            (self._counts, state.get("counts", {})),
-            (self._seconds, times["seconds"]),
-        ):
-            gathered.clear()
-            gathered.update(kept)
-        self.tracker.load_state_dict(state.get("tracker", {"unsent": []}))
+        self._begun -= state.get("elapsed", 0.0)
 
     def _elapsed(self) -> float:
         """Seconds of all parts of the run so far."""
@@ -106,19 +88,18 @@ class Monitor:
         """One relevance update or one block of agent updates."""
         self._add({f"{part}/{name}": value for name, value in metrics.items()})
 
-    def log(self, counters: Counters) -> None:
-        """Write the means since the last call to the tracker and to the screen.
+    def diverged(self) -> str:
+        """A loss since the last log that is not finite, such as `agent: the critic loss`; empty where all are."""
+        for name, total in self._sums.items():
+            part, _, loss = name.partition("/")
+            if loss.endswith("_loss") and not math.isfinite(float(total)):
+                return f"{part}: the {loss.replace('_', ' ')}"
+        return ""
 
-        Raises:
-            UserError: the critic loss is no longer a number.
-        """
+    def log(self, counters: Counters, num_faults: int = 0) -> None:
+        """Write the means since the last call, and the number of skipped faults, to the tracker and to the screen."""
         now = time.perf_counter()
         means = {name: float(self._sums[name]) / self._counts[name] for name in self._sums}
-        if not math.isfinite(means.get("agent/critic_loss", 0.0)):
-            raise UserError(
-                f"agent: the critic loss is no longer a number at env step {counters.env_step}; lower "
-                "agent.critic_learning_rate or loop.utd_ratio"
-            )
         # Undefined means (the loss on synthetic rows, before there are any) are left out.
         means = {name: value for name, value in means.items() if not math.isnan(value)}
         busy = sum(self._seconds.values())
@@ -132,6 +113,7 @@ class Monitor:
             "counters/episodes": counters.episodes,
             "counters/env_step": counters.env_step,
         }
+        means |= {"counters/faults": num_faults} if num_faults else {}
         self.tracker.metrics(means, counters.env_step)
         figures_text = self._figures(means)
         self.bars.advance(counters.env_step, figures_text)
@@ -219,6 +201,15 @@ class Monitor:
             f"± {logged['synthetic/reward_std']:.3g} (real {logged['real/reward_mean']:.3g} "
             f"± {logged['real/reward_std']:.3g})"
             + (f", {logged[valid]:.1%} exactly possible" if (valid := "diagnostics/valid") in logged else "")
+        )
+
+    def fell_back(self, why: str, num_synthetic: int, counters: Counters) -> None:
+        """A generator diverged, so the synthetic transitions of before stay."""
+        rest = f"the {num_synthetic} synthetic transitions of before stay"
+        self.tracker.metrics({"generator/diverged": 1.0}, counters.env_step)
+        self.bars.line(
+            f"env step {counters.env_step}: {why}; "
+            + (rest if num_synthetic else "the agent learns from real transitions alone until the next fit")
         )
 
     def _keep(self, diagnosis: Diagnosis, counters: Counters) -> None:

@@ -11,11 +11,13 @@ import torch
 from lightning import Fabric
 
 from genreplay.build import build_generator, build_world
+from genreplay.common.errors import UserError
 from genreplay.common.precision import GENERATOR_SPEEDS
 from genreplay.common.progress import Bars, log_above
 from genreplay.common.seeding import derive_seed
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig, TrackingConfig
+from genreplay.envs.faults import EnvironmentFault
 from genreplay.envs.world import World
 from genreplay.generators.distributed.team import Team, make_fabric
 from genreplay.runs import checkpoint, labels
@@ -96,8 +98,6 @@ def _lead(
     stack.enter_context(stop.listening())
     run_id = None if loaded is None else loaded.counters["run_id"]
     tracker = stack.enter_context(Tracker.start(tracking, to_yaml(config), run_id))
-    if loaded is not None and not loaded.folder.is_dir():
-        loaded = checkpoint.load(loaded.folder.parent)  # another process went on with the run until a moment ago
     parts = build_parts(config, fabric, world, codec, team)
     stack.callback(parts.close)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
@@ -116,7 +116,15 @@ def _lead(
     if loaded is not None:
         snapshot.restore(loaded, loop)
         bars.line(f"resumed at env step {loop.counters.env_step}")
-    complete = loop.run()
+    try:
+        complete = loop.run()
+    except EnvironmentFault as fault:
+        if not loop.counters.env_step:
+            raise
+        raise UserError(
+            f"{fault}; saved at env step {loop.counters.env_step}, go on with: genreplay fit --resume {tracker.run_id} "
+            f"(loop.max_faults={loop.faults.count + 10} skips up to 10 more such faults)"
+        ) from fault
     if complete:
         bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
     else:

@@ -13,7 +13,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torch import Tensor
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import GeneratorDiverged
 from genreplay.transitions.columns import Column, TransitionLayout
 from genreplay.transitions.keys import DONE, IS_SYNTHETIC, TERMINATED, TRUNCATED
 
@@ -73,7 +73,7 @@ class Codec:
 
         Raises:
             ValueError: `rows` is not `[N, D]`.
-            UserError: a value is not finite, which no projection can fix.
+            GeneratorDiverged: a value is not finite, which no projection can fix.
         """
         if rows.ndim != 2 or rows.shape[1] != self.width:
             raise ValueError(f"rows have shape {tuple(rows.shape)}, but this layout has {self.width} columns")
@@ -100,9 +100,9 @@ class Codec:
         broken = ~rows.isfinite()
         if broken.any():
             column = self.names[int(broken.any(dim=0).nonzero()[0])]
-            raise UserError(
+            raise GeneratorDiverged(
                 f"generator: {int(broken.any(dim=1).sum())} of {len(rows)} generated rows are not finite, "
-                f"first in column {column!r}: it has diverged; lower generator.learning_rate or fit it longer"
+                f"first in column {column!r}: it has diverged; lower generator.fit.learning_rate or fit it longer"
             )
 
 

@@ -3,7 +3,7 @@ import torch
 from tensordict import TensorDict
 
 import genreplay.relevance.base as base
-from genreplay.common.errors import FieldError
+from genreplay.common.errors import FieldError, UserError
 from genreplay.relevance.config import CuriosityConfig, NoveltyConfig, RewardConfig, TdErrorConfig
 from genreplay.relevance.curiosity import Curiosity
 from genreplay.relevance.novelty import Novelty, RunningNormalizer
@@ -192,7 +192,7 @@ def test_scores_that_are_not_finite_are_an_error():
     message = (
         "^Reward: relevance is not finite for 2 of 20 transitions; the network has diverged, lower its learning rate$"
     )
-    with pytest.raises(RuntimeError, match=message):
+    with pytest.raises(UserError, match=message):
         make("reward").score(rows)
 
 

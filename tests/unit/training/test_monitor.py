@@ -1,6 +1,7 @@
 """What a training run prints where there is no terminal."""
 
 import io
+import math
 import re
 from collections.abc import Iterator
 
@@ -8,7 +9,6 @@ import pytest
 from rich.console import Console
 
 from genreplay.build import build_world
-from genreplay.common.errors import UserError
 from genreplay.common.progress import Bars
 from genreplay.config.reader import from_yaml
 from genreplay.config.schema import TrackingConfig
@@ -52,11 +52,13 @@ def test_a_log_line_says_how_far_the_run_is_and_what_it_does(monitored: tuple[Mo
     assert monitor.summary() == "not evaluated yet"
 
 
-def test_a_loss_that_is_no_number_ends_the_run(monitored: tuple[Monitor, io.StringIO]) -> None:
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_named_before_it_is_logged(
+    value: float, monitored: tuple[Monitor, io.StringIO]
+) -> None:
     monitor, _ = monitored
-    monitor.updated("agent", {"critic_loss": float("nan")})
-    with pytest.raises(UserError) as error:
-        monitor.log(Counters(env_step=7))
-    assert str(error.value) == (
-        "agent: the critic loss is no longer a number at env step 7; lower agent.critic_learning_rate or loop.utd_ratio"
-    )
+    monitor.updated("agent", {"critic_loss": 0.1, "critic_loss_synthetic": math.nan})
+    assert monitor.diverged() == ""
+    monitor.updated("relevance", {"forward_loss": value})
+    monitor.updated("agent", {"critic_loss": 0.1})
+    assert monitor.diverged() == "relevance: the forward loss"

@@ -196,7 +196,7 @@ def test_a_generator_that_diverged_is_a_user_error(value):
     rows[1, 9], rows[3, 4], rows[3, 9] = value, value, value
     message = (
         r"^generator: 2 of 5 generated rows are not finite, first in column 'green': it has diverged; lower "
-        r"generator\.learning_rate or fit it longer$"
+        r"generator\.fit\.learning_rate or fit it longer$"
     )
     with pytest.raises(UserError, match=message):
         Codec(LAYOUT).decode(rows)

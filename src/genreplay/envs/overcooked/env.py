@@ -55,6 +55,7 @@ class OvercookedEnv(BatchedEnv):
     ):
         code, num_events = kitchen.code, len(kitchen.event_names)
         super().__init__(Bounded(0.0, 1.0, (code.width,)), Bounded(0.0, 1.0, (1,)), num_workers, episode_seeds)
+        self.checks.observed_shape = (2, code.width)
         self.config, self.kitchen = config, kitchen
         self._partners = EpisodePartners(config, code, num_workers, partner_of, evaluation)
         self._random_start = config.start == "random" and not evaluation

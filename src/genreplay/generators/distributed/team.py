@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import torch
@@ -28,7 +28,7 @@ from lightning.fabric.strategies import DDPStrategy
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import GeneratorDiverged, UserError
 from genreplay.generators.base import Generator, Sampled
 from genreplay.generators.distributed.channel import Follower, Leader, Message, RankError, failure_message, open_channel
 from genreplay.generators.fitting import OnProgress, fit
@@ -97,6 +97,7 @@ class Team:
         """On rank 0: fit the generator to rows `[N, D]` and conditions `[N, 1]` on every rank; `fitting.fit`'s figures.
 
         Raises:
+            GeneratorDiverged: as of `fitting.fit`.
             RankError: another rank failed.
         """
         with self._order("fit", rows.shape[0], condition, seed):
@@ -154,7 +155,8 @@ class Team:
         rows = torch.empty(num_rows, self.generator.num_columns, device=device)  # training rows, or what is given
         condition = torch.empty(num_rows, 1, device=device) if order["conditional"] else None
         if order["op"] == "fit":
-            fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
+            with suppress(GeneratorDiverged):  # on every rank alike; rank 0 decides what follows
+                fit(self.fabric, self.generator, self._share(rows), self._share_optional(condition), seed)
         else:
             rank, world_size = self.fabric.global_rank, self.fabric.world_size
             condition = self._share_optional(condition)

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from genreplay.common import precision
-from genreplay.common.errors import FieldError, UserError
+from genreplay.common.errors import FieldError, GeneratorDiverged
 from genreplay.generators.config import EdmConfig
 from genreplay.generators.edm.denoiser import Denoiser, denoise, edm_loss, preconditioning
 from genreplay.generators.fitting import Batches, fit
@@ -216,12 +216,18 @@ def test_misuse_says_what_is_wrong():
         small(conditional=True).begin_fit(some_rows(), None, 0)
     with pytest.raises(ValueError, match=r"condition has shape \(64,\); it must be \[64, 1\]"):
         small(conditional=True).begin_fit(some_rows(), torch.zeros(64), 0)
-    rows = some_rows()
+
+
+def test_a_fit_that_diverges_leaves_the_generator_as_it_was():
+    generator, rows = small(), some_rows()
+    fit(one_process(), generator, rows, None, 0)
+    before = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
     rows[3] = float("nan")
-    with pytest.raises(
-        UserError, match=r"generator: the loss is no longer a number; lower generator\.fit\.learning_rate"
-    ):
-        fit(one_process(), small(), rows, None, 0)
+    message = r"^generator: the loss is no longer a number; lower generator\.fit\.learning_rate$"
+    with pytest.raises(GeneratorDiverged, match=message):
+        fit(one_process(), generator, rows, None, 1)
+    after = generator.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
 
 
 @pytest.mark.parametrize(
