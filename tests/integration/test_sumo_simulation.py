@@ -3,9 +3,13 @@
 import itertools
 import logging
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -112,6 +116,55 @@ def test_the_worker_dies_with_its_parent():
     env.close()
 
 
+def test_a_stopped_worker_is_told_and_restarted(caplog, monkeypatch):
+    world = SumoWorld(SumoConfig(episode_seconds=300))
+    with closing(world.make_env(1, lambda worker, index: index)) as env:
+        action = np.zeros(env.action_spec.shape[-1])
+        env.begin({0: 1})
+        env.decide({0: action})
+        env.checks.deadline = 1.0
+        worker = env.workers[0]
+        sent, stopped = worker.send, []
+
+        def send_and_stop(message):
+            sent(message)
+            if not stopped:
+                stopped.append(os.killpg(worker.pid, signal.SIGSTOP))
+
+        monkeypatch.setattr(worker, "send", send_and_stop)
+        pid = worker.pid
+        with caplog.at_level(logging.WARNING, "genreplay"):
+            assert env.decide({0: action})[0].failed
+        assert worker.pid != pid
+        assert caplog.messages == [
+            "env: the simulator of worker 0 failed and is restarted: the simulator process gave no sign of life for "
+            "1 s (loop.decision_deadline)"
+        ]
+
+
+ORPHAN = """
+import os, signal, sys
+from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.world import SumoWorld
+env = SumoWorld(SumoConfig()).make_env(1, lambda worker, index: index)
+env.begin({0: 1})
+os.killpg(env.workers[0].pid, signal.SIGSTOP)
+print(env.workers[0].pid, env._folder.name, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's signal at a parent's death")
+def test_a_stopped_worker_does_not_outlive_a_killed_parent():
+    done = subprocess.run([sys.executable, "-c", ORPHAN], capture_output=True, text=True, check=False)
+    pid, folder = done.stdout.split()
+    shutil.rmtree(folder)
+    deadline = time.monotonic() + 20
+    while (status := Path("/proc", pid, "stat")).exists() and status.read_text().split()[2] != "Z":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 ROUTES = """<routes>
 <vehicle id="good" depart="0"><route edges="w_t t_e"/></vehicle>
 {middle}
@@ -151,14 +204,14 @@ def test_a_vehicle_that_cannot_depart_ends_the_episode_and_is_named(tmp_path, ca
 def test_three_failures_in_a_row_end_the_run():
     with closing(SumoWorld(SumoConfig(episode_seconds=300)).make_env(1, lambda worker, index: index)) as env:
         action = np.zeros(env.action_spec.shape[-1])
-        env.start({0: 1})
-        assert not env.advance({0: action})[0].failed
+        env.begin({0: 1})
+        assert not env.decide({0: action})[0].failed
         for _ in range(2):
             os.killpg(env.workers[0].pid, signal.SIGKILL)
-            assert env.advance({0: action})[0].failed
+            assert env.decide({0: action})[0].failed
         os.killpg(env.workers[0].pid, signal.SIGKILL)
         with pytest.raises(UserError) as error:
-            env.advance({0: action})
+            env.decide({0: action})
         assert str(error.value) == (
             "env: SUMO failed 3 times in a row in worker 0: the simulator process ended with signal 9"
         )

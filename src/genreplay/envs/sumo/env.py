@@ -6,18 +6,19 @@ Shapes: W workers, O observation, A action.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torchrl.data import Bounded
 
-from genreplay.common.errors import UserError
-from genreplay.common.scratch import Scratch
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.facets import BaselineRun
+from genreplay.envs.faults import EnvironmentFault
 from genreplay.envs.sumo.config import SumoConfig
 from genreplay.envs.sumo.observation import View
 from genreplay.envs.sumo.simulator.process import SimulatorError, SimulatorProcess
@@ -44,14 +45,16 @@ class SumoEnv(BatchedEnv):
         evaluation: take the demand levels of evaluation.
     """
 
+    in_process = False
+
     def __init__(self, config: SumoConfig, view: View, num_workers: int, episode_seeds: EpisodeSeeds, evaluation: bool):
         observation_spec = Bounded(torch.zeros(view.width), torch.from_numpy(view.high), dtype=torch.float32)
         action_spec = Bounded(-1.0, 1.0, shape=(view.timing.action_width,), dtype=torch.float32)
         super().__init__(observation_spec, action_spec, num_workers, episode_seeds)
         self._evaluation = evaluation
         self._places = (str(config.scenario or config.net_file), str(config.route_file))
-        self._folder = Scratch("sumo")
-        self.workers = [SimulatorProcess(config, self._folder.folder / str(i)) for i in range(num_workers)]
+        self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
+        self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
         self._is_sent = False
         self._has_worked = False
         self._num_failures = [0] * num_workers
@@ -88,13 +91,11 @@ class SumoEnv(BatchedEnv):
 
     def parts(self, worker: int) -> list[dict[str, float | str]]:
         """What each movement went through in the last episode (see `movement_rows`)."""
-        self.workers[worker].send({"command": "movements"})
-        return self.workers[worker].receive()["movements"]
+        return self._ask(worker, "movements")
 
     def greens(self, worker: int) -> list[list[int]]:
         """What the light showed in the last episode (see `results.greens`)."""
-        self.workers[worker].send({"command": "greens"})
-        return self.workers[worker].receive()["greens"]
+        return self._ask(worker, "greens")
 
     def play_baseline(self, run: BaselineRun, seeds: dict[int, int]) -> dict[int, dict[str, float]]:
         """Metrics of whole episodes under a baseline, in parallel (see `Simulator.baseline`)."""
@@ -107,14 +108,21 @@ class SumoEnv(BatchedEnv):
 
     def frames(self, worker: int) -> list[dict[str, Any]]:
         """Frames recorded so far of the episode in `worker` (see `Recorder`)."""
-        self.workers[worker].send({"command": "frames"})
-        return self.workers[worker].receive()["frames"]
+        return self._ask(worker, "frames")
 
     def close(self, *, raise_if_closed: bool = True) -> None:
         """End the workers and remove their files."""
         SimulatorProcess.close_all(self.workers)
         self._folder.cleanup()
         super().close(raise_if_closed=raise_if_closed)
+
+    def _ask(self, worker: int, what: str) -> Any:
+        """What the worker keeps of its last episode."""
+        self.workers[worker].send({"command": what})
+        try:
+            return self.workers[worker].receive(self.checks.deadline)[what]
+        except SimulatorError as error:
+            raise EnvironmentFault(f"env: SUMO failed in worker {worker}: {error}", [worker]) from error
 
     def _step_of(self, worker: int, message: dict[str, Any] | SimulatorError) -> Step:
         if isinstance(message, SimulatorError):
@@ -144,7 +152,7 @@ class SumoEnv(BatchedEnv):
         answers: dict[int, dict[str, Any] | SimulatorError] = {}
         for worker in workers:
             try:
-                answers[worker] = self.workers[worker].receive()
+                answers[worker] = self.workers[worker].receive(self.checks.deadline)
             except SimulatorError as error:
                 answers[worker] = error
         return answers
@@ -166,8 +174,9 @@ class SumoEnv(BatchedEnv):
         """Restart a failed worker, or give up: at once if nothing ever worked, else after `MAX_FAILURES`."""
         self._num_failures[worker] += 1
         if not self._has_worked:
-            raise UserError(f"env: SUMO cannot run this scenario: {error}")
+            raise EnvironmentFault(f"env: SUMO cannot run this scenario: {error}", [worker])
         if self._num_failures[worker] >= MAX_FAILURES:
-            raise UserError(f"env: SUMO failed {MAX_FAILURES} times in a row in worker {worker}: {error}")
+            text = f"env: SUMO failed {MAX_FAILURES} times in a row in worker {worker}: {error}"
+            raise EnvironmentFault(text, [worker])
         logger.warning("env: the simulator of worker %d failed and is restarted: %s", worker, error)
         self.workers[worker].restart()

@@ -9,9 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Any
 
 import sumo
@@ -21,6 +24,10 @@ from genreplay.envs.sumo.config import SumoConfig
 
 CLOSE_SECONDS = 3.0
 """Time for workers to end by themselves, s."""
+END = ""
+"""What follows the last line of a worker."""
+BEAT = "\n"
+"""The line of a worker that is still at work."""
 
 
 class SimulatorError(Exception):
@@ -56,7 +63,9 @@ class SimulatorProcess:
         if self._is_closed:
             raise SimulatorError("the simulator is closed")
         if hasattr(self, "_process"):
-            self._end(0.0)
+            if self._process.poll() is None:
+                self._kill()
+            self._end()
         self._num_unanswered = 0
         environment = {
             **os.environ,
@@ -68,18 +77,41 @@ class SimulatorProcess:
         if self._config.backend == "libsumo":
             environment["LIBSUMO_AS_TRACI"] = "1"
         self._stderr_file.unlink(missing_ok=True)
-        with open(self._stderr_file, "ab") as stderr:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "genreplay.envs.sumo.simulator.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=environment,
-                encoding="utf-8",
-                start_new_session=True,
-            )
+        self._lines: SimpleQueue[str] = SimpleQueue()
+        started: Future[subprocess.Popen[str]] = Future()
+        Thread(target=self._read, args=(environment, started, self._lines), daemon=True).start()
+        self._process: subprocess.Popen[str] = started.result()
         self.send({"config": asdict(self._config), "folder": str(self._folder)})
         self._num_unanswered = 0  # nothing answers the set-up
+
+    def _read(
+        self, environment: dict[str, str], started: Future[subprocess.Popen[str]], lines: SimpleQueue[str]
+    ) -> None:
+        """Start a worker and put its lines on `lines` until it ends.
+
+        The thread that starts a worker has to live as long as that: the worker ends with it (see `worker.tie`).
+        """
+        try:
+            with open(self._stderr_file, "ab") as stderr:
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "genreplay.envs.sumo.simulator.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    env=environment,
+                    encoding="utf-8",
+                    start_new_session=True,
+                )
+        except BaseException as error:
+            started.set_exception(error)
+            return
+        started.set_result(process)
+        assert process.stdout is not None
+        with process.stdout:
+            for line in process.stdout:
+                lines.put(line)
+        lines.put(END)
+        process.wait()
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a request. `receive` notices a worker that has ended."""
@@ -91,15 +123,23 @@ class SimulatorProcess:
         except BrokenPipeError:
             return
 
-    def receive(self) -> dict[str, Any]:
+    def receive(self, deadline: float) -> dict[str, Any]:
         """Wait for the answer.
 
+        Args:
+            deadline: longest time without a line from the worker, s.
+
         Raises:
-            SimulatorError: the simulator broke down, or its process died.
+            SimulatorError: the simulator broke down, its process died, or the deadline passed.
             UserError: the request cannot be carried out.
         """
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
+        line = BEAT
+        while line == BEAT:
+            try:
+                line = self._lines.get(timeout=deadline)
+            except Empty:
+                text = f"the simulator process gave no sign of life for {deadline:g} s (loop.decision_deadline)"
+                raise SimulatorError(text) from None
         if not line.endswith("\n"):
             raise SimulatorError(self._cause_of_failure())
         self._num_unanswered -= 1
@@ -126,18 +166,15 @@ class SimulatorProcess:
         for simulator in simulators:
             simulator._wait(max(0.0, deadline - time.monotonic()))
 
-    def _end(self, patience: float) -> None:
+    def _end(self, patience: float = CLOSE_SECONDS) -> None:
         self._release()
         self._wait(patience)
 
     def _release(self) -> None:
-        """Close its input and output: a worker without input ends by itself."""
-        for stream in (self._process.stdin, self._process.stdout):
-            assert stream is not None
-            try:
-                stream.close()
-            except BrokenPipeError:
-                continue  # it ended with a request unread
+        """Close its input: a worker without input ends by itself."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it ended with a request unread
+            self._process.stdin.close()
 
     def _wait(self, patience: float) -> None:
         """Wait for its end, and kill it after `patience` seconds."""

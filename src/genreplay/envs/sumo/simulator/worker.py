@@ -1,7 +1,9 @@
 """Program of a worker process: a simulator that answers each JSON line with a JSON line.
 
 `process.SimulatorProcess` starts it. Answers go to standard output; SUMO's own output goes to standard error, which the
-parent reads after a failure. The worker ends when its input ends, so it never outlives its parent.
+parent reads after a failure. Empty lines between the answers show that the simulator is at work.
+
+The worker ends when its input ends, so it does not outlive its parent; on Linux not even where it is stopped or hangs.
 
 Every episode runs in a fork of the same fresh process. Two simulations one after the other in one process are not
 independent: on cologne1 an episode depends on what was simulated before it (the same seed gave 54.4 s and 54.9 s of
@@ -10,12 +12,14 @@ delay), whereas fresh processes agree. Without fork (on Windows) episodes share 
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 import os
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -31,6 +35,16 @@ if TYPE_CHECKING:
 
 WITHIN_EPISODE = ("decide", "frames", "greens", "movements")
 """Commands for the running or the last episode; any other command begins the next one."""
+
+
+BEAT_SECONDS = 5.0
+"""Time from one sign of life to the next, s."""
+
+
+def tie() -> None:
+    """Let this process be killed as the thread that started it ends (Linux; elsewhere without effect)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def config_from_tree(tree: dict[str, Any]) -> SumoConfig:
@@ -69,6 +83,7 @@ class Server:
 
     def __init__(self, requests: TextIO, answers: TextIO):
         self._requests, self._answers = requests, answers
+        self._next_beat = 0.0
 
     def serve(self) -> int:
         """Answer all requests; the exit status."""
@@ -83,7 +98,14 @@ class Server:
         # Here, so that a failed import is reported like any other failure.
         from genreplay.envs.sumo.simulator.simulator import Simulator
 
-        self._simulator = Simulator(config_from_tree(message["config"]), Path(message["folder"]))
+        beat = self._beat
+
+        class Beating(Simulator):
+            def _sumo_step(self) -> None:
+                super()._sumo_step()
+                beat()
+
+        self._simulator = Beating(config_from_tree(message["config"]), Path(message["folder"]))
         if stat.S_ISREG(os.fstat(2).st_mode):
             os.ftruncate(2, 0)  # notices of successful imports
 
@@ -108,6 +130,7 @@ class Server:
         read_end, write_end = os.pipe()
         child = os.fork()
         if child == 0:
+            tie()
             os.close(read_end)
             next_line, status = self._serve_episode(first_line)
             os.write(write_end, next_line.encode())
@@ -133,6 +156,12 @@ class Server:
             return 0
         return 1
 
+    def _beat(self) -> None:
+        if (now := time.monotonic()) >= self._next_beat:
+            self._next_beat = now + BEAT_SECONDS
+            self._answers.write("\n")
+            self._answers.flush()
+
     def _send(self, message: dict[str, Any]) -> None:
         self._answers.write(json.dumps(message) + "\n")
         self._answers.flush()
@@ -140,6 +169,7 @@ class Server:
 
 def main() -> None:
     """Serve on standard input and output."""
+    tie()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
