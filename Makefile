@@ -1,6 +1,7 @@
 # `make fit` sets everything up and trains a traffic-signal controller.
 # `make check` is for while you write: lint, types and the fast unit tests, in under a minute.
 # `make test` checks everything as CI does, fast tests first, WORKERS at a time. `make test-one T=tests/unit/agents` checks a part.
+# `make chaos` kills 60 runs at random moments, resumes them and compares them with undisturbed ones (docs/reliability.md).
 # `make policies` trains, evaluates and publishes the shipped policies anew; `make policy-2way` one of them.
 # `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
@@ -12,7 +13,7 @@ WORKERS ?= 2
 POLICIES := 2way cologne1 ingolstadt1 cramped_room
 
 .NOTPARALLEL:  # `make policies` takes the last run
-.PHONY: fit check test test-one bench lint format env clean policies $(POLICIES:%=policy-%)
+.PHONY: fit check test test-one chaos bench lint format env clean policies $(POLICIES:%=policy-%)
 
 fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
@@ -27,6 +28,9 @@ test: lint
 test-one: env
 	@test -n "$(T)" || { echo 'name the test, such as: make test-one T="tests/unit/agents/test_losses.py -k target"'; exit 2; }
 	$(BIN)/python -m pytest $(T)
+
+chaos: env
+	$(BIN)/python -m tests.helpers.chaos $(CHAOS)
 
 bench: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"

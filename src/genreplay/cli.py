@@ -33,6 +33,7 @@ from genreplay.commands import (
     ui,
 )
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import MASKING, show_error
 
 COMMANDS = (
     fit,
@@ -76,6 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status. 2: an error that the user can fix, in one line on stderr."""
     atexit.register(gc.freeze)  # else Python searches all objects for garbage as it ends, which takes seconds
     logging.basicConfig(format="%(name)s: %(levelname)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(MASKING)
+    if argv is None:
+        sys.excepthook = show_error
     if os.environ.get("LOCAL_RANK", "0") != "0":
         # Fabric starts this command again on every rank; one of them is enough to warn.
         logging.getLogger("genreplay").setLevel(logging.ERROR)

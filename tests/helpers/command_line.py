@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -67,13 +68,28 @@ def last_checkpoint(folder: Path) -> checkpoint.Checkpoint:
 
 
 def assert_same(one: checkpoint.Checkpoint, other: checkpoint.Checkpoint) -> None:
-    assert one.modules.keys() == other.modules.keys() >= {"agent", "generator", "relevance"}
-    for name, weights in one.modules.items():
-        for key, value in weights.items():
-            assert torch.equal(value, other.modules[name][key]), f"{name}.{key} differs"
-    for key, value in one.buffers.items(include_nested=True, leaves_only=True):
-        assert torch.equal(value, other.buffers[key]), f"buffer {key} differs"
-    for state in (one.counters, other.counters):
-        state.pop("run_id", None)
-        state["report"].pop("elapsed", None)
-    assert one.counters == other.counters
+    """Weights, optimisers, buffers, random streams and counters are equal to the last bit."""
+    for part in ("modules", "optimizers", "rng"):
+        assert_equal(getattr(one, part), getattr(other, part), part)
+    assert_equal(dict(one.buffers.items(True, True)), dict(other.buffers.items(True, True)), "buffers")
+    states = [{**state.counters, "run_id": "", "report": {**state.counters["report"]}} for state in (one, other)]
+    for state in states:
+        for name in ("times", "tracker"):
+            state["report"].pop(name)
+    assert_equal(states[0], states[1], "counters")
+
+
+def assert_equal(one: Any, other: Any, place: str) -> None:
+    """Two trees of state are equal; the message names the place that differs."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), place
+        for key, value in one.items():
+            assert_equal(value, other[key], f"{place}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), place
+        for i, value in enumerate(one):
+            assert_equal(value, other[i], f"{place}.{i}")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), f"{place} differs"
+    else:
+        assert one == other or one != one, f"{place} differs: {one} and {other}"

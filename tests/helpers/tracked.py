@@ -13,6 +13,6 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def save_something(tracker: Tracker) -> Path:
-    tracker.checkpoint_dir.mkdir(parents=True)
+    tracker.checkpoint_dir.mkdir(parents=True, exist_ok=True)
     (tracker.checkpoint_dir / "saved").write_text("")
     return tracker.checkpoint_dir

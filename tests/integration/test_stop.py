@@ -20,49 +20,13 @@ from genreplay.generators.edm.generator import EdmGenerator
 from genreplay.relevance.base import Relevance
 from genreplay.replay.synthesis import Synthesis
 from genreplay.runs import checkpoint
+from genreplay.runs.store import connect
 from genreplay.training import loop
 from genreplay.training.run import TrainedRun, train
 from tests.helpers.command_line import assert_same
-from tests.helpers.paths import REPOSITORY
+from tests.helpers.small_runs import SMALL_RUNS
 
 pytestmark = pytest.mark.slow
-
-SMALL = [
-    "agent.hidden_width=8",
-    "agent.critic_updates_per_actor_update=2",
-    "generator.network.hidden_width=8",
-    "generator.network.num_blocks=1",
-    "generator.fit.num_steps=20",
-    "replay.batch_size=8",
-    "loop.num_env_steps=90",
-    "loop.warmup_env_steps=20",
-    "loop.utd_ratio=4",
-    "loop.first_refit_env_step=50",
-    "loop.refit_every_env_steps=30",
-    "loop.resample_every_env_steps=10",
-    "loop.num_synthetic_rows=48",
-    "loop.evaluate_every_env_steps=60",
-    "loop.checkpoint_every_env_steps=1000",
-    "loop.log_every_env_steps=20",
-    "evaluation.seeds=[1,2]",
-    "fabric.accelerator=cpu",
-    "fabric.num_threads=1",
-]
-PENDULUM = [
-    "env.max_episode_steps=35",
-    "generator.sampler.num_steps=2",
-    "generator.sampler.chunk_size=16",
-    "relevance.hidden_width=8",
-]
-TREES = [
-    "loop.num_workers=1",
-    "env.horizon=30",
-    "generator.heads=trees",
-    "generator.num_trees=2",
-    "generator.sampler.chunk_size=16",
-    "relevance.hidden_width=8",
-]
-"""Rollouts of the policy, whose outcomes trees predict."""
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +35,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def config_of(name: str, store: str) -> ExperimentConfig:
-    overrides = {"pendulum_pgr": PENDULUM, "overcooked_pgr": TREES}[name]
-    return load(REPOSITORY / f"conf/{name}.yaml", [*SMALL, *overrides, f"tracking.uri={store}"])
+    path, overrides = SMALL_RUNS[name.partition("_")[0]]
+    return load(path, [*overrides, f"tracking.uri={store}"])
 
 
 @pytest.fixture(scope="module")
@@ -88,15 +52,22 @@ def whole(store: str) -> Callable[[str], checkpoint.Checkpoint]:
     return of
 
 
-def stopped(config: ExperimentConfig, owner: Any, name: str, call: int, resume: Path | None = None) -> TrainedRun:
-    """A run that gets SIGTERM as its `call`-th call of a function begins."""
+def stopped(
+    config: ExperimentConfig,
+    owner: Any,
+    name: str,
+    call: int,
+    resume: Path | None = None,
+    number: signal.Signals = signal.SIGTERM,
+) -> TrainedRun:
+    """A run that gets a signal as its `call`-th call of a function begins."""
     original, calls = getattr(owner, name), 0
 
     def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == call:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
         return original(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -155,6 +126,7 @@ def test_a_run_that_is_stopped_again_and_again_goes_on_exactly(
     run = stopped(config, EdmGenerator, "training_step", 27)
     for function, call in (("start", 1), ("advance", 3)):
         env_step = checkpoint.load(run.checkpoint_dir).counters["counters"]["env_step"]
-        run = stopped(config, GymnasiumEnv, function, call, run.checkpoint_dir)
+        run = stopped(config, GymnasiumEnv, function, call, run.checkpoint_dir, signal.SIGHUP)
+        assert connect(store).get_run(run.run_id).info.status == "KILLED"
         assert checkpoint.load(run.checkpoint_dir).counters["counters"]["env_step"] == env_step == 80
     assert_same(resumed(run, config), whole("pendulum_pgr"))

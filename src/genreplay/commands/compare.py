@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from genreplay.commands.options import add_command, seeds
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import masked
 
 if TYPE_CHECKING:
     from genreplay.comparison.result import Comparison
@@ -78,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = result.compare(request)
     _show(comparison)
     folder = arguments.output or FOLDER / _slug(arguments.overrides)
-    run_id = write.write(comparison, folder, shlex.join(["genreplay", *sys.argv[1:]]))
+    run_id = write.write(comparison, folder, masked(shlex.join(["genreplay", *sys.argv[1:]])))
     print(f"{folder}/comparison.html, .md, .tex, .csv; curves.csv and figures")
     if run_id is not None:
         print(f"kept as run {run_id} of the experiment comparisons; look at it with: genreplay ui")

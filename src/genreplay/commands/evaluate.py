@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from genreplay.commands.options import (
     words,
 )
 from genreplay.common.files import make_folder
+from genreplay.common.scratch import Scratch
 from genreplay.envs.sumo.config import scenario_overrides
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     about: dict[str, Any] = {} if subject.run_id is None else {"run_id": subject.run_id}
     about |= {} if subject.env_step is None else {"env_step": subject.env_step}
     about |= {"config": config.to_yaml(subject.config), "seeds": list(plan.seeds), "searches": search_costs(searched)}
-    with tempfile.TemporaryDirectory(prefix="genreplay-evaluation-") as folder:
+    with Scratch("evaluation") as folder:
         _write(Path(folder), result, about)
         _keep(Path(folder), output, subject.run_id, store.store_uri(subject.config.tracking.uri))
     plan.finished.forget()
@@ -245,12 +245,14 @@ def _keep(folder: Path, output: Path | None, run_id: str | None, uri: str) -> No
     """Copy the results to `output` and to the run's artifacts, and print where they are."""
     from rich.console import Console
 
+    from genreplay.common.files import writing
     from genreplay.evaluation.result import FOLDER
     from genreplay.runs import store
 
     err = Console(stderr=True, highlight=False, soft_wrap=True)
     if output is not None:
-        shutil.copytree(folder, output, dirs_exist_ok=True)
+        with writing(output, "another folder"):
+            shutil.copytree(folder, output, dirs_exist_ok=True)
         err.print(f"results are in {output}")
     if run_id is not None and store.keep(uri, run_id, folder, FOLDER):
         err.print(f"results are among the artifacts of run {run_id}, in {FOLDER}/; see: genreplay ui")

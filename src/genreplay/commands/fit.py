@@ -11,7 +11,7 @@ from genreplay.common.errors import UserError
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
     """The command's options."""
-    about = "Train an agent. Ctrl-C or SIGTERM saves the run within seconds and shows how to continue it."
+    about = "Train an agent. Ctrl-C, SIGTERM or a closed terminal saves the run; `--resume` continues it exactly."
     command = add_command(commands, run, "train an agent", about)
     command.add_argument("--config", metavar="FILE", help="the experiment; not needed with --resume")
     command.add_argument(
@@ -33,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         uri = named_uri(arguments.overrides) if experiment is None else experiment.tracking.uri
         resume = run_folder(arguments.resume, uri, "--resume")
         if experiment is None:
-            experiment = config.load(resume / checkpoint.CONFIG, arguments.overrides)
+            text = (resume / checkpoint.CONFIG).read_text(encoding="utf-8")
+            experiment = config.from_yaml(text, f"checkpoint {resume}", arguments.overrides)
             if uri is None:
                 experiment.tracking.uri = store.store_of(resume, experiment.tracking.uri)
     assert experiment is not None

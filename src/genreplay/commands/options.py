@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from genreplay.common.errors import UserError
@@ -73,10 +74,19 @@ def run_folder(reference: str, uri: str | None, option: str = "--run") -> Path:
 
 
 def refuse_overrides(overrides: Sequence[str], why: str, but: str | None = "tracking.uri=") -> None:
-    """UserError for an override that has no effect on the command; those that begin with `but` have one."""
+    """UserError for an override that has no effect on the command; those that begin with `but` have one.
+
+    So has `env.id=module:Name`, which imports the module: the user allows the checkpoint's config to use it.
+    """
     for text in overrides:
-        if but is None or not text.startswith(but):
+        module = text.removeprefix("env.id=").rpartition(":")[0] if text.startswith("env.id=") else ""
+        if but is None or not (module or text.startswith(but)):
             raise UserError(f"{text}: has no effect {why}")
+        if module:
+            try:
+                import_module(module)
+            except ImportError as error:
+                raise UserError(f"{text}: cannot be imported ({error}); name an installed module") from None
 
 
 def named_uri(overrides: Sequence[str]) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from genreplay.commands import evaluate
 from genreplay.commands.options import CHECKPOINT_COUNTS, add_command, named_uri, refuse_overrides, run_folder
+from genreplay.common.scratch import Scratch
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_output(output)
     loaded = load_policy(folder)
-    with tempfile.TemporaryDirectory(prefix="genreplay-publish-") as scratch:
+    with Scratch("publish") as scratch:
         evaluation = arguments.evaluation
         if evaluation is None:
             evaluation = scratch

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from genreplay.commands.options import add_command, named_uri
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import masked
 
 
 def add_parser(commands: argparse._SubParsersAction) -> None:
@@ -41,5 +42,7 @@ def run(arguments: argparse.Namespace) -> NoReturn:
     command += ["--host", "127.0.0.1", "--port", str(arguments.port), "--workers", "1"]
     if root is not None:
         command += ["--default-artifact-root", (root / "artifacts").resolve().as_uri()]
-    print(f"MLflow shows {uri} at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    print(
+        f"MLflow shows {masked(uri)} at http://127.0.0.1:{arguments.port} (Ctrl-C ends it)", file=sys.stderr, flush=True
+    )
     os.execv(command[0], command)

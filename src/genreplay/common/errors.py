@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from genreplay.common.secrets import masked
+
 
 class UserError(Exception):
-    """An error that the user can fix. The command line prints it as one line and exits with status 2."""
+    """An error that the user can fix. The command line prints it as one line and exits with status 2.
+
+    Credentials in the message are masked.
+    """
+
+    def __init__(self, message: object):
+        super().__init__(masked(str(message)))
 
 
 class GeneratorDiverged(UserError):
@@ -30,7 +38,7 @@ def require(condition: bool, field: str, message: str) -> None:
 
 def first_line(error: Exception) -> str:
     """First line of the error's text, at most 200 characters."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    first = (masked(str(error)).strip().splitlines() or [type(error).__name__])[0]
     return first if len(first) <= 200 else f"{first[:200]}..."
 
 

@@ -39,8 +39,12 @@ def whole(path: Path) -> Iterator[Path]:
     """Yields a temporary path; the file written there replaces `path` at the end, so that nobody reads half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    yield part
-    os.replace(part, path)
+    try:
+        yield part
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from matplotlib import rc_context
 
 from genreplay.common.files import make_folder, write_csv
+from genreplay.common.scratch import Scratch
 from genreplay.comparison.figures import all_figures
 from genreplay.comparison.page import captions, deviations, outcomes, page, title, window
 from genreplay.comparison.result import Comparison
@@ -74,7 +74,7 @@ def as_text(comparison: Comparison, figures: Collection[str]) -> str:
 
 def _keep(comparison: Comparison, folder: Path, command: str) -> str | None:
     uri = comparison.uri or store.store_uri(None)
-    if store.is_new(uri):
+    if not store.is_writable(uri):
         return None
     arms: dict[str, list[str]] = {}
     for run in comparison.runs:
@@ -89,7 +89,7 @@ def _keep(comparison: Comparison, folder: Path, command: str) -> str | None:
     }
     if comparison.plan is not None:
         tags["study"] = comparison.plan.study
-    with tempfile.TemporaryDirectory(prefix="genreplay-comparison-") as scratch:
+    with Scratch("comparison") as scratch:
         for path in folder.iterdir():
             if path.is_file() and path.stem in NAMES:
                 (Path(scratch) / path.name).write_bytes(path.read_bytes())

@@ -17,12 +17,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import masked
 from genreplay.config import shipped
 from genreplay.config.no_effect import without_effect
 from genreplay.config.schema import DEFAULT_PARTS, ExperimentConfig
@@ -52,9 +54,34 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Experim
     return resolved.config
 
 
-def from_yaml(text: str, source: str) -> ExperimentConfig:
-    """The experiment in a resolved tree, as `to_yaml` wrote it; `source` is its name in messages."""
-    return resolve(EXPERIMENT, [[Layer(source, parse(text, source))]], source).config
+def from_yaml(text: str, source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
+    """The experiment in a resolved tree, as `to_yaml` wrote it, of a checkpoint; others may have written it.
+
+    Args:
+        text: the tree.
+        source: its name in messages.
+        overrides: as of `load`.
+
+    Raises:
+        UserError: as of `load` and `check_module`.
+    """
+    config = from_tree(parse(text, source), source, overrides)
+    check_module(config, source, overrides)
+    return config
+
+
+def check_module(config: ExperimentConfig, source: str, overrides: Sequence[str]) -> None:
+    """UserError where a config that others may have written would import a module.
+
+    A module may be used that was imported before, or that an override of `env.id` names.
+    """
+    module = getattr(config.env, "module", None)
+    named = any(text.partition("=")[0].strip() == "env.id" for text in overrides)
+    if module is not None and module not in sys.modules and not named:
+        raise UserError(
+            f"{source}: env.id: {config.env.id!r} would import the module {module!r}, which may do anything; if you "
+            f"trust it, add env.id={config.env.id}"
+        )
 
 
 def from_tree(tree: dict[str, Any], source: str, overrides: Sequence[str] = ()) -> ExperimentConfig:
@@ -72,8 +99,8 @@ def from_tree(tree: dict[str, Any], source: str, overrides: Sequence[str] = ()) 
 
 
 def to_yaml(config: ExperimentConfig) -> str:
-    """The resolved tree; `load` reads it as the same experiment."""
-    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config)))
+    """The resolved tree without credentials; `load` reads it as the same experiment (see `store.store_uri`)."""
+    return masked(OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(config))))
 
 
 # Reading -------------------------------------------------------------------------------------------------------------

@@ -148,7 +148,8 @@ class TrackingConfig:
         require(
             self.uri is None or "://" in self.uri,
             "uri",
-            f"must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not {self.uri!r}",
+            "must be a URI such as sqlite:///mlruns/mlflow.db or http://host:5000, not "
+            f"{(self.uri or '').rpartition('@')[2]!r}",
         )
         require(
             self.uri is None or not self.uri.startswith("file:"),

@@ -7,6 +7,7 @@ file (or the override), the key and the remedy.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,11 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from genreplay import registry
 from genreplay.common.errors import FieldError, UserError, first_line
 from genreplay.config.messages import describe, show, type_of, unknown_key
+
+MAX_NODES = 100_000
+"""Keys and values in a file, aliases written out."""
+MAX_REFERENCES = 20
+"""`${...}` in a file: those that name each other grow exponentially."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Resolved(NamedTuple):
 def parse(text: str, source: str) -> dict[str, Any]:
     """The tree in a YAML text; `source` is its name in messages."""
     try:
+        _refuse_bombs(text, source)
         tree = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
@@ -74,6 +81,7 @@ def read_override(text: str) -> Layer:
     if not all(names):
         raise UserError(f"{source}: {key!r} is no key; write section.key=value, such as loop.utd_ratio=20")
     try:
+        _refuse_bombs(value, source)
         parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(f"{source}: the value is invalid YAML ({first_line(error)}); quote it") from None
@@ -81,6 +89,33 @@ def read_override(text: str) -> Layer:
     for name in reversed(names):
         tree = {name: tree}
     return Layer(source, tree)
+
+
+def _refuse_bombs(text: str, source: str) -> None:
+    """Refuse YAML that is huge once its aliases are written out, and what calls a resolver, such as `${oc.env:HOME}`.
+
+    A resolver's result would be stored with the run.
+    """
+    sizes: dict[yaml.Node, float] = {}
+
+    def size(node: yaml.Node) -> float:
+        if node not in sizes:
+            sizes[node] = math.inf  # until it is known: an alias in what it names has no end
+            parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+            sizes[node] = 1 + sum(map(size, () if isinstance(node, yaml.ScalarNode) else parts))
+        return sizes[node]
+
+    root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # as OmegaConf does
+    if root is not None and size(root) > MAX_NODES:
+        raise UserError(f"{source}: has more than {MAX_NODES:,} values; write it without *aliases that name each other")
+    if text.count("${") > MAX_REFERENCES:
+        raise UserError(f"{source}: has more than {MAX_REFERENCES} ${{...}}; write the values themselves")
+    for node in sizes:
+        if isinstance(node, yaml.ScalarNode) and ":" in node.value.partition("${")[2]:
+            raise UserError(
+                f"{source}: {node.value!r} would be looked up and stored with the run; write the value itself, and "
+                "credentials in MLFLOW_TRACKING_URI"
+            )
 
 
 # Resolving -----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ blocks.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase
 from torchrl.data import LazyMemmapStorage, LazyTensorStorage, ReplayBuffer
 
+from genreplay.common.scratch import Scratch
 from genreplay.config.schema import ReplayConfig
 from genreplay.transitions.keys import IS_SYNTHETIC, NEXT_OBSERVATION, OBSERVATION, REWARD, STORED_KEYS, Key
 
@@ -48,7 +48,7 @@ class MixedReplay:
         self.config, self.capacity = config, config.capacity
         self.device, self._keys, self._directory = torch.device(device), tuple(keys), directory
         self._held_on = self.device if config.storage == "memory" else torch.device("cpu")
-        self._files: dict[str, tempfile.TemporaryDirectory[str]] = {}
+        self._files: dict[str, Scratch] = {}
         self._real = self._new_buffer("real", config.capacity)
         self._synthetic: ReplayBuffer | None = None
         self._kept = 1.0
@@ -194,8 +194,8 @@ class MixedReplay:
         if self.config.storage == "memory":
             return ReplayBuffer(storage=LazyTensorStorage(capacity, device=self._held_on))
         # A folder of its own for each buffer: the files of the one it replaces may still be mapped.
-        self._files[name] = tempfile.TemporaryDirectory(dir=self._directory, prefix=f"genreplay-{name}-")
-        return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].name))
+        self._files[name] = Scratch(name, self._directory)
+        return ReplayBuffer(storage=LazyMemmapStorage(capacity, scratch_dir=self._files[name].folder))
 
 
 def _oldest_first(rows: TensorDict, cursor: int) -> TensorDict:

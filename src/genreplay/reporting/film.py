@@ -15,7 +15,7 @@ from genreplay.common.errors import UserError
 from genreplay.common.files import writing
 from genreplay.common.images import FRAME_MILLISECONDS, write_gif, write_mp4
 from genreplay.common.progress import Bars
-from genreplay.config.reader import load
+from genreplay.config.reader import from_yaml
 from genreplay.envs.facets import Camera, FilmRequest
 from genreplay.envs.world import World
 from genreplay.runs import checkpoint, published
@@ -67,7 +67,7 @@ def render_synthetic(folder: Path, given: Mapping[str, Any], output: Path) -> st
     if published.is_published(folder):
         raise UserError("--synthetic: a published policy has no synthetic transitions; name a checkpoint of its run")
     loaded = checkpoint.load(folder)
-    world = build_world(load(loaded.folder / checkpoint.CONFIG))
+    world = build_world(from_yaml(loaded.config_yaml, f"checkpoint {loaded.folder}"))
     rows = loaded.buffers.get("synthetic", None)
     if rows is None:
         raise UserError(

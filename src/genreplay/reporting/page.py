@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.common.files import make_folder
 from genreplay.common.images import write_gif
+from genreplay.common.scratch import Scratch
 from genreplay.common.text import plain, with_unit
 from genreplay.config.reader import to_yaml
 from genreplay.config.schema import ExperimentConfig
@@ -78,7 +78,7 @@ def write_report(folder: Path, named_uri: str | None, output: Path, with_film: b
         raise UserError(f"--output {output}: is a folder; name a file in it, such as {output / 'report.html'}")
     loaded = load_policy(folder)
     uri = store.store_uri(named_uri or store.store_of(folder, loaded.config.tracking.uri))
-    with tempfile.TemporaryDirectory(prefix="genreplay-report-") as scratch:
+    with Scratch("report") as scratch:
         if loaded.run_id is None:
             run = record.of_published(folder)
         else:

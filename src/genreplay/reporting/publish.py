@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from safetensors.torch import save
 from genreplay import __version__
 from genreplay.common.errors import UserError
 from genreplay.common.files import writing
+from genreplay.common.scratch import Scratch
 from genreplay.config.reader import to_yaml
 from genreplay.evaluation.episode_pool import POLICY
 from genreplay.evaluation.files import write_episodes
@@ -49,7 +49,7 @@ def publish(
     check_output(output)
     evaluated = _evaluated(loaded, evaluation)
     uri = store.store_uri(named_uri or store.store_of(loaded.folder, loaded.config.tracking.uri))
-    with tempfile.TemporaryDirectory(prefix="genreplay-publish-") as scratch:
+    with Scratch("publish") as scratch:
         run = record.read(uri, loaded.run_id or "", (), Path(scratch) / "artifacts")
         folder = Path(scratch) / name
         _write_files(folder, loaded, evaluated)

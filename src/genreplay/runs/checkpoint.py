@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from tensordict import TensorDict, TensorDictBase, is_tensor_collection
+from filelock import FileLock, Timeout
+from tensordict import TensorDict, TensorDictBase
 
 from genreplay import __version__
 from genreplay.common.errors import UserError
+from genreplay.runs.buffer_files import read_buffers, refuse_non_tensors, write_buffers
 from genreplay.runs.state_tree import (
     REMEDY,
-    read_json,
     read_tensors,
     read_tree,
     read_values,
@@ -46,6 +47,7 @@ FORMAT = 4
 MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
 COUNTERS = "counters.json"
+LOCK = ".lock"
 REQUIRED = (CONFIG, COUNTERS, "rng.json", "rng.safetensors", "buffers/meta.json")
 
 
@@ -97,7 +99,7 @@ def save(
         UserError: the folder cannot be written to.
         TypeError: something is of a type that a checkpoint does not keep.
     """
-    _refuse_non_tensors(buffers)
+    refuse_non_tensors(buffers)
     older = _numbered(folder, whole=False)
     final = folder / f"{(int(older[-1].name) if older else 0) + 1:06d}"
     partial = folder / f".{final.name}.partial"
@@ -108,7 +110,7 @@ def save(
         write_values(partial / COUNTERS, counters)
         (partial / CONFIG).write_text(config_yaml, encoding="utf-8")
         _write_states(partial, modules, optimizers)
-        buffers.detach().to("cpu").memmap(partial / "buffers", copy_existing=True)
+        write_buffers(partial / "buffers", buffers.detach().to("cpu"))
         _write_manifest(partial)
         _flush(partial)
         os.rename(partial, final)
@@ -120,6 +122,8 @@ def save(
         raise UserError(
             f"checkpoint {final}: cannot be written ({reason}); make room there or name another place by tracking.uri"
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return final
 
 
@@ -155,6 +159,7 @@ def load(folder: Path) -> Checkpoint:
             f"checkpoint {folder}: is of format {version}, and this genreplay reads format {FORMAT}; train it anew, or "
             "use the version of genreplay that wrote it"
         )
+    _refuse_links(folder)
     for name in (*REQUIRED, *(name for name in files if name not in REQUIRED)):
         _check_file(folder, name, files.get(name, {}))
     modules, optimizers = (folder / "modules").glob("*.safetensors"), (folder / "optimizers").glob("*.json")
@@ -162,11 +167,28 @@ def load(folder: Path) -> Checkpoint:
         folder=folder,
         modules={path.stem: read_tensors(path) for path in sorted(modules)},
         optimizers={path.stem: read_tree(path.with_suffix("")) for path in sorted(optimizers)},
-        buffers=_read_buffers(folder / "buffers"),
+        buffers=read_buffers(folder / "buffers"),
         counters=read_values(folder / COUNTERS),
         config_yaml=(folder / CONFIG).read_text(encoding="utf-8"),
         rng=read_tree(folder / "rng"),
     )
+
+
+def hold(folder: Path, run_id: str) -> FileLock:
+    """Keep every other process from training the run whose checkpoints are in `folder`, until `release` or its end.
+
+    Raises:
+        UserError: another process trains it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"--resume {run_id}: this run is being trained by another process; stop that one, or wait until it ends"
+        ) from None
+    return lock
 
 
 def exists(folder: Path) -> bool:
@@ -206,13 +228,21 @@ def _write_manifest(folder: Path) -> None:
 
 def _check_file(folder: Path, name: str, about: Mapping[str, Any]) -> None:
     path = folder / name
-    if not path.is_file():
+    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"checkpoint {folder}: {name} is missing; {REMEDY}")
     size = path.stat().st_size
     if size != about.get("size"):
         raise UserError(f"checkpoint {folder}: {name} is damaged ({size} bytes, not {about.get('size')}); {REMEDY}")
     if _digest(path) != about.get("sha256"):
         raise UserError(f"checkpoint {folder}: {name} is damaged (its SHA-256 differs); {REMEDY}")
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse all but files and folders: a link or a pipe would lead to what the manifest does not hold."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            name = path.relative_to(folder)
+            raise UserError(f"checkpoint {folder}: {name} is no file of its own, such as a link; {REMEDY}")
 
 
 def _digest(path: Path) -> str:
@@ -237,31 +267,6 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-# Buffers -------------------------------------------------------------------------------------------------------------
-
-
-def _refuse_non_tensors(buffers: TensorDictBase) -> None:
-    for key, value in [("", buffers), *buffers.items(include_nested=True)]:
-        if type(value) is not TensorDict and (is_tensor_collection(value) or not isinstance(value, torch.Tensor)):
-            raise TypeError(f"checkpoint: buffers[{key!r}] is a {type(value).__name__}; only tensors are kept")
-
-
-def _read_buffers(folder: Path) -> TensorDict:
-    # TensorDict reads pickles along with classes of other kinds, so a file may name plain TensorDicts only.
-    plain = str(TensorDict)
-    for path in folder.rglob("meta.json"):
-        about = read_json(path)
-        if not isinstance(about, dict) or about.get("_type") != plain:
-            raise UserError(
-                f"checkpoint {folder.parent}: {path.relative_to(folder.parent)} names something else than "
-                f"tensors, which genreplay never writes; {REMEDY}"
-            )
-    try:
-        return TensorDict.load_memmap(folder, allow_pickle=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise UserError(f"checkpoint {folder.parent}: {folder.name} is damaged; {REMEDY}") from error
 
 
 # Random generators ---------------------------------------------------------------------------------------------------

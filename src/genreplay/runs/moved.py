@@ -21,8 +21,8 @@ COLUMNS = (("experiments", "artifact_location"), ("runs", "artifact_uri"))
 """Where MLflow keeps paths, by table."""
 
 
-def follow(database: Path) -> None:
-    """Set the paths in a database to its own folder, where it was moved or copied there together with its artifacts.
+def follow(database: Path, root: Path) -> None:
+    """Set the paths in a database to `root`, where it was moved or copied there together with its artifacts.
 
     The folder of an experiment whose runs lie elsewhere on purpose stays as it is: only a run's folder next to the
     database shows that the artifacts came along.
@@ -30,7 +30,7 @@ def follow(database: Path) -> None:
     Raises:
         OSError: the database cannot be read or written.
     """
-    here = database.parent.resolve()
+    here = root.resolve()
     try:
         with closing(sqlite3.connect(database)) as connection:
             former = _former_folders(connection, here)
@@ -40,7 +40,7 @@ def follow(database: Path) -> None:
     except sqlite3.Error as error:
         raise OSError(f"({type(error).__module__}.{type(error).__name__}) {error}") from error
     for folder in former:
-        log.warning("tracking.uri: %s was moved here from %s; its runs' paths are set to this place", database, folder)
+        log.warning("tracking.uri: %s was moved here from %s; its runs' paths are set to this place", root, folder)
 
 
 def _former_folders(connection: sqlite3.Connection, here: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from tensordict.nn import TensorDictModule
 
 from genreplay.build import build_agent, build_world
 from genreplay.common.errors import UserError
-from genreplay.config.reader import from_tree, load
+from genreplay.config.reader import check_module, from_tree, from_yaml
 from genreplay.config.schema import ExperimentConfig
 from genreplay.config.strict import parse
 from genreplay.envs.world import World
@@ -64,7 +64,7 @@ def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
     if published.is_published(folder):
         return _load_published(folder, overrides)
     loaded = checkpoint.load(folder)
-    config = load(loaded.folder / checkpoint.CONFIG, overrides)
+    config = from_yaml(loaded.config_yaml, f"checkpoint {loaded.folder}", overrides)
     world = build_world(config)
     agent = build_agent(config, world)
     try:
@@ -135,7 +135,9 @@ def _published_config(folder: Path, card: Mapping[str, Any], overrides: Sequence
         raise UserError(
             f"{error}; the policy was published by genreplay {card['genreplay']}: use that version, or train it anew"
         ) from error
-    return from_tree(tree, source, overrides) if overrides else config
+    config = from_tree(tree, source, overrides) if overrides else config
+    check_module(config, source, overrides)
+    return config
 
 
 def _widths(world: World) -> str:

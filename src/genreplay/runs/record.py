@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import masked
 from genreplay.runs import published
 from genreplay.runs.store import connect, find_run, is_new, local_path, store_errors
 
@@ -75,7 +76,7 @@ def read(uri: str, run_id: str, folders: tuple[str, ...], scratch: Path) -> Reco
             info.status,
             datetime.fromtimestamp(info.start_time / 1000, UTC),
             datetime.fromtimestamp(info.end_time / 1000, UTC) if info.end_time else None,
-            run.data.tags,
+            {name: masked(value) for name, value in run.data.tags.items()},
             {name: _series(client, run_id, name) for name in sorted(run.data.metrics)},
             _artifacts(client, run, folders, scratch),
         )

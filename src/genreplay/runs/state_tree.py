@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import UserError, first_line
 
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
 
@@ -21,7 +21,7 @@ def write_tree(path: Path, tree: Any) -> None:
     tensors: dict[str, torch.Tensor] = {}
     text = json.dumps(_to_json(tree, path.name, tensors))
     path.with_suffix(".json").write_text(text, encoding="utf-8")
-    save_file(tensors, path.with_suffix(".safetensors"))
+    _save(tensors, path.with_suffix(".safetensors"))
 
 
 def read_tree(path: Path) -> Any:
@@ -41,7 +41,14 @@ def read_values(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors by name to the safetensors file `path`; TypeError for a value that is not a tensor."""
-    save_file({key: _copy(value, f"{path.stem}.{key}") for key, value in tensors.items()}, path)
+    _save({key: _copy(value, f"{path.stem}.{key}") for key, value in tensors.items()}, path)
+
+
+def _save(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    try:
+        save_file(dict(tensors), path)
+    except SafetensorError as error:
+        raise OSError(first_line(error)) from error
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -11,24 +11,32 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from genreplay.common.errors import UserError, first_line
+from genreplay.common.scratch import Scratch
+from genreplay.common.secrets import MASK, masked
 from genreplay.runs.moved import ARTIFACTS, follow, local_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# MLflow reads these when it is imported. By default it reports its use to its makers, and retries seven times, which
-# takes minutes where a server's address is wrong.
+# MLflow reads these when it is imported. By default it reports its use to its makers, retries seven times, which takes
+# minutes where a server's address is wrong, waits two minutes for each answer, and draws from Python's random stream
+# to wait a little longer, where a run resumed could no longer repeat.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_JITTER", "0")
 
 log = logging.getLogger("genreplay")
 
@@ -39,8 +47,15 @@ CHECKPOINTS = "checkpoints"
 
 
 def store_uri(uri: str | None) -> str:
-    """`tracking.uri`, else MLFLOW_TRACKING_URI, else the default store."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    """`tracking.uri`, else MLFLOW_TRACKING_URI, else the default store.
+
+    A stored config names its store without credentials. They come from MLFLOW_TRACKING_URI where that is the same
+    store, else from where MLflow takes them itself, such as MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+    """
+    named = os.environ.get("MLFLOW_TRACKING_URI")
+    if uri and MASK in uri:
+        return named if named and masked(named) == uri else uri.replace(f"{MASK}@", "")
+    return uri or named or DEFAULT_URI
 
 
 def local_root(uri: str) -> Path | None:
@@ -53,14 +68,24 @@ def is_new(uri: str) -> bool:
     return uri.startswith(SQLITE) and not _database(uri).is_file()
 
 
-def store_of(checkpoint: Path, uri: str | None) -> str | None:
-    """`tracking.uri` of a checkpoint's config, where a store is there; else that of the store that the folder lies in.
+def is_writable(uri: str) -> bool:
+    """Whether the store is there and results can be added to it: not where its disk or its folder is read-only."""
+    return not is_new(uri) and not _is_read_only(uri)
 
-    So a run that is named by its folder is continued in its own store wherever the two were moved. `uri` itself where
-    there is neither.
+
+def _is_read_only(uri: str) -> bool:
+    places = (_database(uri), _database(uri).parent)
+    return uri.startswith(SQLITE) and places[0].is_file() and not all(os.access(place, os.W_OK) for place in places)
+
+
+def store_of(checkpoint: Path, uri: str | None) -> str | None:
+    """The SQLite store that a checkpoint's folder lies in; where it lies in none, `tracking.uri` of its config.
+
+    So a run that is named by its folder is continued in its own store wherever the two were moved or copied, and never
+    in the one that they were copied from.
     """
     named = store_uri(uri)
-    if is_new(named):
+    if named.startswith(SQLITE):
         database = _database(named).name
         for folder in checkpoint.resolve().parents:
             if folder.name == ARTIFACTS and (folder.parent / database).is_file():
@@ -73,19 +98,51 @@ def _database(uri: str) -> Path:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store; a SQLite file is created where it does not exist, and one that was moved works on."""
-    root = local_root(uri)
-    if root is not None:
-        root.mkdir(parents=True, exist_ok=True)
+    """A client of the store; a SQLite file is created where it does not exist, and one that was moved works on.
+
+    MLflow writes to every database that it opens, so one that is read-only is read from a copy.
+    """
     from mlflow import MlflowClient
 
-    # It logs each table that it creates in a new store; alembic's own messages stay below the root's level.
+    # It logs each table that it creates in a new store; alembic's own messages stay below the root's level. A server
+    # that is away gets one line of genreplay's instead of one for each try.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+    if masked(uri) != uri:
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the URI with its credentials
+    root = local_root(uri)
+    if root is None:
+        return MlflowClient(uri)
+    database = _database(uri)
+    if _is_read_only(uri):
+        database = shutil.copyfile(
+            database, _copies().folder / f"{sha256(str(root.resolve()).encode()).hexdigest()}.db"
+        )
+        return _client(database, root)
+    root.mkdir(parents=True, exist_ok=True)
     with _alone(uri):
-        if root is not None and not is_new(uri):
-            follow(_database(uri))
-        # MLflow remembers a store by its URI, so a relative one would mean the folder of its first use.
-        return MlflowClient(uri if root is None else f"{SQLITE}{_database(uri).resolve()}")
+        return _client(database, root)
+
+
+@cache
+def _copy(database: Path) -> Path:
+    """A copy that lasts as long as this process."""
+    return shutil.copyfile(database, _copies().folder / f"{sha256(str(database).encode()).hexdigest()}.db")
+
+
+@cache
+def _copies() -> Scratch:
+    return Scratch("store")
+
+
+def _client(database: Path, root: Path) -> MlflowClient:
+    """Of a SQLite file of the store in the folder `root`."""
+    from mlflow import MlflowClient
+
+    if database.is_file():
+        follow(database, root)
+    # MLflow remembers a store by its URI, so a relative one would mean the folder of its first use.
+    return MlflowClient(f"{SQLITE}{database.resolve()}")
 
 
 def _alone(uri: str) -> AbstractContextManager[object]:
@@ -95,8 +152,11 @@ def _alone(uri: str) -> AbstractContextManager[object]:
 
 
 def keep(uri: str, run_id: str, folder: Path, name: str) -> bool:
-    """Copy the files of `folder` to a run's artifacts, into the folder `name`; False where there is no such run."""
-    if is_new(uri):
+    """Copy the files of `folder` to a run's artifacts, into the folder `name`.
+
+    False where there is no such run, or the store is read-only.
+    """
+    if not is_writable(uri):
         return False
     with store_errors(uri):
         client = connect(uri)
@@ -170,4 +230,4 @@ def store_errors(uri: str) -> Iterator[None]:
         raise UserError(
             f"tracking.uri: the store {uri} cannot be used ({first_line(error)}); set tracking.uri or "
             "MLFLOW_TRACKING_URI to one that answers"
-        ) from error
+        ) from None  # MLflow's message may have the URI with its credentials

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import metadata
+from math import isnan
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from genreplay.common.errors import first_line
-from genreplay.common.files import whole
+from genreplay.common.secrets import masked
 from genreplay.config.schema import TrackingConfig
+from genreplay.runs import checkpoint
+from genreplay.runs.outbox import Outbox
 from genreplay.runs.store import (
     CHECKPOINTS,
     checkpoint_dir,
@@ -35,15 +37,13 @@ from genreplay.runs.store import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Run
 
 
-FLUSH_SECONDS = 5.0
-"""Longest that a metric waits; one call to MLflow costs about 5 ms whatever it carries."""
-SILENT_SECONDS = 60.0
-"""How long a store that did not answer is left alone."""
-UNSENT = "unsent_metrics.json"
-MAX_METRICS_PER_CALL = 1000
+UNSENT = ".unsent"
+"""Folder next to the checkpoint for artifacts that the store does not have yet."""
+CLOCKS = ("speed/", "generator/seconds")
+"""Names of metrics that time something begin with these: they differ where everything else repeats."""
 MAX_PARAMS_PER_CALL = 100
 PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sumo", "sumo-rl", "gymnasium")
 
@@ -51,9 +51,11 @@ PACKAGES = ("genreplay", "torch", "torchrl", "lightning", "mlflow", "eclipse-sum
 class Tracker:
     """One MLflow run; leaving the `with` block ends it.
 
-    Metrics are collected and written in batches. Where the store stops answering, a warning is logged and training
-    continues. What could not be written is kept and written once the store answers again. Where it does not before the
-    run ends, the metrics are kept next to the checkpoint, and a resume of the run writes them.
+    Everything is sent by a thread (see `Outbox`), so a store that goes away does not hold up training. What it did not
+    take is part of the checkpoint (`state_dict`) or lies next to it, and is sent by a resume of the run at the latest.
+
+    A resumed run logs again what it logged between its last checkpoint and its end. A value that the store has already
+    is not written a second time; one that differs, as after a change of options, is.
     """
 
     def __init__(self, client: MlflowClient, run: Run):
@@ -64,10 +66,10 @@ class Tracker:
         self._uploads_checkpoint = artifacts is None
         self.checkpoint_dir: Path = checkpoint_dir(run)
         """Folder for the run's checkpoint."""
-        self._metrics: list[Metric] = []
-        self._held: dict[str, Callable[[], object]] = {}
-        self._silent_until = float("-inf")
-        self._last_flush = time.monotonic()
+        self._lock = checkpoint.hold(self.checkpoint_dir, self.run_id)
+        self._stored = _stored(client, run)
+        """Values that need not be written again, by metric and env step."""
+        self._outbox = Outbox(client, self.run_id, self.checkpoint_dir / UNSENT)
         self._status = "FINISHED"
 
     @classmethod
@@ -79,7 +81,7 @@ class Tracker:
         `resume_run_id`, a new one begins, tagged `resumed_from`.
 
         Raises:
-            UserError: the store cannot be used.
+            UserError: the store cannot be used, or another process trains this run.
         """
         uri = store_uri(config.uri)
         with store_errors(uri):
@@ -91,13 +93,12 @@ class Tracker:
                 run = client.create_run(experiment_id, run_name=config.run_name)
                 if resume_run_id is not None:
                     tags["resumed_from"] = resume_run_id
-            else:
-                client.update_run(run.info.run_id, status="RUNNING")
+            tracker = cls(client, run)
+            if run.info.run_id == resume_run_id:
+                client.update_run(tracker.run_id, status="RUNNING")
                 if "command" in run.data.tags:
                     tags["command.resumed"] = tags.pop("command")
-            tracker = cls(client, run)
-            tracker._describe(config_yaml, tags, run.data.params)
-        tracker._take_up_unsent()
+            _describe(client, run, config_yaml, tags)
         return tracker
 
     def __enter__(self) -> Tracker:
@@ -108,104 +109,99 @@ class Tracker:
     ) -> None:
         if kind is not None:
             self._status = "KILLED" if issubclass(kind, KeyboardInterrupt) else "FAILED"
-        self._silent_until = float("-inf")
-        self.flush()
-        self._send("the end of the run", self._end)
-        if self._metrics:
-            self._keep_unsent()
+        if not (self._outbox.close() and self._end()):
+            log.warning(
+                "run %s: its end is not in %s; once that answers, send it with: genreplay fit --resume %s",
+                self.run_id,
+                self._client.tracking_uri,
+                self.run_id,
+            )
+        self._lock.release()
 
     def interrupted(self) -> None:
         """Note that the run was stopped before its end: its status will be KILLED."""
         self._status = "KILLED"
 
     def metrics(self, values: Mapping[str, float], env_step: int) -> None:
-        """Log metrics at `env_step`; they are written within seconds."""
+        """Log metrics at `env_step`, which never goes back; they are written within seconds."""
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._metrics += [Metric(name, float(value), now, env_step) for name, value in values.items()]
-        if len(self._metrics) >= MAX_METRICS_PER_CALL or time.monotonic() - self._last_flush > FLUSH_SECONDS:
-            self.flush()
+        self._stored = {place: value for place, value in self._stored.items() if place[1] >= env_step}
+        new = {name: float(value) for name, value in values.items() if not self._has(name, env_step, float(value))}
+        self._stored |= {(name, env_step): value for name, value in new.items()}
+        self._outbox.put([Metric(name, value, now, env_step) for name, value in new.items()])
 
-    def flush(self) -> None:
-        """Write the collected metrics now."""
-        self._last_flush = time.monotonic()
-        while self._metrics:
-            batch = self._metrics[:MAX_METRICS_PER_CALL]
-            if not self._send(f"{len(self._metrics)} metric values", partial(self._log_metrics, batch)):
-                return
-            del self._metrics[: len(batch)]
-        for name in list(self._held):
-            if not self._send(name, self._held[name]):
-                return
-            del self._held[name]
+    def _has(self, name: str, env_step: int, value: float) -> bool:
+        stored = self._stored.get((name, env_step))
+        return stored is not None and (name.startswith(CLOCKS) or stored == value or (isnan(stored) and isnan(value)))
 
     def figure(self, figure: Figure, name: str) -> None:
         """Log a figure; one with the same name is replaced."""
-        self._send_or_hold(name, lambda: self._client.log_figure(self.run_id, figure, name))
+        with self._artifact(name) as path:
+            figure.savefig(path, format=Path(name).suffix[1:])
 
     def text(self, text: str, name: str) -> None:
         """Log a text file; one with the same name is replaced."""
-        self._send_or_hold(name, lambda: self._client.log_text(self.run_id, text, name))
+        with self._artifact(name) as path:
+            path.write_text(text, encoding="utf-8")
 
-    def _send_or_hold(self, name: str, write: Callable[[], object]) -> None:
-        self._held.pop(name, None)
-        if not self._send(name, write):
-            self._held[name] = write
+    @contextmanager
+    def _artifact(self, name: str) -> Iterator[Path]:
+        try:
+            with self._outbox.file(name) as path:
+                yield path
+        except OSError as error:
+            log.warning("%s: could not be written (%s)", name, first_line(error))
 
-    def _send(self, what: str, write: Callable[[], object]) -> bool:
-        """Write to the store, unless it failed within SILENT_SECONDS; False where this was not written.
+    # Resuming --------------------------------------------------------------------------------------------------
 
-        Each try may take half a minute, so a store that is away is not asked again for every value.
-        """
+    def state_dict(self) -> dict[str, Any]:
+        """The metrics that the store does not have yet."""
+        return {
+            "unsent": [[metric.key, metric.value, metric.timestamp, metric.step] for metric in self._outbox.unsent()]
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Send what an earlier part of the run could not."""
+        from mlflow.entities import Metric
+
+        unsent = [Metric(*values) for values in state["unsent"]]
+        self._outbox.put([metric for metric in unsent if not self._has(metric.key, metric.step, metric.value)])
+
+    def _end(self) -> bool:
+        """Upload the checkpoint and set the status; whether the store took both."""
         from mlflow.exceptions import MlflowException
 
-        if time.monotonic() < self._silent_until:
-            return False
         try:
-            write()
+            if self._uploads_checkpoint and checkpoint.exists(self.checkpoint_dir):
+                newest = checkpoint.newest(self.checkpoint_dir)
+                self._client.log_artifacts(self.run_id, str(newest), f"{CHECKPOINTS}/{newest.name}")
+            self._client.set_terminated(self.run_id, self._status)
         except (MlflowException, OSError) as error:
-            log.warning("%s: could not be written to %s (%s)", what, self._client.tracking_uri, first_line(error))
-            self._silent_until = time.monotonic() + SILENT_SECONDS
+            log.warning("%s: takes nothing (%s)", self._client.tracking_uri, first_line(error))
             return False
         return True
 
-    def _log_metrics(self, batch: list[Metric]) -> None:
-        self._client.log_batch(self.run_id, metrics=batch)
 
-    def _end(self) -> None:
-        if self._uploads_checkpoint and self.checkpoint_dir.is_dir():
-            self._client.log_artifacts(self.run_id, str(self.checkpoint_dir), CHECKPOINTS)
-        self._client.set_terminated(self.run_id, self._status)
+def _stored(client: MlflowClient, run: Run) -> dict[tuple[str, int], float]:
+    """Every value that the store has of a run, by metric and env step."""
+    histories = (client.get_metric_history(run.info.run_id, name) for name in run.data.metrics)
+    return {(point.key, point.step): point.value for history in histories for point in history}
 
-    def _keep_unsent(self) -> None:
-        """Keep the metrics that the store did not take for a resume of the run."""
-        values = [[metric.key, metric.value, metric.timestamp, metric.step] for metric in self._metrics]
-        with whole(self.checkpoint_dir / UNSENT) as part:
-            part.write_text(json.dumps(values), encoding="utf-8")
 
-    def _take_up_unsent(self) -> None:
-        """Write what an earlier part of the run could not."""
-        from mlflow.entities import Metric
+def _describe(client: MlflowClient, run: Run, config_yaml: str, tags: Mapping[str, str]) -> None:
+    """Log params, tags and the config. MLflow's params cannot change, so a resume logs changed ones as tags."""
+    from mlflow.entities import Param, RunTag
 
-        kept = self.checkpoint_dir / UNSENT
-        if kept.is_file():
-            self._metrics = [Metric(*values) for values in json.loads(kept.read_text(encoding="utf-8"))]
-            self.flush()
-            if not self._metrics:
-                kept.unlink()
-
-    def _describe(self, config_yaml: str, tags: Mapping[str, str], known: Mapping[str, str]) -> None:
-        """Log params, tags and the config. MLflow's params cannot change, so a resume logs changed ones as tags."""
-        from mlflow.entities import Param, RunTag
-
-        params = flatten(yaml.safe_load(config_yaml))
-        new = [Param(key, value) for key, value in params.items() if key not in known]
-        changed = {f"resumed_with.{k}": v for k, v in params.items() if k in known and known[k] != v}
-        for first in range(0, len(new), MAX_PARAMS_PER_CALL):
-            self._client.log_batch(self.run_id, params=new[first : first + MAX_PARAMS_PER_CALL])
-        self._client.log_batch(self.run_id, tags=[RunTag(k, v) for k, v in {**tags, **changed}.items()])
-        self._client.log_text(self.run_id, config_yaml, "config.yaml")
+    run_id, known = run.info.run_id, run.data.params
+    params = flatten(yaml.safe_load(config_yaml))
+    new = [Param(key, value) for key, value in params.items() if key not in known]
+    changed = {f"resumed_with.{k}": v for k, v in params.items() if k in known and known[k] != v}
+    for first in range(0, len(new), MAX_PARAMS_PER_CALL):
+        client.log_batch(run_id, params=new[first : first + MAX_PARAMS_PER_CALL])
+    client.log_batch(run_id, tags=[RunTag(k, masked(v)) for k, v in {**tags, **changed}.items()])
+    client.log_text(run_id, config_yaml, "config.yaml")
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from genreplay.common.errors import UserError
+from genreplay.common.secrets import masked
 from genreplay.config.schema import ExperimentConfig
 from genreplay.runs import cells, find
 from genreplay.studies.launchers.base import Task
@@ -29,7 +30,8 @@ def task_of(study: Study, cell: Cell) -> Task:
         [sys.executable, "-m", "genreplay", "study", study.path, *study.overrides, "--cell", str(cell)],
         Path.cwd(),
         study.log(cell).absolute(),
-        {"MLFLOW_TRACKING_URI": study.uri},  # a worker elsewhere has another environment
+        # A worker elsewhere has another environment; credentials stay out of the task, which SLURM keeps on the disk.
+        {} if masked(study.uri) != study.uri else {"MLFLOW_TRACKING_URI": study.uri},
         resources.cores or cores_of(study.experiments[cell]),
         resources.memory_gb,
     )

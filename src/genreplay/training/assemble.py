@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from lightning import Fabric
 
@@ -122,6 +124,9 @@ def build_parts(config: ExperimentConfig, fabric: Fabric, world: World, codec: C
     evaluator = Evaluator(world, config.evaluation.num_workers, config.evaluation.seeds)
     for simulators in (env, evaluator.env):
         simulators.checks.deadline = config.loop.decision_deadline
-    # Everything random from here on continues one stream, which checkpoints keep.
-    torch.manual_seed(derive_seed(config.seed, "loop"))
+    # Everything random from here on continues these streams, which checkpoints keep.
+    seed = derive_seed(config.seed, "loop")
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
     return Parts(collection, replay, agent, relevance, synthesis, evaluator, world.oracle)

@@ -58,19 +58,36 @@ class Monitor:
     # Resuming --------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """The learning curve so far."""
+        """The learning curve, what was gathered since the last log, and what the store does not have yet."""
         return {
             "curve": self._curve,
             "last_primary": self._last_primary,
             "gradient_step": self._gradient_step,
-            "elapsed": self._elapsed(),
+            "sums": {name: float(value) for name, value in self._sums.items()},
+            "counts": dict(self._counts),
+            "times": {
+                "elapsed": self._elapsed(),
+                "since_log": time.perf_counter() - self._clock,
+                "seconds": dict(self._seconds),
+            },
+            "tracker": self.tracker.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the learning curve of an earlier part of the run."""
+        """Go on where an earlier part of the run ended. A checkpoint of an older version holds the curve alone."""
         self._curve, self._last_primary = list(state["curve"]), state["last_primary"]
         self._gradient_step = state["gradient_step"]
-        self._begun -= state.get("elapsed", 0.0)
+        times = state.get("times", {"elapsed": state.get("elapsed", 0.0), "since_log": 0.0, "seconds": {}})
+        self._begun -= times["elapsed"]
+        self._clock = time.perf_counter() - times["since_log"]
+        for gathered, kept in (
+            (self._sums, state.get("sums", {})),
+            (self._counts, state.get("counts", {})),
+            (self._seconds, times["seconds"]),
+        ):
+            gathered.clear()
+            gathered.update(kept)
+        self.tracker.load_state_dict(state.get("tracker", {"unsent": []}))
 
     def _elapsed(self) -> float:
         """Seconds of all parts of the run so far."""

@@ -98,6 +98,8 @@ def _lead(
     stack.enter_context(stop.listening())
     run_id = None if loaded is None else loaded.counters["run_id"]
     tracker = stack.enter_context(Tracker.start(tracking, to_yaml(config), run_id))
+    if loaded is not None and not loaded.folder.is_dir():
+        loaded = checkpoint.load(loaded.folder.parent)  # another process went on with the run until a moment ago
     parts = build_parts(config, fabric, world, codec, team)
     stack.callback(parts.close)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")

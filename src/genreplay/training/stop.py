@@ -17,7 +17,9 @@ import genreplay
 log = logging.getLogger("genreplay")
 
 PACKAGE = str(Path(genreplay.__file__).parent) + os.sep
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANG_UP = getattr(signal, "SIGHUP", signal.SIGTERM)
+"""The terminal was closed; Windows has no such signal."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, HANG_UP)
 
 
 class Stopped(BaseException):
@@ -25,7 +27,7 @@ class Stopped(BaseException):
 
 
 class Stop:
-    """Whether a signal (Ctrl-C or SIGTERM) asked the run to end."""
+    """Whether a signal (Ctrl-C, SIGTERM or SIGHUP) asked the run to end."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -55,10 +57,16 @@ class Stop:
     def listening(self) -> Iterator[None]:
         """Take the first signal as a request, and let a second one end the program at once."""
         before = {number: signal.getsignal(number) for number in SIGNALS}
+        if before[HANG_UP] == signal.SIG_IGN:
+            del before[HANG_UP]  # nohup: the run is to outlive its terminal
+        terminals = [number for number in (1, 2) if os.isatty(number)]
 
         def listen(number: int, frame: FrameType | None) -> None:
             self.requested = True
             restore()
+            if HANG_UP in before:
+                signal.signal(HANG_UP, signal.SIG_IGN)  # a terminal's end comes from the system and from the shell
+            _leave(terminals)
             log.warning("saving, then ending; once more to end at once and lose what came after the last save")
             if self._raises:
                 _raise_in_own_code(frame, "call", None)
@@ -74,6 +82,14 @@ class Stop:
             yield
         finally:
             restore()
+
+
+def _leave(terminals: list[int]) -> None:
+    """Write nowhere instead of to terminals that are gone, which would be an error."""
+    for number in terminals:
+        if not os.isatty(number):
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), number)
 
 
 def _raise_in_own_code(frame: FrameType | None, event: str, argument: object) -> None:

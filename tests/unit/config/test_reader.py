@@ -1,12 +1,15 @@
 """Config files: precedence, and the message of every mistake."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from genreplay import config, registry
+from genreplay.commands.options import refuse_overrides
 from genreplay.common.errors import UserError
 from genreplay.config.schema import DEFAULT_PARTS
+from tests.helpers.refusal import refusal
 
 
 def _message(path: str, *overrides: str) -> str:
@@ -225,3 +228,63 @@ def test_yaml_executes_nothing(write, tmp_path: Path) -> None:
     message = _message(write("x.yaml", f"seed: !!python/object/apply:os.system ['touch {trace}']"))
     assert message.startswith("x.yaml: line 1: invalid YAML: could not determine a constructor for the tag")
     assert not trace.exists()
+
+
+BILLION = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
+    f"{name}: &{name} [{', '.join([f'*{below}'] * 10)}]" for below, name in pairwise("abcdefghi")
+)
+DOUBLING = "tracking: {tags: {z: xxxxxxxxxx, " + ", ".join(
+    f"{name}: '${{tracking.tags.{below}}}${{tracking.tags.{below}}}'" for below, name in pairwise("zyxwvutsrqpon")
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BILLION, "has more than 100,000 values; write it without *aliases that name each other"),
+        ("a: &a [*a]", "has more than 100,000 values; write it without *aliases that name each other"),
+        (DOUBLING + "}}", "has more than 20 ${...}; write the values themselves"),
+    ],
+)
+def test_bombs_of_aliases_are_refused_before_they_are_built(write, text: str, message: str) -> None:
+    assert _message(write("x.yaml", text)) == f"x.yaml: {message}"
+
+
+def test_an_alias_stands_for_its_value(write) -> None:
+    path = write("x.yaml", "loop: {num_env_steps: &n 700, first_refit_env_step: *n}")
+    assert config.load(path).loop.first_refit_env_step == 700
+
+
+@pytest.mark.parametrize("text", ["${oc.env:HOME}", "x${ oc.env : HOME }", "${${a}.env:HOME}", "${oc.decode:'1'}"])
+def test_nothing_is_looked_up_in_the_environment_to_be_stored(write, text: str) -> None:
+    problem = (
+        f"{text!r} would be looked up and stored with the run; write the value itself, and credentials in "
+        "MLFLOW_TRACKING_URI"
+    )
+    quoted = text.replace("'", "''")
+    assert _message(write("x.yaml", f"tracking:\n  tags: {{a: oc, b: '{quoted}'}}\n")) == f"x.yaml: {problem}"
+    override = f"tracking.run_name='{quoted}'"
+    assert _message(write("y.yaml", "seed: 1"), override) == f"override {override!r}: {problem}"
+
+
+def test_a_value_may_name_another_one(write) -> None:
+    assert config.load(write("x.yaml", "seed: 3\ntracking: {run_name: 'run-${seed}'}")).tracking.run_name == "run-3"
+
+
+def test_a_config_of_others_imports_no_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "strange_module.py").write_text("import pathlib; pathlib.Path('imported').touch()")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "env: {name: gymnasium, id: 'strange_module:Name-v0'}"
+    assert refusal(lambda: config.from_yaml(text, "checkpoint x")) == (
+        "checkpoint x: env.id: 'strange_module:Name-v0' would import the module 'strange_module', which may do "
+        "anything; if you trust it, add env.id=strange_module:Name-v0"
+    )
+    assert not (tmp_path / "imported").exists()
+    assert config.from_yaml(text, "checkpoint x", ["env.id=strange_module:Name-v0"]).env.id == "strange_module:Name-v0"
+    refuse_overrides(["env.id=strange_module:Name-v0"], "")
+    assert (tmp_path / "imported").exists(), "the user named it"
+    assert config.from_yaml(text, "checkpoint x").env.id == "strange_module:Name-v0"
+    assert refusal(lambda: refuse_overrides(["env.id=no_such:Name"], "")) == (
+        "env.id=no_such:Name: cannot be imported (No module named 'no_such'); name an installed module"
+    )

@@ -2,9 +2,13 @@
 
 import json
 import random
+import re
+import resource
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +183,36 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
         f"checkpoint {tmp_path / 'file' / 'run' / '000001'}: cannot be written (Not a directory); make room there or "
         "name another place by tracking.uri"
     )
+
+
+@contextmanager
+def _file_size_limit(limit: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        (8, "File too large"),
+        (150, r"Error while serializing: I/O error: File too large \(os error 27\)"),
+        (20_000, r"unable to resize file .*: File too large \(27\)"),
+    ],
+)
+def test_without_room_the_older_checkpoint_stays_whole_and_nothing_else_is_left(
+    tmp_path: Path, limit: int, reason: str
+) -> None:
+    save_small(tmp_path, counters={"env_step": 1})
+    with _file_size_limit(limit):
+        message = refusal(lambda: save_small(tmp_path, counters={"env_step": 2}, buffers=some_buffers(10_000)))
+    place = re.escape(str(tmp_path / "000002"))
+    assert re.fullmatch(
+        f"checkpoint {place}: cannot be written \\({reason}\\); make room there or name another place by tracking.uri",
+        message,
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["000001"]
+    assert checkpoint.load(tmp_path).counters == {"env_step": 1}

@@ -1,5 +1,8 @@
 """What checkpoints refuse: damage, other formats, pickles, and content that they do not keep."""
 
+import hashlib
+import json
+import os
 import pickle
 from pathlib import Path
 
@@ -105,3 +108,50 @@ def test_what_a_checkpoint_does_not_keep_is_refused_before_anything_is_written(t
     with pytest.raises(TypeError, match=r"^checkpoint: agent\.extra is a dict, not a tensor$"):
         save_small(tmp_path, modules={"agent": {"extra": {}}})
     assert not checkpoint.exists(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["buffers/real/observation.memmap", "config.yaml"])
+def test_links_and_pipes_are_refused(tmp_path: Path, name: str) -> None:
+    folder, other = save_small(tmp_path / "run"), tmp_path / "other"
+    path = folder / name
+    path.rename(other)
+    for make in (lambda: path.symlink_to(other), lambda: os.mkfifo(path)):
+        make()
+        assert refusal(lambda: checkpoint.load(folder)) == (
+            f"checkpoint {folder}: {name} is no file of its own, such as a link; {REMEDY}"
+        )
+        path.unlink()
+
+
+def test_a_manifest_names_files_of_its_folder_alone(tmp_path: Path) -> None:
+    folder = save_small(tmp_path / "run")
+    (tmp_path / "other").write_text("secret")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["../../other"] = {"size": 6, "sha256": hashlib.sha256(b"secret").hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert refusal(lambda: checkpoint.load(folder)) == f"checkpoint {folder}: ../../other is missing; {REMEDY}"
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("observation", {"device": "cpu", "shape": [1 << 40, 3], "dtype": "torch.float32", "is_nested": False}),
+        ("observation", {"device": "cpu", "shape": [-5, -3], "dtype": "torch.float32", "is_nested": False}),
+        ("observation", {"device": "cpu", "shape": [5, 3], "dtype": "torch.load", "is_nested": False}),
+        ("../../../other", {"device": "cpu", "shape": [9], "dtype": "torch.float32", "is_nested": False}),
+        ("../..", {"type": "TensorDict"}),
+    ],
+)
+def test_a_description_of_tensors_that_are_not_there_is_refused_and_no_file_grows(
+    tmp_path: Path, key: str, entry: dict
+) -> None:
+    folder = save_small(tmp_path / "run")
+    (tmp_path / "other.memmap").write_bytes(b"1234")
+    path = folder / "buffers/real/meta.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: entry}))
+    _rewrite_manifest(folder)
+    sizes = {path: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()}
+    assert refusal(lambda: checkpoint.load(folder)) == (
+        f"checkpoint {folder}: buffers/real/meta.json describes no {key!r} that is there; {REMEDY}"
+    )
+    assert {path: path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()} == sizes

@@ -51,8 +51,7 @@ def test_a_moved_or_copied_project_finds_and_continues_its_runs(
     for reference in ("last", run_id, "one"):
         assert resolve_run(reference, uri(there), has_checkpoint) == folder
     assert [line.message for line in caplog.records] == [
-        f"tracking.uri: {there}/mlruns/mlflow.db was moved here from {project}/mlruns; its runs' paths are set to this "
-        "place"
+        f"tracking.uri: {there}/mlruns was moved here from {project}/mlruns; its runs' paths are set to this place"
     ]
     run = record.read(uri(there), run_id, (), tmp_path)
     assert (run.artifacts, run.metrics["loss"].values) == (folder.parent, [1.0])
@@ -99,17 +98,19 @@ def test_a_folder_with_two_names_is_not_moved(project: Path, tmp_path: Path, cap
     assert not caplog.records
 
 
-def test_a_checkpoint_s_folder_leads_to_its_store_where_the_config_s_is_gone(project: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_s_folder_leads_to_the_store_that_it_lies_in(project: Path, tmp_path: Path) -> None:
+    """Also to a copy, where the store that its config names is still there."""
     place = resolve_run("last", uri(project), has_checkpoint)
     assert store_of(place, uri(project)) == uri(project)
-    moved = project.rename(tmp_path / "moved")
-    place = moved / place.relative_to(project)
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    place = copy / place.relative_to(project)
     for folder, named in ((place, uri(project)), (place / "000001", uri(project)), (place, None)):
-        assert store_of(folder, named) == uri(moved)
+        assert store_of(folder, named) == uri(copy)
     assert store_of(place, "http://host:5000") == "http://host:5000"
     shutil.copytree(place, tmp_path / "alone")
     assert store_of(tmp_path / "alone", uri(project)) == uri(project)
-    utils._artifact_repos_cache.clear()
-    with Tracker.start(TrackingConfig(uri(moved)), CONFIG, place.parents[1].name) as tracker:
+    before = files(project)
+    with Tracker.start(TrackingConfig(uri(copy)), CONFIG, place.parents[1].name) as tracker:
         assert tracker.checkpoint_dir == place
-    assert not project.exists()
+    assert files(project) == before

@@ -1,7 +1,9 @@
 """The tracker writes what it should where it should, and survives a store that fails."""
 
 import subprocess
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ from matplotlib.figure import Figure
 from mlflow.exceptions import MlflowException
 
 from genreplay.config.schema import TrackingConfig
-from genreplay.runs import tracker
+from genreplay.runs import outbox, tracker
 from genreplay.runs.store import connect
 from genreplay.runs.tracker import Tracker, flatten
+from tests.helpers.refusal import refusal
 from tests.helpers.tracked import CONFIG, URI, save_something
 
 
@@ -115,8 +118,9 @@ def test_a_run_that_the_store_does_not_know_is_begun_anew() -> None:
     assert connect(URI).get_run(tracker.run_id).data.tags["resumed_from"] == unknown
 
 
-def _broken(patch: pytest.MonkeyPatch, tracker: Tracker) -> list[str]:
-    """Nothing of the tracker's can be written any more; the names of what it tried."""
+@contextmanager
+def _away(tracker: Tracker) -> Iterator[list[str]]:
+    """The store takes nothing; the names of what was tried."""
     tried: list[str] = []
 
     def fail(name: str):
@@ -126,46 +130,106 @@ def _broken(patch: pytest.MonkeyPatch, tracker: Tracker) -> list[str]:
 
         return fail
 
-    for name in ("log_batch", "log_figure", "log_text", "set_terminated"):
-        patch.setattr(tracker._client, name, fail(name))
-    return tried
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outbox, "RETRY_SECONDS", 0.01)
+        for name in ("log_batch", "log_artifact", "set_terminated"):
+            patch.setattr(tracker._client, name, fail(name))
+        yield tried
 
 
-def test_a_store_that_fails_is_left_alone_for_a_while_and_gets_everything_later(
+def _wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("never happened")
+
+
+def _messages(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "genreplay"]
+
+
+def _points(run_id: str, name: str = "loss") -> list[tuple[int, float]]:
+    return sorted((metric.step, metric.value) for metric in connect(URI).get_metric_history(run_id, name))
+
+
+def test_a_store_that_goes_away_holds_nothing_up_and_gets_everything_once_it_is_back(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(outbox, "FLUSH_SECONDS", 0.01)
     with Tracker.start(TrackingConfig(experiment="failing"), CONFIG) as tracker:
-        with monkeypatch.context() as patch:
-            tried = _broken(patch, tracker)
+        with _away(tracker) as tried:
             tracker.metrics({"loss": 1.0}, 1)
-            tracker.flush()
+            tracker.text("old", "tables/note.txt")
+            tracker.text("new", "tables/note.txt")
             tracker.figure(Figure(), "curve.png")
-            tracker.text("old", "note.txt")
-            tracker.text("new", "note.txt")
-            tracker.flush()
-        assert tried == ["log_batch"]
+            _wait_for(lambda: len(tried) > 2)
+            assert [values[0::3] for values in tracker.state_dict()["unsent"]] == [["loss", 1]]
         tracker.metrics({"loss": 2.0}, 2)
-    assert [record.getMessage() for record in caplog.records if record.name == "genreplay"] == [
-        f"1 metric values: could not be written to {connect(URI).tracking_uri} (no answer)"
+        _wait_for(lambda: not tracker.state_dict()["unsent"])
+    uri = connect(URI).tracking_uri
+    assert _messages(caplog) == [
+        f"{uri} takes nothing at the moment (no answer); what is logged is kept and sent later",
+        f"{uri} answers again",
     ]
-    client = connect(URI)
-    history = client.get_metric_history(tracker.run_id, "loss")
-    assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 2.0)]
-    assert {"curve.png", "note.txt"} <= {file.path for file in client.list_artifacts(tracker.run_id)}
-    assert (tracker.checkpoint_dir.parent / "note.txt").read_text() == "new"
-    assert not (tracker.checkpoint_dir / "unsent_metrics.json").exists()
+    assert _points(tracker.run_id) == [(1, 1.0), (2, 2.0)]
+    folder = tracker.checkpoint_dir.parent
+    assert (folder / "tables/note.txt").read_text() == "new"
+    assert (folder / "curve.png").is_file()
+    assert [path.name for path in tracker.checkpoint_dir.iterdir()] == [".lock"]
 
 
-def test_metrics_that_the_store_never_took_are_kept_for_a_resume(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_store_did_not_take_before_the_end_is_sent_by_a_resume(caplog: pytest.LogCaptureFixture) -> None:
     config = TrackingConfig(experiment="failing")
-    with monkeypatch.context() as patch, Tracker.start(config, CONFIG) as tracker:
-        _broken(patch, tracker)
-        tracker.metrics({"loss": 1.5}, 7)
+    tracker = Tracker.start(config, CONFIG)
+    with _away(tracker):
+        tracker.metrics({"loss": 1.5, "speed/x_seconds": 0.5}, 7)
+        tracker.text("kept", "note.txt")
+        saved = tracker.state_dict()
+        with tracker:
+            pass
+    assert _messages(caplog)[-1] == (
+        f"run {tracker.run_id}: its end is not in {connect(URI).tracking_uri}; once that answers, send it with: "
+        f"genreplay fit --resume {tracker.run_id}"
+    )
     client = connect(URI)
     assert client.get_run(tracker.run_id).info.status == "RUNNING"
-    assert client.get_metric_history(tracker.run_id, "loss") == []
-    with Tracker.start(config, CONFIG, tracker.run_id):
-        pass
+    assert _points(tracker.run_id) == []
+    with Tracker.start(config, CONFIG, tracker.run_id) as resumed:
+        resumed.load_state_dict(saved)
     assert client.get_run(tracker.run_id).info.status == "FINISHED"
-    assert [(m.step, m.value) for m in client.get_metric_history(tracker.run_id, "loss")] == [(7, 1.5)]
-    assert not (tracker.checkpoint_dir / "unsent_metrics.json").exists()
+    assert _points(tracker.run_id) == [(7, 1.5)]
+    assert (tracker.checkpoint_dir.parent / "note.txt").read_text() == "kept"
+
+
+def test_a_resume_writes_no_point_twice_but_one_that_differs() -> None:
+    """Steps 1 to 3 were logged before a kill; the checkpoint is of step 1, and knew that its point was on its way."""
+    config = TrackingConfig(experiment="twice")
+    nan = float("nan")
+    with Tracker.start(config, CONFIG) as first:
+        first.metrics({"loss": 1.0, "gap": nan, "speed/elapsed_seconds": 5.0}, 1)
+        saved = first.state_dict()
+        for step in (2, 3):
+            first.metrics({"loss": float(step), "gap": nan, "speed/elapsed_seconds": 5.0 * step}, step)
+            first.metrics({"loss": float(step)}, step)
+    assert len(saved["unsent"]) == 3
+    with Tracker.start(config, CONFIG, first.run_id) as second:
+        second.load_state_dict(saved)
+        second.metrics({"loss": 2.0, "gap": nan, "speed/elapsed_seconds": 11.0}, 2)
+        second.metrics({"loss": 3.5, "gap": nan, "speed/elapsed_seconds": 16.0}, 3)
+        second.metrics({"loss": 4.0, "gap": nan, "speed/elapsed_seconds": 21.0}, 4)
+    assert _points(first.run_id) == [(1, 1.0), (2, 2.0), (3, 3.0), (3, 3.5), (4, 4.0)]
+    assert _points(first.run_id, "speed/elapsed_seconds") == [(1, 5.0), (2, 10.0), (3, 15.0), (4, 21.0)]
+    assert [step for step, _ in _points(first.run_id, "gap")] == [1, 2, 3, 4]
+
+
+def test_a_run_is_trained_by_one_process_at_a_time() -> None:
+    config = TrackingConfig(experiment="alone")
+    with Tracker.start(config, CONFIG) as first:
+        assert refusal(lambda: Tracker.start(config, CONFIG, first.run_id)) == (
+            f"--resume {first.run_id}: this run is being trained by another process; stop that one, or wait until it "
+            "ends"
+        )
+        assert connect(URI).get_run(first.run_id).info.status == "RUNNING"
+    with Tracker.start(config, CONFIG, first.run_id):
+        pass

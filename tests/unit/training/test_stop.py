@@ -57,6 +57,17 @@ def test_a_signal_lets_other_work_end() -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
 
 
+def test_a_terminal_that_is_closed_stops_the_run_unless_it_was_started_with_nohup() -> None:
+    for handler, asked in ((signal.default_int_handler, True), (signal.SIG_IGN, False)):
+        before, stop = signal.signal(signal.SIGHUP, handler), Stop()
+        with stop.listening():
+            for _ in range(2):  # from the system, and from the shell
+                os.kill(os.getpid(), signal.SIGHUP)
+            derive_seed(0, "x")
+            assert stop.requested == asked
+        assert signal.signal(signal.SIGHUP, before) == handler
+
+
 def test_errors_of_the_work_pass_and_handlers_of_errors_do_not_catch_a_stop() -> None:
     stop = Stop()
     with stop.listening():

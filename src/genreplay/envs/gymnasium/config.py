@@ -19,6 +19,11 @@ class GymnasiumConfig:
     max_episode_steps: int | None = None
     """Decisions after which an episode is cut off (truncated); null for the environment's own limit."""
 
+    @property
+    def module(self) -> str | None:
+        """What `id` imports; None where it names no module."""
+        return self.id.rpartition(":")[0] or None
+
     def __post_init__(self) -> None:
         require(bool(self.id.strip()), "id", "name an environment of Gymnasium, such as Pendulum-v1")
         require(

@@ -6,16 +6,15 @@ Shapes: W workers, O observation, A action.
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torchrl.data import Bounded
 
+from genreplay.common.scratch import Scratch
 from genreplay.envs.batched import BatchedEnv, EpisodeSeeds, Step
 from genreplay.envs.facets import BaselineRun
 from genreplay.envs.faults import EnvironmentFault
@@ -53,8 +52,8 @@ class SumoEnv(BatchedEnv):
         super().__init__(observation_spec, action_spec, num_workers, episode_seeds)
         self._evaluation = evaluation
         self._places = (str(config.scenario or config.net_file), str(config.route_file))
-        self._folder = tempfile.TemporaryDirectory(prefix="genreplay-sumo-", ignore_cleanup_errors=True)
-        self.workers = [SimulatorProcess(config, Path(self._folder.name, str(i))) for i in range(num_workers)]
+        self._folder = Scratch("sumo")
+        self.workers = [SimulatorProcess(config, self._folder.folder / str(i)) for i in range(num_workers)]
         self._is_sent = False
         self._has_worked = False
         self._num_failures = [0] * num_workers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -12,6 +11,7 @@ from xml.etree.ElementTree import Element
 
 import sumo
 
+from genreplay.common.scratch import Scratch
 from genreplay.envs.sumo.simulator.command import Options, episode_files, sumo_command
 from genreplay.envs.sumo.traffic.demand import Demand
 from genreplay.envs.sumo.traffic.notices import differences, messages, read_log, shorten
@@ -43,7 +43,7 @@ def ask_sumo(demand: Demand, root: Element, is_simulated: bool) -> Answer:
     """
     scenario = demand.scenario
     end = scenario.end_time if is_simulated else scenario.begin_time
-    with tempfile.TemporaryDirectory(prefix="genreplay-check-") as folder:
+    with Scratch("check") as folder:
         files = episode_files(Path(folder), scenario.net_file)
         ElementTree.ElementTree(root).write(files.routes, encoding="unicode")
         if demand.additional is not None:
