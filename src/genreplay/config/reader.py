@@ -90,12 +90,15 @@ def from_tree(tree: dict[str, Any], source: str, overrides: Sequence[str] = ()) 
     Args:
         tree: sections with some of their keys.
         source: its name in messages.
-        overrides: as of `load`.
+        overrides: as of `load`, which warns of those without effect too.
 
     Raises:
         UserError: an option or an override is wrong.
     """
-    return resolve(EXPERIMENT, [[Layer(source, tree)], [read_override(text) for text in overrides]], source).config
+    resolved = resolve(EXPERIMENT, [[Layer(source, tree)], [read_override(text) for text in overrides]], source)
+    if overrides:
+        _warn_of_no_effect(resolved.config, resolved.schema, resolved.layers)
+    return resolved.config
 
 
 def to_yaml(config: ExperimentConfig) -> str:

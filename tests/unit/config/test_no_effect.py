@@ -38,3 +38,11 @@ def test_an_option_without_effect_warns(write, caplog: pytest.LogCaptureFixture)
 def test_a_resolved_tree_warns_of_nothing(write, caplog: pytest.LogCaptureFixture) -> None:
     resolved = config.to_yaml(config.load(write("x.yaml", "")))
     assert _warnings(caplog, write("resolved.yaml", resolved)) == []
+
+
+def test_an_override_of_a_checkpoint_warns_too(caplog: pytest.LogCaptureFixture) -> None:
+    assert config.from_yaml("generator: {name: edm}", "checkpoint x", ["generator.sampler.guidance_scale=3"]).seed == 0
+    assert caplog.messages == [
+        "override 'generator.sampler.guidance_scale=3': generator.sampler.guidance_scale: has no effect: there is no "
+        "relevance to condition on; name one, such as relevance.name=curiosity"
+    ]
