@@ -2,6 +2,7 @@
 # `make check` is for while you write: lint, types and the fast unit tests, in under a minute.
 # `make test` checks everything as CI does, fast tests first, WORKERS at a time. `make test-one T=tests/unit/agents` checks a part.
 # `make chaos` kills 60 runs at random moments, resumes them and compares them with undisturbed ones (docs/reliability.md).
+# `make fuzz` hands in more than 2,000 bad files and options, of which `make test` tries a few (docs/reliability.md).
 # `make policies` trains, evaluates and publishes the shipped policies anew; `make policy-2way` one of them.
 # `make bench` measures how fast everything is, on a machine that does nothing else (BENCH="--device cuda" on a GPU).
 PYTHON ?= python3
@@ -13,7 +14,7 @@ WORKERS ?= 2
 POLICIES := 2way cologne1 ingolstadt1 cramped_room
 
 .NOTPARALLEL:  # `make policies` takes the last run
-.PHONY: fit check test test-one chaos bench lint format env clean policies $(POLICIES:%=policy-%)
+.PHONY: fit check test test-one chaos fuzz bench lint format env clean policies $(POLICIES:%=policy-%)
 
 fit: env
 	$(BIN)/genreplay fit --config $(CONFIG)
@@ -31,6 +32,9 @@ test-one: env
 
 chaos: env
 	$(BIN)/python -m tests.helpers.chaos $(CHAOS)
+
+fuzz: env
+	FUZZ=1 $(BIN)/python -m pytest --numprocesses 0 tests/fuzz
 
 bench: env
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"

@@ -31,6 +31,7 @@ from genreplay.runs import generator as generators
 from genreplay.runs import policy as policies
 from genreplay.runs.generator import LoadedGenerator
 from genreplay.runs.policy import LoadedPolicy
+from genreplay.runs.state_tree import fitting
 from genreplay.training import run as training
 from genreplay.training.assemble import build_replay
 from genreplay.training.run import TrainedRun
@@ -75,7 +76,8 @@ def load_buffer(run: TrainedRun | Path | str) -> MixedReplay:
     loaded = checkpoint.load(_folder(run))
     config = from_yaml(loaded.config_yaml, f"checkpoint {loaded.folder}")
     replay = build_replay(config, build_world(config).layout, "cpu")
-    replay.load_state(loaded.buffers)
+    with fitting(loaded.folder, "its buffers are not those of its config"):
+        replay.load_state(loaded.buffers)
     return replay
 
 

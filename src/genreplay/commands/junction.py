@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genreplay.commands.options import add_command, refuse_overrides
+from genreplay.commands.options import add_command, amount, refuse_overrides
 from genreplay.common.errors import UserError
 from genreplay.envs.sumo.config import SumoConfig
 
@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--pedestrians",
         metavar="N",
-        type=float,
+        type=amount,
         default=0.0,
         help="on each crossing, an hour, for capacity; default: 0",
     )

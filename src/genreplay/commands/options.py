@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,10 @@ from genreplay.common.errors import UserError
 
 CHECKPOINT_COUNTS = "here, where the checkpoint's own config counts; leave it out"
 """Why a command takes no overrides."""
+MOST_SEEDS = 100_000
+"""That `--seeds` may name."""
+MOST_DIGITS = 18
+"""Of a number on the command line."""
 
 
 def add_command(
@@ -105,22 +110,40 @@ def seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for word in words(text) or []:
         first, _, last = word.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and int(first) <= int(last or first) < 2**31):
+        if not (_is_whole(first) and _is_whole(last or first) and int(first) <= int(last or first) < 2**31):
             raise UserError(
                 f"--seeds {text}: {word!r} is no seed and no range of seeds; write such as 101-105 or 1,2,3"
             )
-        seeds += range(int(first), int(last or first) + 1)
+        seeds += range(int(first), min(int(last or first), int(first) + MOST_SEEDS) + 1)
+        if len(seeds) > MOST_SEEDS:
+            raise UserError(f"--seeds {text}: names more than {MOST_SEEDS:,} seeds; write fewer")
     if not seeds:
         raise UserError("--seeds: names no seed; write such as 101-105 or 1,2,3")
     return list(dict.fromkeys(seeds))
 
 
-def number(low: int) -> Callable[[str], int]:
-    """Reads a whole number of at least `low`."""
+def number(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
+    """Reads a whole number from `low` to `high`."""
 
     def read(text: str) -> int:
-        if not (text.isdecimal() and low <= int(text) < 2**31):
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low} on, not {text!r}")
+        if not (_is_whole(text) and low <= int(text) <= high):
+            to = f"from {low} on" if high == 2**31 - 1 else f"from {low} to {high}"
+            raise argparse.ArgumentTypeError(f"must be a whole number {to}, not {text!r}")
         return int(text)
 
     return read
+
+
+def amount(text: str) -> float:
+    """Reads a number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, not {text!r}")
+    return value
+
+
+def _is_whole(text: str) -> bool:
+    return text.isdecimal() and len(text) <= MOST_DIGITS

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from genreplay.commands.options import add_command, named_uri
+from genreplay.commands.options import add_command, named_uri, number
 from genreplay.common.errors import UserError
 from genreplay.common.secrets import masked
 
@@ -17,7 +17,7 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     about = "Serve MLflow's UI of the experiment store on 127.0.0.1."
     command = add_command(commands, run, "show the runs in the browser", about)
     command.add_argument("--config", metavar="FILE", help="take tracking.uri from this file")
-    command.add_argument("--port", type=int, default=5000, help="default: %(default)s")
+    command.add_argument("--port", type=number(1, 65_535), default=5000, help="default: %(default)s")
 
 
 def run(arguments: argparse.Namespace) -> NoReturn:

@@ -7,15 +7,28 @@ from typing import Any, NamedTuple
 
 from genreplay.common.secrets import masked
 
+LONGEST_MESSAGE = 450
+"""Characters."""
+
 
 class UserError(Exception):
     """An error that the user can fix. The command line prints it as one line and exits with status 2.
 
-    Credentials in the message are masked.
+    The message is one line of at most `LONGEST_MESSAGE` printable characters: what is longer loses its middle, as the
+    place of the error is at the beginning and the remedy at the end. Credentials in it are masked.
     """
 
     def __init__(self, message: object):
-        super().__init__(masked(str(message)))
+        super().__init__(_one_line(masked(str(message))))
+
+
+def _one_line(text: str) -> str:
+    half = LONGEST_MESSAGE // 2
+    if len(text) > 8 * LONGEST_MESSAGE:  # long before it is made printable, which takes time
+        text = f"{text[: 4 * LONGEST_MESSAGE]}{text[-4 * LONGEST_MESSAGE :]}"
+    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in line)
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: half - 5]} ... {line[-half:]}"
 
 
 class GeneratorDiverged(UserError):
@@ -34,6 +47,13 @@ def require(condition: bool, field: str, message: str) -> None:
     """Raise `FieldError(field, message)` unless `condition`. The message names the remedy."""
     if not condition:
         raise FieldError(field, message)
+
+
+def require_seeds(seeds: list[int]) -> None:
+    """Raise `FieldError("seeds", ...)` unless they are different seeds."""
+    require(min(seeds) >= 0, "seeds", f"must not be negative, not {min(seeds)}")
+    require(max(seeds) < 2**31, "seeds", f"must be below 2**31, not {max(seeds)}")
+    require(len(set(seeds)) == len(seeds), "seeds", f"must differ from each other, not {seeds}")
 
 
 def first_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,40 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.common.errors import UserError
+
+LARGEST_TEXT = 10 * 2**20
+"""Bytes of a configuration, a table or another file that people write."""
+
+
+def read_bytes(path: str | os.PathLike[str], largest: int) -> bytes:
+    """The content of a file that somebody named, which may be anything.
+
+    Args:
+        path: of the file.
+        largest: bytes.
+
+    Raises:
+        OSError: it cannot be read, is larger, or is no file but a folder, a device or a pipe.
+    """
+    try:
+        about = os.stat(path)
+    except ValueError as error:  # NUL, or a character that no file name has
+        raise OSError(f"no file can have this name: {error}") from None
+    if not stat.S_ISREG(about.st_mode):
+        raise OSError("it is a folder" if stat.S_ISDIR(about.st_mode) else "it is no file but a device or a pipe")
+    with open(path, "rb") as file:
+        content = file.read(largest + 1)
+    if len(content) > largest:
+        raise OSError(f"it has more than {largest:,} bytes")
+    return content
+
+
+def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", largest: int = LARGEST_TEXT) -> str:
+    """The text of a file, as `read_bytes`; OSError also where it is not encoded so."""
+    try:
+        return read_bytes(path, largest).decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise OSError(f"it is not encoded as {encoding}: {error.reason} at byte {error.start}") from None
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genreplay.common.errors import UserError
+from genreplay.common.files import read_text
 from genreplay.common.secrets import masked
 from genreplay.config import shipped
 from genreplay.config.no_effect import without_effect
@@ -121,20 +122,19 @@ def groups_of(path: str, overrides: Sequence[str], if_missing: str) -> list[list
 
 def _read_with_bases(path: str, chain: tuple[str, ...], seen: set[str], if_missing: str) -> list[Layer]:
     """The file's layers, lowest first. `chain` leads here; `seen` are the files that already count."""
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        raise UserError(if_missing) from None
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read as a UTF-8 text file ({error}); write the path of a YAML file"
+        ) from None
     if os.path.realpath(path) in map(os.path.realpath, chain):
         circle = " -> ".join([*chain, path])
         raise UserError(f"{chain[-1]}: extends: the files extend each other in a circle ({circle}); remove one link")
     if os.path.realpath(path) in seen:
         return []
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except FileNotFoundError:
-        raise UserError(if_missing) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read as a UTF-8 text file ({error}); write the path of a YAML file"
-        ) from None
     tree = parse(text, path)
     bases = tree.pop("extends", [])
     bases = [bases] if isinstance(bases, str) else bases

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genreplay import registry
-from genreplay.common.errors import NoEffect, require
+from genreplay.common.errors import NoEffect, require, require_seeds
 from genreplay.config.loop import LoopConfig as LoopConfig
 from genreplay.config.ranges import at_least, one_of
 
@@ -102,8 +102,7 @@ class EvaluationConfig:
     def __post_init__(self) -> None:
         at_least(self, 1, "num_workers")
         require(len(self.seeds) > 0, "seeds", "must name at least one episode, such as [1, 2, 3]")
-        require(min(self.seeds) >= 0, "seeds", f"must not be negative, not {min(self.seeds)}")
-        require(len(set(self.seeds)) == len(self.seeds), "seeds", f"must differ from each other, not {self.seeds}")
+        require_seeds(self.seeds)
 
 
 @dataclass

@@ -48,7 +48,7 @@ def missing_study(path_or_name: str) -> str:
 
 def missing(path_or_name: str) -> str:
     """The error message where there is neither such a file nor such a name."""
-    name = Path(path_or_name).with_suffix("").name
+    name = Path(path_or_name).stem
     known = {known.rpartition("/")[2]: known for known in names()}
     close = [known[match] for match in difflib.get_close_matches(name, known, n=3)]
     return (

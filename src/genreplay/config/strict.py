@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from genreplay import registry
@@ -54,20 +54,35 @@ class Resolved(NamedTuple):
     """What was merged."""
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""As OmegaConf's."""
+LARGEST = 2**63
+"""No option holds such a number."""
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)
+"""What YAML's and OmegaConf's readers raise upon a text that is no YAML, or a number that is none."""
+_NO_SECTIONS = "must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it"
+
+
+def _reason(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else first_line(error)
+
+
 def parse(text: str, source: str) -> dict[str, Any]:
     """The tree in a YAML text; `source` is its name in messages."""
     try:
-        _refuse_bombs(text, source)
+        root = _refuse_bombs(text, source)
+        if not isinstance(root, yaml.MappingNode | None):  # OmegaConf would take a bare word for a key, and show it
+            raise UserError(f"{source}: {_NO_SECTIONS}")
         tree = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise UserError(f"{source}: {line}invalid YAML: {error.problem}; fix the syntax there") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{source}: invalid YAML: {first_line(error)}; fix the syntax") from None
     except OmegaConfBaseException as error:
         raise UserError(f"{source}: {error.full_key}: {first_line(error)}; fix the ${{...}} there") from None
+    except _NOT_YAML as error:
+        raise UserError(f"{source}: invalid YAML: {_reason(error)}; fix the syntax") from None
     if not isinstance(tree, dict):
-        raise UserError(f"{source}: must hold sections with keys, such as 'loop:' and 'num_env_steps: 3000' below it")
+        raise UserError(f"{source}: {_NO_SECTIONS}")
     return {str(key): value for key, value in tree.items()}
 
 
@@ -83,18 +98,18 @@ def read_override(text: str) -> Layer:
     try:
         _refuse_bombs(value, source)
         parsed = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]), resolve=False)
-    except (yaml.YAMLError, OmegaConfBaseException) as error:
-        raise UserError(f"{source}: the value is invalid YAML ({first_line(error)}); quote it") from None
+    except (*_NOT_YAML, OmegaConfBaseException) as error:
+        raise UserError(f"{source}: the value is invalid YAML ({_reason(error)}); quote it") from None
     tree: Any = dict(parsed)["value"]  # type: ignore[arg-type]
     for name in reversed(names):
         tree = {name: tree}
     return Layer(source, tree)
 
 
-def _refuse_bombs(text: str, source: str) -> None:
+def _refuse_bombs(text: str, source: str) -> yaml.Node | None:
     """Refuse YAML that is huge once its aliases are written out, and what calls a resolver, such as `${oc.env:HOME}`.
 
-    A resolver's result would be stored with the run.
+    A resolver's result would be stored with the run. Returns the root of the text, None where it is empty.
     """
     sizes: dict[yaml.Node, float] = {}
 
@@ -105,7 +120,7 @@ def _refuse_bombs(text: str, source: str) -> None:
             sizes[node] = 1 + sum(map(size, () if isinstance(node, yaml.ScalarNode) else parts))
         return sizes[node]
 
-    root = yaml.compose(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # as OmegaConf does
+    root = yaml.compose(text, _LOADER)
     if root is not None and size(root) > MAX_NODES:
         raise UserError(f"{source}: has more than {MAX_NODES:,} values; write it without *aliases that name each other")
     if text.count("${") > MAX_REFERENCES:
@@ -116,6 +131,7 @@ def _refuse_bombs(text: str, source: str) -> None:
                 f"{source}: {node.value!r} would be looked up and stored with the run; write the value itself, and "
                 "credentials in MLFLOW_TRACKING_URI"
             )
+    return root
 
 
 # Resolving -----------------------------------------------------------------------------------------------------------
@@ -189,6 +205,19 @@ def _check_keys(source: str, tree: Mapping[Any, Any], schema: DictConfig, path: 
             _check_keys(source, value, child, f"{full_key}.")
         elif isinstance(child, DictConfig) and dataclasses.is_dataclass(child._metadata.element_type):
             _check_named(source, value, OmegaConf.structured(child._metadata.element_type), full_key)
+        elif any(isinstance(n, int) and abs(n) >= LARGEST for n in (value if isinstance(value, list) else [value])):
+            raise UserError(f"{source}: {full_key}: {show(value)} is too large; write a number below 2**63")
+        elif _is_misshapen(child, value):
+            described = describe(type_of(schema, str(key)))
+            raise UserError(f"{source}: {full_key}: must be {described}, not {show(value)}; write all of it anew")
+
+
+def _is_misshapen(child: Any, value: Any) -> bool:
+    """Whether a list is no list or a mapping none, or something in it is one: OmegaConf does not look into them."""
+    if not isinstance(child, Container) or not isinstance(value, list | Mapping):
+        return False
+    expected, inner = (list, value) if isinstance(child, ListConfig) else (Mapping, getattr(value, "values", list)())
+    return not isinstance(value, expected) or any(isinstance(each, list | Mapping) for each in inner)
 
 
 def _check_named(source: str, tree: Any, schema: DictConfig, path: str) -> None:

@@ -23,6 +23,7 @@ from genreplay.common.files import whole
 from genreplay.envs.overcooked.kitchen.rules import NUM_ACTIONS, STAY, Kitchen
 from genreplay.envs.overcooked.kitchen.state_code import StateCode
 from genreplay.envs.overcooked.partners.human_play import HumanPlay
+from genreplay.runs.state_tree import MISFITS
 
 HIDDEN_WIDTH = 64
 NUM_STEPS = 4000
@@ -119,7 +120,12 @@ def read_clone(path: Path, kitchen: Kitchen) -> Clone:
         with safe_open(path, "pt") as file:
             about: dict[str, Any] = json.loads(file.metadata()[HEADER])
             weights: dict[str, Tensor] = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if not all(tensor.isfinite().all() for tensor in weights.values()):
+            raise ValueError("weights that are not finite")
+        if about["hidden_width"] not in {len(tensor) for tensor in weights.values()}:  # before so many are allocated
+            raise ValueError("hidden_width is not that of the weights")
         actor = CategoricalActor(kitchen.code.width, NUM_ACTIONS, about["hidden_width"])
+        accuracy, majority = float(about["accuracy"]), float(about["majority"])
         where = (about["layout"], tuple(about["grid"]), about["dynamics"])
         if where != (layout.name, layout.grid, kitchen.dynamics):
             raise UserError(
@@ -128,9 +134,9 @@ def read_clone(path: Path, kitchen: Kitchen) -> Clone:
                 "those it was cloned on, or choose another partner"
             )
         actor.load_state_dict(weights)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, *MISFITS) as error:
         raise UserError(f"env.partners: {path} is damaged or no clone; {again}") from error
-    return Clone(actor.requires_grad_(False), about["accuracy"], about["majority"])
+    return Clone(actor.requires_grad_(False), accuracy, majority)
 
 
 def _seat_rows(play: HumanPlay, code: StateCode) -> tuple[Tensor, Tensor]:

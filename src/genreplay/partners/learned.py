@@ -27,6 +27,7 @@ from genreplay.generators.discrete.masked import MaskedGenerator
 from genreplay.generators.discrete.partner_model import virtual_action_probabilities
 from genreplay.partners.cloning import read_clone
 from genreplay.runs import checkpoint
+from genreplay.runs.state_tree import fitting
 from genreplay.transitions.codec import Codec
 
 
@@ -113,7 +114,8 @@ def _read_actor(folder: str, kitchen: Kitchen) -> CategoricalActor:
     world = OvercookedWorld(replace(config.env, partners=[]))
     with torch.random.fork_rng(devices=[]):
         agent = build_agent(config, world)
-    agent.load_state_dict(loaded.modules["agent"])
+    with fitting(loaded.folder, "its agent is not the one of its config"):
+        agent.load_state_dict(loaded.modules["agent"])
     if not isinstance(agent.actor, CategoricalActor):
         raise UserError(
             f"env.partners: the agent of {loaded.folder} is {config.agent.name!r}, which cannot be a partner; name a "
@@ -144,7 +146,8 @@ def _read_virtual(folder: str, code: int | None, kitchen: Kitchen) -> VirtualPar
             f"env.partners: a virtual partner is a generator 'masked' or 'factorised', and {loaded.folder} has "
             f"{config.generator.name!r}; name a checkpoint with one"
         )
-    generator.load_state_dict(loaded.modules["generator"])
+    with fitting(loaded.folder, "its generator is not the one of its config"):
+        generator.load_state_dict(loaded.modules["generator"])
     if not generator.fitted:
         raise UserError(f"env.partners: the generator of {loaded.folder} is not fitted yet; name a later checkpoint")
     return VirtualPartner(generator.requires_grad_(False).eval(), codec, code)

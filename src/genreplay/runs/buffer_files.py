@@ -11,7 +11,7 @@ import torch
 from tensordict import TensorDict, TensorDictBase, is_tensor_collection
 
 from genreplay.common.errors import UserError, first_line
-from genreplay.runs.state_tree import REMEDY, read_json
+from genreplay.runs.state_tree import REMEDY, fitting, read_json
 
 
 def refuse_non_tensors(buffers: TensorDictBase) -> None:
@@ -53,8 +53,9 @@ def read_buffers(folder: Path) -> TensorDict:
                 name = path.relative_to(folder.parent)
                 raise UserError(f"checkpoint {folder.parent}: {name} describes no {key!r} that is there; {REMEDY}")
     try:
-        return TensorDict.load_memmap(folder, allow_pickle=False)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        with fitting(folder.parent, f"{folder.name} is damaged"):
+            return TensorDict.load_memmap(folder, allow_pickle=False)
+    except OSError as error:
         raise UserError(f"checkpoint {folder.parent}: {folder.name} is damaged; {REMEDY}") from error
 
 
@@ -73,4 +74,4 @@ def _is_here(folder: Path, key: str, entry: Mapping[str, Any]) -> bool:
     except (KeyError, TypeError, AttributeError):
         return False
     there = path.stat().st_size if path.is_file() else 0  # a tensor without entries has no file
-    return all(length >= 0 for length in entry["shape"]) and there == size
+    return there == size and all(length >= 0 for length in entry["shape"])

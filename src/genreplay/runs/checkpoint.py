@@ -15,8 +15,6 @@ newest checkpoint has the highest number.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import random
 import shutil
@@ -30,11 +28,11 @@ import torch
 from filelock import FileLock, Timeout
 from tensordict import TensorDict, TensorDictBase
 
-from genreplay import __version__
 from genreplay.common.errors import UserError
+from genreplay.runs import manifest
 from genreplay.runs.buffer_files import read_buffers, refuse_non_tensors, write_buffers
+from genreplay.runs.manifest import MANIFEST
 from genreplay.runs.state_tree import (
-    REMEDY,
     read_tensors,
     read_tree,
     read_values,
@@ -43,8 +41,6 @@ from genreplay.runs.state_tree import (
     write_values,
 )
 
-FORMAT = 4
-MANIFEST = "manifest.json"
 CONFIG = "config.yaml"
 COUNTERS = "counters.json"
 LOCK = ".lock"
@@ -111,7 +107,7 @@ def save(
         (partial / CONFIG).write_text(config_yaml, encoding="utf-8")
         _write_states(partial, modules, optimizers)
         write_buffers(partial / "buffers", buffers.detach().to("cpu"))
-        _write_manifest(partial)
+        manifest.write(partial)
         _flush(partial)
         os.rename(partial, final)
         _flush_folder(folder)
@@ -149,19 +145,7 @@ def load(folder: Path) -> Checkpoint:
         UserError: there is no checkpoint, it is of another format, or a file in it is missing or damaged.
     """
     folder = newest(folder)
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, files = manifest["format"], dict(manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"checkpoint {folder}: {MANIFEST} is damaged; {REMEDY}") from error
-    if version != FORMAT:
-        raise UserError(
-            f"checkpoint {folder}: is of format {version}, and this genreplay reads format {FORMAT}; train it anew, or "
-            "use the version of genreplay that wrote it"
-        )
-    _refuse_links(folder)
-    for name in (*REQUIRED, *(name for name in files if name not in REQUIRED)):
-        _check_file(folder, name, files.get(name, {}))
+    manifest.check(folder, REQUIRED)
     modules, optimizers = (folder / "modules").glob("*.safetensors"), (folder / "optimizers").glob("*.json")
     return Checkpoint(
         folder=folder,
@@ -169,7 +153,7 @@ def load(folder: Path) -> Checkpoint:
         optimizers={path.stem: read_tree(path.with_suffix("")) for path in sorted(optimizers)},
         buffers=read_buffers(folder / "buffers"),
         counters=read_values(folder / COUNTERS),
-        config_yaml=(folder / CONFIG).read_text(encoding="utf-8"),
+        config_yaml=manifest.text_of(folder, CONFIG),
         rng=read_tree(folder / "rng"),
     )
 
@@ -214,40 +198,6 @@ def _numbered(folder: Path, whole: bool = True) -> list[Path]:
 
 
 # Files ---------------------------------------------------------------------------------------------------------------
-
-
-def _write_manifest(folder: Path) -> None:
-    files = {
-        path.relative_to(folder).as_posix(): {"size": path.stat().st_size, "sha256": _digest(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    text = json.dumps({"format": FORMAT, "genreplay": __version__, "files": files}, indent=1)
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _check_file(folder: Path, name: str, about: Mapping[str, Any]) -> None:
-    path = folder / name
-    if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
-        raise UserError(f"checkpoint {folder}: {name} is missing; {REMEDY}")
-    size = path.stat().st_size
-    if size != about.get("size"):
-        raise UserError(f"checkpoint {folder}: {name} is damaged ({size} bytes, not {about.get('size')}); {REMEDY}")
-    if _digest(path) != about.get("sha256"):
-        raise UserError(f"checkpoint {folder}: {name} is damaged (its SHA-256 differs); {REMEDY}")
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse all but files and folders: a link or a pipe would lead to what the manifest does not hold."""
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            name = path.relative_to(folder)
-            raise UserError(f"checkpoint {folder}: {name} is no file of its own, such as a link; {REMEDY}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flush(folder: Path) -> None:

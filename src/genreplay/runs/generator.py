@@ -15,6 +15,7 @@ from genreplay.config.reader import from_yaml
 from genreplay.config.schema import ExperimentConfig
 from genreplay.generators.base import Generator
 from genreplay.runs import checkpoint
+from genreplay.runs.state_tree import fitting
 from genreplay.transitions.codec import Codec
 
 
@@ -61,7 +62,8 @@ def load_generator(folder: Path) -> LoadedGenerator:
         generator = build_generator(config, codec)
     if generator is None:
         raise UserError(f"checkpoint {loaded.folder}: has generator.name: none; name one of a run with a generator")
-    generator.load_state_dict(loaded.modules["generator"])
+    with fitting(loaded.folder, "its generator is not the one of its config"):
+        generator.load_state_dict(loaded.modules["generator"])
     if not generator.fitted:
         raise UserError(f"checkpoint {loaded.folder}: its generator is not fitted yet; name a later checkpoint")
     real = None if generator.given_columns is None else loaded.buffers["real"]

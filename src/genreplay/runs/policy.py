@@ -20,6 +20,7 @@ from genreplay.config.schema import ExperimentConfig
 from genreplay.config.strict import parse
 from genreplay.envs.world import World
 from genreplay.runs import checkpoint, published
+from genreplay.runs.state_tree import fitting
 
 
 class LoadedPolicy(NamedTuple):
@@ -67,23 +68,15 @@ def load_policy(folder: Path, overrides: Sequence[str] = ()) -> LoadedPolicy:
     config = from_yaml(loaded.config_yaml, f"checkpoint {loaded.folder}", overrides)
     world = build_world(config)
     agent = build_agent(config, world)
-    try:
+    misfit = f"its policy does not fit this environment, which has {_widths(world)}"
+    with fitting(loaded.folder, misfit, "leave the options of env as they were in training"):
         agent.load_state_dict(loaded.modules["agent"])
-    except RuntimeError as error:
-        raise UserError(
-            f"checkpoint {loaded.folder}: its policy does not fit this environment, which has {_widths(world)}; leave "
-            "the options of env as they were in training"
-        ) from error
-    counters = loaded.counters
-    return LoadedPolicy(
-        config,
-        world,
-        agent.policy(deterministic=True),
-        counters["run_id"],
-        counters["counters"]["env_step"],
-        loaded.folder,
-        counters["report"]["curve"],
-    )
+    with fitting(loaded.folder, f"{checkpoint.COUNTERS} is damaged"):
+        counters = loaded.counters
+        run_id, env_step, curve = counters["run_id"], counters["counters"]["env_step"], counters["report"]["curve"]
+        if not (isinstance(run_id, str) and isinstance(env_step, int) and all(map(published.is_point, curve))):
+            raise ValueError("run_id, env_step or curve is of another type")
+    return LoadedPolicy(config, world, agent.policy(deterministic=True), run_id, env_step, loaded.folder, curve)
 
 
 def _load_published(folder: Path, overrides: Sequence[str]) -> LoadedPolicy:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.common.errors import UserError
+from genreplay.common.files import read_text
 
 FOLDER = Path(__file__).parents[1] / "policies"
 """Of the policies that come with the package."""
@@ -99,7 +100,7 @@ def read_card(folder: Path) -> dict[str, Any]:
         UserError: a file is missing or damaged, or the card is of another format.
     """
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        card = json.loads(read_text(folder / CARD))
         version = card["format"]
     except FileNotFoundError:
         raise UserError(f"policy {folder}: {CARD} is missing; {REMEDY}") from None
@@ -113,7 +114,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     for name, kind in FIELDS.items():
         if not isinstance(_select(card, name), kind):
             raise UserError(f"policy {folder}: {CARD} is damaged (no {name}); {REMEDY}")
-    if not all(_is_point(point) for point in card["training"]["curve"]):
+    if not all(is_point(point) for point in card["training"]["curve"]):
         raise UserError(
             f"policy {folder}: {CARD} is damaged (training.curve has something else than numbers); {REMEDY}"
         )
@@ -125,7 +126,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _is_point(point: Any) -> bool:
+def is_point(point: Any) -> bool:
+    """Whether it is a point of a curve of evaluations: all numbers."""
     keys = ("env_step", "mean", "low", "high")
     return isinstance(point, Mapping) and all(isinstance(point.get(key), int | float) for key in keys)
 

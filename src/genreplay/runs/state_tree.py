@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from genreplay.common.errors import UserError, first_line
+from genreplay.common.files import read_text
 
+LARGEST_JSON = 2**30
+"""Bytes."""
+MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What content of the wrong shape or type leads to; a RecursionError is a RuntimeError."""
 REMEDY = "restore it from a copy, resume from another checkpoint, or start the run anew without --resume"
+
+
+@contextmanager
+def fitting(folder: Path, what: str, remedy: str = REMEDY) -> Iterator[None]:
+    """Turns what files lead to that are whole, but not what was expected, into a UserError.
+
+    Args:
+        folder: of the checkpoint.
+        what: is wrong, such as `does not fit this run`.
+        remedy: the end of the message.
+    """
+    try:
+        yield
+    except MISFITS as error:
+        raise UserError(f"checkpoint {folder}: {what} ({first_line(error)}); {remedy}") from error
 
 
 def write_tree(path: Path, tree: Any) -> None:
@@ -26,7 +47,9 @@ def write_tree(path: Path, tree: Any) -> None:
 
 def read_tree(path: Path) -> Any:
     """The tree that `write_tree(path, ...)` wrote; UserError where a file is damaged."""
-    return _from_json(read_json(path.with_suffix(".json")), read_tensors(path.with_suffix(".safetensors")))
+    tree, tensors = read_json(path.with_suffix(".json")), read_tensors(path.with_suffix(".safetensors"))
+    with fitting(path.parent, f"{path.name}.json is damaged"):
+        return _from_json(tree, tensors)
 
 
 def write_values(path: Path, values: Any) -> None:
@@ -36,7 +59,9 @@ def write_values(path: Path, values: Any) -> None:
 
 def read_values(path: Path) -> Any:
     """The tree that `write_values(path, ...)` wrote; UserError where the file is damaged."""
-    return _from_json(read_json(path), {})
+    tree = read_json(path)
+    with fitting(path.parent, f"{path.name} is damaged"):
+        return _from_json(tree, {})
 
 
 def write_tensors(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
@@ -62,8 +87,8 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 def read_json(path: Path) -> Any:
     """The content of a JSON file; UserError where it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(read_text(path, largest=LARGEST_JSON))
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"checkpoint {path.parent}: {path.name} is damaged; {REMEDY}") from error
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from genreplay.common.errors import FieldError, require
+from genreplay.common.errors import FieldError, require, require_seeds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 MEASURES = ("area", "end", "worst", "steps_to_threshold", "seconds_to_threshold")
@@ -94,8 +94,7 @@ class StudyConfig:
                 )
         require(len(self.arms) > 0, "arms", "must name at least one arm, such as `pgr: {config: pendulum_pgr}`")
         require(len(self.seeds) > 0, "seeds", "must name at least one training seed, such as [0, 1, 2, 3]")
-        require(min(self.seeds) >= 0, "seeds", f"must not be negative, not {min(self.seeds)}")
-        require(len(set(self.seeds)) == len(self.seeds), "seeds", f"must differ from each other, not {self.seeds}")
+        require_seeds(self.seeds)
         require(self.retries >= 0, "retries", f"must be at least 0, not {self.retries}")
         if self.plan.baseline not in self.arms:
             raise FieldError(

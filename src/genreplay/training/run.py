@@ -96,12 +96,15 @@ def _lead(
     stack.enter_context(log_above(bars.console))
     stop = Stop()
     stack.enter_context(stop.listening())
-    run_id = None if loaded is None else loaded.counters["run_id"]
+    run_id = None if loaded is None else snapshot.run_id(loaded)
+    parts = build_parts(config, fabric, world, codec, team)
+    stack.callback(parts.close)
+    if loaded is not None:
+        snapshot.restore_parts(loaded, parts, config)  # before the run counts as begun
     tracker = stack.enter_context(Tracker.start(tracking, to_yaml(config), run_id))
     if loaded is not None and not loaded.folder.is_dir():
         loaded = checkpoint.load(loaded.folder.parent)  # another process went on with the run until a moment ago
-    parts = build_parts(config, fabric, world, codec, team)
-    stack.callback(parts.close)
+        snapshot.restore_parts(loaded, parts, config)
     bars.line(f"run {tracker.run_id}, checkpoints in {tracker.checkpoint_dir}")
     report = Monitor(bars, tracker, world)
     num_episodes = len(parts.evaluator.seeds)
@@ -116,7 +119,7 @@ def _lead(
         stop=stop,
     )
     if loaded is not None:
-        snapshot.restore(loaded, loop)
+        snapshot.restore(loaded, loop, config)
         bars.line(f"resumed at env step {loop.counters.env_step}")
     try:
         complete = loop.run()

@@ -12,7 +12,7 @@ import torch
 from tensordict import NonTensorData, TensorDict
 
 from genreplay.common.errors import UserError
-from genreplay.runs import checkpoint
+from genreplay.runs import checkpoint, manifest
 from tests.helpers.checkpoints import save_small
 from tests.helpers.pickles import Bomb
 from tests.helpers.refusal import refusal
@@ -69,7 +69,7 @@ def test_a_damaged_manifest_another_format_and_an_empty_folder_say_so(tmp_path: 
 def _rewrite_manifest(folder: Path) -> None:
     """What someone who means harm can do: hashes prove nothing against them."""
     (folder / "manifest.json").unlink()
-    checkpoint._write_manifest(folder)
+    manifest.write(folder)
 
 
 @pytest.mark.parametrize("use_torch", [False, True])

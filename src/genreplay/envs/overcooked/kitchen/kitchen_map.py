@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from genreplay.common.errors import UserError
+from genreplay.common.files import read_text
+from genreplay.envs.overcooked.kitchen.layout_options import check_options
 from genreplay.envs.overcooked.kitchen.package import data_folder
 
 Cell = tuple[int, int]
@@ -24,6 +26,11 @@ COUNTER, FLOOR = "X", " "
 DEFAULT_COOK_TIME = DEFAULT_VALUE = 20
 POT_SIZE = 3
 """Onions a pot holds."""
+MOST_CELLS = 200
+"""Of a map: the largest one that comes with overcooked-ai has 126, and a greedy cook plans its ways between all pairs
+of cells."""
+LONGEST_COOKING = 1000
+"""Steps."""
 SHAPING = {"PLACEMENT_IN_POT_REW": 3, "DISH_PICKUP_REWARD": 3, "SOUP_PICKUP_REWARD": 5}
 """The package's own shaped rewards."""
 
@@ -92,10 +99,10 @@ def read_layout(layout: str) -> KitchenMap:
         path = data_folder() / "layouts" / f"{layout}{SUFFIX}"
     try:
         # The package evaluates the file as code; here it may hold plain values only. 1e999 is infinity.
-        entries = ast.literal_eval(path.read_text(encoding="utf-8").replace("float('inf')", "1e999"))
-    except (OSError, UnicodeDecodeError) as error:
+        entries = ast.literal_eval(read_text(path).replace("float('inf')", "1e999"))
+    except OSError as error:
         raise UserError(f"env.layout: cannot read {path}: {error}") from error
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError) as error:
         raise UserError(f"env.layout: {layout}: not a dictionary of plain values as Python writes them") from error
     try:
         return _kitchen(path.stem, entries)
@@ -115,6 +122,7 @@ def _kitchen(name: str, entries: Any) -> KitchenMap:
     grid = tuple(row.strip() for row in entries["grid"].split("\n"))
     starts = _checked_grid(grid)
     options = {key: value for key, value in entries.items() if key != "grid"}
+    check_options(options)
     if options.get("max_num_ingredients", POT_SIZE) != POT_SIZE:
         raise UserError("max_num_ingredients: genreplay knows pots of three onions only; leave it out")
     shaping = {**SHAPING, **(options.get("rew_shaping_params") or SHAPING)}
@@ -127,8 +135,10 @@ def _kitchen(name: str, entries: Any) -> KitchenMap:
         values=_values(options),
         shaping=(shaping["PLACEMENT_IN_POT_REW"], shaping["DISH_PICKUP_REWARD"], shaping["SOUP_PICKUP_REWARD"]),
     )
-    if not all(isinstance(t, int) and t >= 1 for t in kitchen.cook_times):
-        raise UserError(f"cooking times must be whole numbers of at least 1 step, not {kitchen.cook_times}")
+    if not all(isinstance(t, int) and 1 <= t <= LONGEST_COOKING for t in kitchen.cook_times):
+        raise UserError(
+            f"cooking times must be whole numbers from 1 to {LONGEST_COOKING} steps, not {kitchen.cook_times}"
+        )
     if not all(abs(v) < float("inf") for v in kitchen.values):
         raise UserError(f"rewards of soups must be finite, not {kitchen.values}")
     _require_playable(kitchen)
@@ -141,6 +151,8 @@ def _checked_grid(grid: tuple[str, ...]) -> tuple[Cell, Cell]:
         lengths = ", ".join(str(len(row)) for row in grid)
         raise UserError(f"the map's rows differ in length ({lengths}); each must begin and end with X, O, D, P or S")
     cells = "".join(grid)
+    if len(cells) > MOST_CELLS:
+        raise UserError(f"the map has {len(grid[0])} x {len(grid)} cells; a kitchen has at most {MOST_CELLS}")
     if "T" in cells:
         raise UserError("the map has tomatoes (T), but genreplay knows onion soups only; choose a layout without")
     unknown = sorted(set(cells) - set("XOPDS 123456789"))

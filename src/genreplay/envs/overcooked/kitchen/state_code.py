@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from genreplay.common.errors import UserError, first_line
 from genreplay.envs.overcooked.kitchen.kitchen_map import COUNTER, DIRECTIONS, POT_SIZE, KitchenMap
 from genreplay.envs.overcooked.kitchen.package import overcooked
 
@@ -113,7 +114,13 @@ class StateCode:
         if given is not None:
             from genreplay.envs.overcooked.kitchen.package import gridworld
 
-            return self.encode(gridworld(self.kitchen).get_standard_start_state())
+            try:
+                return self.encode(gridworld(self.kitchen).get_standard_start_state())
+            except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise UserError(
+                    f"env.layout: {self.kitchen.name}: start_state is no state of this kitchen ({first_line(error)}); "
+                    "leave it out"
+                ) from error
         row = np.zeros(len(self.sizes), dtype=np.int64)
         for i, cell in enumerate(self.kitchen.starts):
             row[i * PLAYER_COLUMNS + CELL] = self.cells.index(cell)

@@ -14,7 +14,7 @@ import numpy as np
 import sumolib
 
 from genreplay.envs.sumo.config import SumoConfig
-from genreplay.envs.sumo.network.net_file import chosen_light, read_net
+from genreplay.envs.sumo.network.net_file import chosen_light, read_net, reading
 from genreplay.envs.sumo.signals.build import read_plan
 from genreplay.envs.sumo.signals.plan import SignalPlan
 from genreplay.envs.sumo.signals.programme import SignalFile, SignalLink, read_signal
@@ -117,6 +117,11 @@ def read_intersection(net_file: Path, config: SumoConfig) -> Intersection:
     Raises:
         UserError: the file is not a network, has not the light, or the light cannot be controlled safely.
     """
+    with reading(net_file):
+        return _intersection(net_file, config)
+
+
+def _intersection(net_file: Path, config: SumoConfig) -> Intersection:
     net = read_net(net_file)
     light = chosen_light(net, net_file, config.light)
     plan = read_plan(net_file, light.getID(), config)

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.sax import SAXException
 
 import sumolib
 
-from genreplay.common.errors import UserError
+from genreplay.common.errors import UserError, first_line
 from genreplay.envs.sumo.xml_file import outside, read_xml
 
 MAX_NAMED = 8
 """Lights named in a message."""
 MAX_SHOWN = 60
 """Characters of a name in a message."""
+MEASURES = ("length", "speed", "width", "shape", "x", "y", "duration", "minDur", "maxDur", "yellow", "red", "linkIndex")
+"""Attributes that hold numbers."""
+LARGEST_MEASURE = 1e9
+"""m or s; no road and no green reaches it."""
+
+
+@contextmanager
+def reading(net_file: Path) -> Iterator[None]:
+    """Turns what a file that is no network leads to, in sumolib or here, into a UserError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, SAXException, OSError, TypeError, ValueError) as error:
+        raise UserError(
+            f"env.net_file: {net_file} is not a SUMO network ({first_line(error)}); make one with netconvert"
+        ) from error
+
+
+def _check_measures(tag: str, attributes: Mapping[str, str]) -> None:
+    """ValueError for a measure that is no finite number."""
+    for key in MEASURES:
+        for number in attributes.get(key, "").replace(",", " ").split():
+            if not abs(float(number)) < LARGEST_MEASURE:
+                raise ValueError(f"{tag} {attributes.get('id', '')[:MAX_SHOWN]!r} has {key}={number[:MAX_SHOWN]!r}")
 
 
 def read_net(net_file: Path) -> Any:
@@ -40,12 +64,11 @@ def read_net(net_file: Path) -> Any:
                 f"env.net_file: {net_file} has {found[:MAX_SHOWN]}, by which SUMO could open or write other files; "
                 "delete it, and list the additional file it came from in env.additional_files"
             )
+        _check_measures(tag, attributes)
 
-    try:
+    with reading(net_file):
         read_xml(net_file, see)
         return sumolib.net.readNet(str(net_file), withPrograms=True)
-    except (SAXException, KeyError, ValueError, OSError) as error:
-        raise UserError(f"env.net_file: {net_file} is not a SUMO network ({error}); make one with netconvert") from None
 
 
 def chosen_light(net: Any, net_file: Path, name: str | None) -> Any:

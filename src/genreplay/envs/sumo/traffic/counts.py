@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from genreplay.common.errors import UserError
+from genreplay.common.files import read_text
 from genreplay.envs.sumo.network.intersection import Intersection, Movement
 
 TIMES = ["begin", "end"]
@@ -29,6 +30,10 @@ TIMES = ["begin", "end"]
 ARROW = " -> "
 DAY = 86_400
 """s"""
+LONGEST_LINE = 100_000
+"""Characters of a row; the `csv` module refuses a cell of 131,072."""
+LONGEST_TIME = 10
+"""Characters of a time."""
 TEMPLATE_INTERVALS = [(second, second + 900) for second in range(7 * 3600, 9 * 3600, 900)]
 """A morning peak in quarters of an hour, s."""
 
@@ -108,13 +113,17 @@ def read_counts(path: Path) -> CountTable:
     """
     where = f"env.count_file: {path}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path, "utf-8-sig").splitlines()
+    except OSError as error:
         raise UserError(f"{where} is not a text file ({error}); save the sheet as CSV UTF-8") from None
-    head = text.partition("\n")[0]
-    delimiter = next((mark for mark in (";", "\t") if mark in head), ",")
-    lines = enumerate(csv.reader(text.splitlines(), delimiter=delimiter, strict=False), 1)
-    rows = [(number, [" ".join(cell.split()) for cell in row]) for number, row in lines if any(map(str.strip, row))]
+    longest = max(range(len(lines)), key=lambda i: len(lines[i]), default=0)
+    if lines and len(lines[longest]) > LONGEST_LINE:
+        raise UserError(
+            f"{where}: line {longest + 1} has {len(lines[longest])} characters; write one of at most {LONGEST_LINE}"
+        )
+    delimiter = next((mark for mark in (";", "\t") if lines and mark in lines[0]), ",")
+    cells = enumerate(csv.reader(lines, delimiter=delimiter, strict=False), 1)
+    rows = [(number, [" ".join(cell.split()) for cell in row]) for number, row in cells if any(map(str.strip, row))]
     if not rows:
         raise UserError(
             f"{where} is empty; create a table with: genreplay junction --net FILE --counts-template {path.name}"
@@ -169,7 +178,7 @@ def _interval(where: str, begin: str, end: str) -> tuple[float, float]:
 def _time(where: str, text: str) -> float:
     """Seconds of `H:MM`, `H:MM:SS` or plain seconds."""
     parts = text.split(":")
-    if all(part.isdecimal() for part in parts) and len(parts) <= 3:
+    if all(part.isdecimal() for part in parts) and len(parts) <= 3 and len(text) <= LONGEST_TIME:
         numbers = [int(part) for part in parts]
         if len(parts) == 1:
             return float(numbers[0])
