@@ -25,6 +25,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import psutil
@@ -34,6 +35,7 @@ import __main__
 import genreplay
 from genreplay import cli
 from genreplay.common import scratch
+from genreplay.common.scratch import Scratch
 from genreplay.evaluation.evaluator import Evaluator
 from genreplay.generators.distributed.team import Team
 from genreplay.runs import checkpoint
@@ -153,7 +155,7 @@ def live(folder: Path, arguments: list[str], kill: Kill | None) -> int:
     status = 1
     try:
         status = cli.main(arguments)
-        Path("seconds.json").write_text(json.dumps({phase: max(calls) for phase, calls in seconds.items()}))
+        Path("seconds.json").write_text(json.dumps({phase: median(calls) for phase, calls in seconds.items()}))
     finally:
         os._exit(status)
 
@@ -173,20 +175,20 @@ class Runs:
         self.arguments = ["fit", "--config", str(config), *overrides, *OFTEN, length, *where]
 
     def whole(self) -> tuple[str, dict[str, float]]:
-        """The id of a run that nothing disturbs, and how long each phase takes at most."""
+        """The id of a run that nothing disturbs, and how long each phase mostly takes."""
         name = f"{self.setting} whole"
         if live(self.folder, [*self.arguments, f"tracking.experiment={name}"], None):
             raise Killed(f"the undisturbed run failed; see {self.folder}/log.txt")
         return self.run_of(name), json.loads((self.folder / "seconds.json").read_text())
 
-    def killed(self, longest: dict[str, float], rng: random.Random) -> tuple[str, Counter[str]]:
+    def killed(self, lengths: dict[str, float], rng: random.Random) -> tuple[str, Counter[str]]:
         """The id of a run that was killed `num_kills` times and then completed, and how often it was in which phase."""
         name, moments, arguments = f"{self.setting} killed", Counter[str](), self.arguments
         arguments = [*arguments, f"tracking.experiment={name}"]
         for number in range(self.num_kills):
             phase = list(PHASES)[number % len(PHASES)]
             call = rng.randint(1, PHASES[phase][2])
-            kill = Kill(phase, call, rng.uniform(0, longest[phase]), rng.randrange(self.ranks))
+            kill = Kill(phase, call, rng.uniform(0, lengths[phase]), rng.randrange(self.ranks))
             (self.folder / "struck").unlink(missing_ok=True)
             status = live(self.folder, arguments, kill)
             if not (self.folder / "struck").is_file():
@@ -236,9 +238,10 @@ def torment(folder: Path, setting: str, num_kills: int, seed: int) -> bool:
     """Kill a run so often, compare it, and print what came of it; whether all is well."""
     runs, started = Runs(folder, setting, num_kills), time.monotonic()
     try:
-        whole, longest = runs.whole()
-        killed, moments = runs.killed(longest, random.Random(f"{seed} {setting}"))
+        whole, lengths = runs.whole()
+        killed, moments = runs.killed(lengths, random.Random(f"{seed} {setting}"))
         num_points = runs.compare(killed, whole)
+        Scratch("chaos").cleanup()
         left = [path.name for path in Path(tempfile.gettempdir()).glob("genreplay-*")]
         assert not left, f"left in the temporary folder: {left}"
     except (AssertionError, Killed) as error:

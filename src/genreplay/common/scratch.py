@@ -11,7 +11,7 @@ from shutil import rmtree
 from filelock import FileLock, Timeout
 
 PREFIX = "genreplay-"
-LOCK = ".lock"
+LOCK, FILES = ".lock", "files"
 YOUNG_SECONDS = 10.0
 """A folder younger than this may belong to a process that has not locked it yet."""
 
@@ -32,7 +32,7 @@ class Scratch(tempfile.TemporaryDirectory[str]):
         super().__init__(prefix=f"{PREFIX}{name}-", dir=place, ignore_cleanup_errors=True)
         self._lock = FileLock(Path(self.name, LOCK))
         self._lock.acquire()
-        self.folder = Path(self.name, "files")
+        self.folder = Path(self.name, FILES)
         """The folder to use; empty at first."""
         self.folder.mkdir()
 
@@ -51,4 +51,5 @@ def _remove_unowned(folder: Path) -> None:
     with suppress(OSError, Timeout):
         if lock.is_file() and time.time() - lock.stat().st_ctime > YOUNG_SECONDS:
             with FileLock(lock, blocking=False):
-                rmtree(folder, ignore_errors=True)
+                rmtree(folder / FILES)  # first, so that what cannot be removed yet is found again by its lock
+                rmtree(folder)
