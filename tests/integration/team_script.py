@@ -66,13 +66,18 @@ def work(team: Team, out: Path) -> None:
 
 
 def judge(team: Team, out: Path) -> None:
-    """A fit and a prompted sample of a generator that judges its rows."""
+    """A fit and a sample of a generator that judges its rows; the same once rank 0 has put the generator back."""
     rng = torch.Generator().manual_seed(0)
     state, action = torch.randint(4, (100,), generator=rng), torch.randint(2, (100,), generator=rng)
     codes = (state, action, (state + action) % 4)
     rows = torch.cat([torch.nn.functional.one_hot(c, n) for c, n in zip(codes, (4, 2, 4), strict=True)], dim=1).float()
     team.fit(rows, None, seed=1)
-    torch.save(team.sample(75, None, seed=2)._asdict(), out)
+    sampled = team.sample(75, None, seed=2)
+    fitted = {name: tensor.clone() for name, tensor in team.generator.state_dict().items()}
+    team.fit(rows[:50], None, seed=3)
+    team.generator.load_state_dict(fitted)
+    assert torch.equal(team.sample(75, None, seed=2).rows, sampled.rows)
+    torch.save(sampled._asdict(), out)
 
 
 def give(team: Team, out: Path) -> None:

@@ -1,11 +1,13 @@
 """What a training run prints where there is no terminal."""
 
 import io
+import json
 import math
 import re
 from collections.abc import Iterator
 
 import pytest
+import torch
 from rich.console import Console
 
 from genreplay.build import build_world
@@ -50,6 +52,21 @@ def test_a_log_line_says_how_far_the_run_is_and_what_it_does(monitored: tuple[Mo
     monitor.log(counters)
     assert screen.getvalue().splitlines()[-1].endswith(" left: training return 0.0"), "0 is a return too"
     assert monitor.summary() == "not evaluated yet"
+
+
+def test_a_resumed_run_logs_the_means_of_all_that_came_since_the_last_log(
+    monitored: tuple[Monitor, io.StringIO], tracker: Tracker
+) -> None:
+    first, screen = monitored
+    for loss in (1.0, 3.0):
+        first.updated("agent", {"critic_loss": torch.tensor(loss)})
+    state = json.loads(json.dumps(first.state_dict()))
+    resumed = Monitor(first.bars, tracker, first.world)
+    resumed.updated("agent", {"critic_loss": 100.0})
+    resumed.load_state_dict(state)
+    resumed.updated("agent", {"critic_loss": torch.tensor(8.0)})
+    resumed.log(Counters(env_step=200))
+    assert screen.getvalue() == "env step 200 of 6000: critic loss 4\n"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -72,6 +72,12 @@ class Team:
         self._channel: Leader | Follower | None = None
         self._abandoned = False
         """Whether rank 0 left a command in the middle: the others wait for it in a collective."""
+        self._is_shared = True
+        """Whether the other ranks have rank 0's generator: not where it was loaded from a checkpoint, or put back."""
+        generator.register_load_state_dict_post_hook(self._loaded)
+
+    def _loaded(self, *_: object) -> None:
+        self._is_shared = False
 
     def __enter__(self) -> Team:
         """Connect the ranks; every rank enters together."""
@@ -152,6 +158,8 @@ class Team:
     def _obey(self, order: Message) -> None:
         num_rows, seed = int(order["num_rows"]), int(order["seed"])
         device = self.fabric.device
+        if not order["shared"]:
+            self.generator.load_state_dict(self.fabric.broadcast({}))
         rows = torch.empty(num_rows, self.generator.num_columns, device=device)  # training rows, or what is given
         condition = torch.empty(num_rows, 1, device=device) if order["conditional"] else None
         if order["op"] == "fit":
@@ -171,9 +179,12 @@ class Team:
             yield
             return
         self._channel.check()
-        has = {"conditional": condition is not None, "given": given is not None}
+        has = {"conditional": condition is not None, "given": given is not None, "shared": self._is_shared}
         self._channel.send({"op": op, "num_rows": num_rows, "seed": seed, **has})
         try:
+            if not self._is_shared:
+                self.fabric.broadcast({name: tensor.cpu() for name, tensor in self.generator.state_dict().items()})
+                self._is_shared = True
             yield
         except Exception:
             self._channel.check(BLAME_SECONDS)
