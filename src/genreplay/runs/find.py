@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,5 +113,6 @@ def _fetch(client: MlflowClient, run: Run, has_checkpoint: HasCheckpoint) -> Pat
         if not client.list_artifacts(run.info.run_id, CHECKPOINTS):
             return None
         place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # a lock may be all that is left there
         Path(client.download_artifacts(run.info.run_id, CHECKPOINTS, str(place.parent))).rename(place)
     return place if has_checkpoint(place) else None

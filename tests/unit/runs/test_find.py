@@ -1,9 +1,10 @@
 """Runs are found by folder, id, name and as the last; their checkpoints are fetched from a server."""
 
+import shutil
 from pathlib import Path
 
 from genreplay.config.schema import TrackingConfig
-from genreplay.runs import find
+from genreplay.runs import checkpoint, find
 from genreplay.runs.tracker import Tracker
 from tests.helpers.refusal import refusal
 from tests.helpers.tracked import CONFIG, URI, has_checkpoint, save_something
@@ -55,7 +56,7 @@ class ServerClient:
         self.folder = folder
 
     def log_artifacts(self, run_id: str, local: str, path: str) -> None:
-        (self.folder / path).mkdir()
+        (self.folder / path).mkdir(parents=True)
         for file in Path(local).iterdir():
             (self.folder / path / file.name).write_bytes(file.read_bytes())
 
@@ -83,14 +84,15 @@ def test_with_artifacts_on_a_server_the_checkpoint_is_uploaded_at_the_end_and_fe
         artifact_uri="mlflow-artifacts:/1/abc/artifacts",
     )
     run, client = Run(info, RunData()), ServerClient(tmp_path)
-    assert find._fetch(client, run, has_checkpoint) is None
+    assert find._fetch(client, run, checkpoint.exists) is None
     with Tracker(client, run) as tracker:
-        place = save_something(tracker)
+        place = tracker.checkpoint_dir
+        (place / "000001").mkdir()
+        (place / "000001" / checkpoint.MANIFEST).write_text("{}")
     assert place == Path("mlruns/checkpoints/abc")
-    assert (tmp_path / "checkpoints" / "saved").is_file()
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["000001"]
     assert (tmp_path / "status").read_text() == "FINISHED"
-    assert find._fetch(client, run, has_checkpoint) == place
-    (place / "saved").unlink()
-    place.rmdir()
-    assert find._fetch(client, run, has_checkpoint) == place
-    assert (place / "saved").is_file()
+    assert find._fetch(client, run, checkpoint.exists) == place
+    shutil.rmtree(place / "000001")
+    assert find._fetch(client, run, checkpoint.exists) == place
+    assert (place / "000001" / checkpoint.MANIFEST).is_file()
