@@ -153,5 +153,5 @@ def test_a_run_goes_on_with_the_parts_it_began_with_only(tmp_path):
         "loop.num_workers=2": "loop.num_workers is 2 and was 1",
     }.items():
         told = refusal(tmp_path, "fit", "--resume", str(folder), override)
-        assert told.startswith(f"checkpoint {str(folder).removeprefix(f'{tmp_path}/')}: does not fit this run (")
+        assert told.startswith(f"checkpoint {str(folder).removeprefix(f'{tmp_path}/')}: does not fit this run")
         assert told.endswith(f"; {change}: leave such options as they were, or start the run anew")

@@ -34,7 +34,9 @@ def fitting(folder: Path, what: str, remedy: str = REMEDY) -> Iterator[None]:
     try:
         yield
     except MISFITS as error:
-        raise UserError(f"checkpoint {folder}: {what} ({first_line(error)}); {remedy}") from error
+        reason = first_line(error)
+        shown = "" if reason.startswith("Error(s) in loading") else f" ({reason})"  # which tells only the class
+        raise UserError(f"checkpoint {folder}: {what}{shown}; {remedy}") from error
 
 
 def write_tree(path: Path, tree: Any) -> None:

@@ -99,7 +99,10 @@ MISTAKES = [
         ["ui", "tracking.uri=http://host:5000"],
         "ui: http://host:5000 is an MLflow server with a UI of its own; open it in the browser",
     ),
-    (["ui", "--port", "x"], "argument --port: invalid int value: 'x'; see genreplay ui --help"),
+    (
+        ["ui", "--port", "x"],
+        "argument --port: must be a whole number from 1 to 65535, not 'x'; see genreplay ui --help",
+    ),
     ([], "the following arguments are required: COMMAND; see genreplay --help"),
 ]
 
