@@ -22,7 +22,7 @@ CASES_OF_KIND = {
     "checkpoint": 400,
 }
 """With `make fuzz`."""
-FEW = 8
+FEW = 4
 """Cases of each kind in the ordinary tests."""
 
 

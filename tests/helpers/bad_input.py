@@ -28,6 +28,7 @@ from genreplay.config.shipped import FOLDER, names
 from tests.helpers import mutations
 
 DATA = Path(__file__).parents[1] / "data"
+RESOLVED = ("sumo_pgr", "pendulum_pgr", "overcooked_human", "overcooked_partners")
 LONGEST_LINE = 500
 """Characters of an error message with what stands before it."""
 SECONDS = 60
@@ -155,13 +156,9 @@ def _resolved(name: str) -> str:
     return to_yaml(load(name))
 
 
-RESOLVED = ("sumo_pgr", "pendulum_pgr", "overcooked_human", "overcooked_partners")
-
-
 def config(rnd: Random, folder: Path) -> tuple[str, Call]:
     shipped = (FOLDER / f"{rnd.choice(names())}.yaml").read_text()
-    good = _resolved(rnd.choice(RESOLVED)) if rnd.random() < 0.6 else shipped
-    text = _yaml_with(rnd, good)
+    text = _yaml_with(rnd, _resolved(rnd.choice(RESOLVED)) if rnd.random() < 0.6 else shipped)
     path = _write(folder / "mine.yaml", text)
     return text, lambda: answer(["config", "--config", path])
 
