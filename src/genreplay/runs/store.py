@@ -113,15 +113,11 @@ def connect(uri: str) -> MlflowClient:
     root = local_root(uri)
     if root is None:
         return MlflowClient(uri)
-    database = _database(uri)
     if _is_read_only(uri):
-        database = shutil.copyfile(
-            database, _copies().folder / f"{sha256(str(root.resolve()).encode()).hexdigest()}.db"
-        )
-        return _client(database, root)
+        return _client(_copy(_database(uri).resolve()), root)
     root.mkdir(parents=True, exist_ok=True)
     with _alone(uri):
-        return _client(database, root)
+        return _client(_database(uri), root)
 
 
 @cache
