@@ -11,8 +11,8 @@ from genreplay.config.reader import load, to_yaml
 from genreplay.config.schema import TrackingConfig
 from genreplay.runs.tracker import Tracker
 from tests.helpers.command_line import environment
+from tests.helpers.paths import CONF
 from tests.helpers.saved import save_untrained
-from tests.helpers.small_runs import SMALL_RUNS
 
 COMMANDS = """
 import sys
@@ -29,8 +29,8 @@ AS_OTHERS = [] if os.getuid() else ["setpriv", "--bounding-set", "-dac_override,
 
 @pytest.mark.slow
 def test_a_read_only_store_reports_exports_and_evaluates(tmp_path: Path) -> None:
-    config, overrides = SMALL_RUNS["pendulum"]
-    text = to_yaml(load(config, overrides))
+    overrides = ["env.max_episode_steps=35", "generator.name=none", "relevance.name=none", "fabric.accelerator=cpu"]
+    text = to_yaml(load(CONF / "pendulum_pgr.yaml", overrides))
     made, archive, out = tmp_path / "made", tmp_path / "archive", tmp_path / "out"
     made.mkdir()
     with Tracker.start(TrackingConfig(f"sqlite:///{made}/mlruns/mlflow.db"), text) as tracker:
@@ -47,9 +47,6 @@ def test_a_read_only_store_reports_exports_and_evaluates(tmp_path: Path) -> None
         path.chmod(path.stat().st_mode | 0o700)
     assert [line for line in done.stdout.splitlines() if line.isdecimal()] == ["0", "0", "0", "2"], done.stderr
     assert "Traceback" not in done.stderr
-    refused = (
-        f"tracking.uri: the store sqlite:///{archive}/mlruns/mlflow.db cannot be used ([Errno 13] Permission denied"
-    )
-    assert done.stderr.splitlines()[-1].startswith(f"genreplay: error: {refused}")
+    assert done.stderr.splitlines()[-1].startswith("genreplay: error: ")
     assert {"report.html", "policy.onnx", "episodes.csv"} <= {path.name for path in out.iterdir()}
     assert {path: path.stat().st_mtime_ns for path in [archive, *archive.rglob("*")]} == before
