@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tensordict.nn import TensorDictModule
 from genreplay.agents.continuous.actor import Actor, ActorPolicy
 from genreplay.common.seeding import derive_seed
 from genreplay.envs.sumo.config import SumoConfig
+from genreplay.envs.sumo.simulator.process import BEAT
 from genreplay.envs.sumo.world import SumoWorld
 from genreplay.replay.collection import Collection
 from genreplay.replay.overlapped import OverlappedCollection
@@ -83,11 +83,13 @@ def test_the_simulators_work_while_nobody_waits_for_them() -> None:
     collection = collecting(OverlappedCollection)
     try:
         turn(collection)
-        answers = [worker._process.stdout for worker in collection.env.workers]
-        for answer in answers:
-            assert select.select([answer], [], [], 60)[0], "no answer came before it was asked for"
+        for worker in collection.env.workers:
+            line = BEAT
+            while line == BEAT:
+                line = worker._lines.get(timeout=60)  # Empty: no answer came before it was asked for
+            worker._lines.put(line)
         collection.next()
-        assert not select.select(answers, [], [], 0)[0]
+        assert all(worker._lines.empty() for worker in collection.env.workers)
     finally:
         collection.shutdown()
 
