@@ -43,16 +43,18 @@ bench: env
 
 policies: $(POLICIES:%=policy-%)
 
+SEED := 0
 BASELINES := fixed_plan,webster,delay_based,fully_actuated,actuated_queue,max_pressure
 policy-2way: EXPERIMENT := sumo_pgr
 policy-2way: EVALUATION := --demand 1000,1500,2000,2600,tidal,surge,other_day --baselines $(BASELINES)
 policy-cologne1 policy-ingolstadt1: EVALUATION := --demand 0.75,1,1.1,1.25 --baselines $(BASELINES)
 policy-cologne1: EXPERIMENT := cologne1_pgr
 policy-ingolstadt1: EXPERIMENT := ingolstadt1_pgr
+policy-ingolstadt1: SEED := 71
 policy-cramped_room: EXPERIMENT := overcooked_pgr
 policy-cramped_room: EVALUATION := --demand self,greedy/0,greedy/1
 $(POLICIES:%=policy-%): policy-%: env
-	$(BIN)/genreplay fit --config conf/$(EXPERIMENT).yaml seed=0
+	$(BIN)/genreplay fit --config conf/$(EXPERIMENT).yaml seed=$(SEED)
 	$(BIN)/genreplay evaluate --run last $(EVALUATION) --output build/policies/$*
 	$(BIN)/genreplay publish last --name $* --evaluation build/policies/$* --licence MIT --output src/genreplay/policies/$*
 
