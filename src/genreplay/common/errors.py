@@ -49,13 +49,6 @@ def require(condition: bool, field: str, message: str) -> None:
         raise FieldError(field, message)
 
 
-def require_seeds(seeds: list[int]) -> None:
-    """Raise `FieldError("seeds", ...)` unless they are different seeds."""
-    require(min(seeds) >= 0, "seeds", f"must not be negative, not {min(seeds)}")
-    require(max(seeds) < 2**31, "seeds", f"must be below 2**31, not {max(seeds)}")
-    require(len(set(seeds)) == len(seeds), "seeds", f"must differ from each other, not {seeds}")
-
-
 def first_line(error: Exception) -> str:
     """First line of the error's text, at most 200 characters."""
     first = (masked(str(error)).strip().splitlines() or [type(error).__name__])[0]

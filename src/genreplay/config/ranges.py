@@ -19,3 +19,10 @@ def one_of(section: Any, choices: tuple[str, ...], name: str) -> None:
     """The field `name` of the dataclass `section` is one of `choices`."""
     value = getattr(section, name)
     require(value in choices, name, f"must be one of {', '.join(choices)}, not {value!r}")
+
+
+def require_seeds(seeds: list[int]) -> None:
+    """Raise `FieldError("seeds", ...)` unless they are different seeds."""
+    require(min(seeds) >= 0, "seeds", f"must not be negative, not {min(seeds)}")
+    require(max(seeds) < 2**31, "seeds", f"must be below 2**31, not {max(seeds)}")
+    require(len(set(seeds)) == len(seeds), "seeds", f"must differ from each other, not {seeds}")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genreplay import registry
-from genreplay.common.errors import NoEffect, require, require_seeds
+from genreplay.common.errors import NoEffect, require
 from genreplay.config.loop import LoopConfig as LoopConfig
-from genreplay.config.ranges import at_least, one_of
+from genreplay.config.ranges import at_least, one_of, require_seeds
 
 DEFAULT_PARTS = {"env": "sumo", "agent": "redq_sac", "generator": "none", "relevance": "none"}
 """The parts of a run whose files name none."""

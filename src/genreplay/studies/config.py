@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from genreplay.common.errors import FieldError, require, require_seeds
+from genreplay.common.errors import FieldError, require
+from genreplay.config.ranges import require_seeds
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 MEASURES = ("area", "end", "worst", "steps_to_threshold", "seconds_to_threshold")

@@ -121,15 +121,7 @@ def _lead(
     if loaded is not None:
         snapshot.restore(loaded, loop, config)
         bars.line(f"resumed at env step {loop.counters.env_step}")
-    try:
-        complete = loop.run()
-    except EnvironmentFault as fault:
-        if not loop.counters.env_step:
-            raise
-        raise UserError(
-            f"{fault}; saved at env step {loop.counters.env_step}, go on with: genreplay fit --resume {tracker.run_id} "
-            f"(loop.max_faults={loop.faults.count + 10} skips up to 10 more such faults)"
-        ) from fault
+    complete = _run(loop, tracker.run_id)
     if complete:
         bars.line(f"complete: {report.summary()}; look at it with: genreplay ui")
     else:
@@ -139,3 +131,16 @@ def _lead(
             f"genreplay fit --resume {tracker.run_id}"
         )
     return TrainedRun(tracker.run_id, tracker.checkpoint_dir, complete)
+
+
+def _run(loop: Loop, run_id: str) -> bool:
+    """`loop.run()`; a fault of the environment that was saved becomes a UserError which says how to go on."""
+    try:
+        return loop.run()
+    except EnvironmentFault as fault:
+        if not loop.counters.env_step:
+            raise
+        raise UserError(
+            f"{fault}; saved at env step {loop.counters.env_step}, go on with: genreplay fit --resume {run_id} "
+            f"(loop.max_faults={loop.faults.count + 10} skips up to 10 more such faults)"
+        ) from fault
